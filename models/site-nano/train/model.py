@@ -1,0 +1,182 @@
+"""YOLOX-Nano without batch norm, with one logit per class instead of objectness.
+
+The network follows YOLOX (Ge et al. 2021, https://arxiv.org/abs/2107.08430; code Apache-2.0,
+Megvii): CSPDarknet (depth 0.33, width 0.25, depthwise), PAFPN, decoupled head. The published ONNX
+has its batch norms folded into the convolutions, so every convolution here carries a bias.
+
+Head: YOLOX multiplies a class probability by a class-agnostic objectness. With partly labelled
+sets objectness cannot be trained (an unlabelled person would be called background), so the logit
+is  z_c = conv_a(class feature)_c + conv_b(box feature)_c : conv_b starts from the pretrained
+objectness for every class, conv_a from the related COCO class where there is one.
+"""
+import numpy as np
+import onnx
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from onnx import numpy_helper
+
+CLASSES = ["person", "helmet", "head", "vest", "no_vest", "mask", "no_mask", "cone",
+           "machinery", "vehicle", "forklift", "fire", "smoke", "box"]
+STRIDES = (8, 16, 32)
+# COCO-80 indices a class starts from: person; car, bus, truck. Others start near zero.
+COCO_INIT = {"person": [0], "vehicle": [2, 5, 7]}
+
+
+class Conv(nn.Module):
+    def __init__(self, cin, cout, k=1, s=1, groups=1):
+        super().__init__()
+        self.conv = nn.Conv2d(cin, cout, k, s, k // 2, groups=groups)
+
+    def forward(self, x):
+        return F.silu(self.conv(x))
+
+
+class DWConv(nn.Sequential):
+    """Depthwise then pointwise, each followed by SiLU."""
+    def __init__(self, cin, cout, k=3, s=1):
+        super().__init__(Conv(cin, cin, k, s, groups=cin), Conv(cin, cout))
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, c, shortcut):
+        super().__init__()
+        self.conv1, self.conv2, self.add = Conv(c, c), DWConv(c, c), shortcut
+
+    def forward(self, x):
+        y = self.conv2(self.conv1(x))
+        return x + y if self.add else y
+
+
+class CSP(nn.Module):
+    def __init__(self, cin, cout, n=1, shortcut=True):
+        super().__init__()
+        c = cout // 2
+        self.conv1, self.conv2 = Conv(cin, c), Conv(cin, c)
+        self.m = nn.Sequential(*(Bottleneck(c, shortcut) for _ in range(n)))
+        self.conv3 = Conv(2 * c, cout)
+
+    def forward(self, x):
+        a, b = self.conv1(x), self.conv2(x)
+        return self.conv3(torch.cat((self.m(a), b), 1))
+
+
+class SPP(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.conv1, self.conv2 = Conv(c, c // 2), Conv(c * 2, c)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        # 9x9 and 13x13 max pools as repeated 5x5 ones: the same values, less work.
+        p5 = F.max_pool2d(x, 5, 1, 2)
+        p9 = F.max_pool2d(p5, 5, 1, 2)
+        return self.conv2(torch.cat((x, p5, p9, F.max_pool2d(p9, 5, 1, 2)), 1))
+
+
+class SiteNano(nn.Module):
+    def __init__(self, num_classes=len(CLASSES), width=64):
+        super().__init__()
+        self.nc, c = num_classes, width
+        self.stem = Conv(12, 16, 3)
+        self.dark2 = nn.Sequential(DWConv(16, 32, 3, 2), CSP(32, 32, 1))
+        self.dark3 = nn.Sequential(DWConv(32, 64, 3, 2), CSP(64, 64, 3))
+        self.dark4 = nn.Sequential(DWConv(64, 128, 3, 2), CSP(128, 128, 3))
+        self.dark5 = nn.Sequential(DWConv(128, 256, 3, 2), SPP(256), CSP(256, 256, 1, False))
+        self.lateral0, self.p4 = Conv(256, 128), CSP(256, 128, 1, False)
+        self.reduce1, self.p3 = Conv(128, 64), CSP(128, 64, 1, False)
+        self.down2, self.n3 = DWConv(64, 64, 3, 2), CSP(128, 128, 1, False)
+        self.down1, self.n4 = DWConv(128, 128, 3, 2), CSP(256, 256, 1, False)
+        self.stems = nn.ModuleList(Conv(k, c) for k in (64, 128, 256))
+        self.cls = nn.ModuleList(nn.Sequential(DWConv(c, c), DWConv(c, c)) for _ in range(3))
+        self.reg = nn.ModuleList(nn.Sequential(DWConv(c, c), DWConv(c, c)) for _ in range(3))
+        self.box_pred = nn.ModuleList(nn.Conv2d(c, 4, 1) for _ in range(3))
+        self.cls_a = nn.ModuleList(nn.Conv2d(c, num_classes, 1, bias=False) for _ in range(3))
+        self.cls_b = nn.ModuleList(nn.Conv2d(c, num_classes, 1) for _ in range(3))
+
+    def features(self, x):
+        """x: BGR 0-255, NCHW. Returns [(class feature, box feature)] per stride."""
+        # YOLOX "focus": 2x2 blocks to channels, blocks in the order TL, BL, TR, BR.
+        x = torch.cat((x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2],
+                       x[..., 1::2, 1::2]), 1)
+        c3 = self.dark3(self.dark2(self.stem(x)))
+        c4 = self.dark4(c3)
+        f0 = self.lateral0(self.dark5(c4))
+        p4 = self.reduce1(self.p4(torch.cat((F.interpolate(f0, scale_factor=2.0), c4), 1)))
+        p3 = self.p3(torch.cat((F.interpolate(p4, scale_factor=2.0), c3), 1))
+        n3 = self.n3(torch.cat((self.down2(p3), p4), 1))
+        n4 = self.n4(torch.cat((self.down1(n3), f0), 1))
+        out = []
+        for i, f in enumerate((p3, n3, n4)):
+            f = self.stems[i](f)
+            out.append((self.cls[i](f), self.reg[i](f)))
+        return out
+
+    def forward(self, x):
+        """Raw box terms [B,N,4] (stride units) and class logits [B,N,C]."""
+        return self.predict(self.features(x))
+
+    def predict(self, features):
+        boxes, logits = [], []
+        for i, (fc, fr) in enumerate(features):
+            boxes.append(self.box_pred[i](fr).flatten(2))
+            logits.append((self.cls_a[i](fc) + self.cls_b[i](fr)).flatten(2))
+        return torch.cat(boxes, 2).transpose(1, 2), torch.cat(logits, 2).transpose(1, 2)
+
+
+def grid(h, w, device=None):
+    """Cell origins [N,2] (in cells) and strides [N] for an input of h x w."""
+    pts, st = [], []
+    for s in STRIDES:
+        gy, gx = torch.meshgrid(torch.arange(h // s), torch.arange(w // s), indexing="ij")
+        pts.append(torch.stack((gx, gy), -1).reshape(-1, 2).float())
+        st.append(torch.full((pts[-1].shape[0],), float(s)))
+    return torch.cat(pts).to(device), torch.cat(st).to(device)
+
+
+def decode(raw, pts, st):
+    """YOLOX decoding: centre = (cell + t) * stride, size = exp(t) * stride; cx,cy,w,h pixels."""
+    xy = (raw[..., :2] + pts) * st[:, None]
+    wh = raw[..., 2:].clamp(max=8).exp() * st[:, None]   # e^8 cells: far beyond any picture
+    return torch.cat((xy, wh), -1)
+
+
+def load_coco(model, path, prior=None):
+    """Copy the COCO-80 ONNX into the model: convolutions matched by order of execution."""
+    g = onnx.load(path).graph
+    w = {i.name: numpy_helper.to_array(i) for i in g.initializer}
+    convs = [(w[n.input[1]], w[n.input[2]], n.input[1]) for n in g.node if n.op_type == "Conv"]
+    body = [c for c in convs if "_preds" not in c[2]]
+    order, hooks = [], []
+    for m in model.modules():
+        if isinstance(m, nn.Conv2d):
+            hooks.append(m.register_forward_hook(lambda m, *_: order.append(m)))
+    with torch.no_grad():
+        model(torch.zeros(1, 3, 64, 64))
+    for h in hooks:
+        h.remove()
+    heads = {id(m) for k in (model.box_pred, model.cls_a, model.cls_b) for m in k}
+    order = [m for m in order if id(m) not in heads]
+    assert len(order) == len(body), (len(order), len(body))
+    t = lambda a: torch.from_numpy(np.array(a))
+    with torch.no_grad():
+        for m, (wt, b, name) in zip(order, body):
+            assert tuple(m.weight.shape) == wt.shape, (name, m, wt.shape)
+            m.weight.copy_(t(wt)); m.bias.copy_(t(b))
+        for i in range(3):
+            for kind, m in (("reg", model.box_pred[i]),):
+                m.weight.copy_(t(w[f"head.{kind}_preds.{i}.weight"]))
+                m.bias.copy_(t(w[f"head.{kind}_preds.{i}.bias"]))
+            ow, ob = t(w[f"head.obj_preds.{i}.weight"]), t(w[f"head.obj_preds.{i}.bias"])
+            cw, cb = t(w[f"head.cls_preds.{i}.weight"]), t(w[f"head.cls_preds.{i}.bias"])
+            model.cls_b[i].weight.copy_(ow.expand(model.nc, -1, -1, -1))
+            model.cls_b[i].bias.copy_(ob.expand(model.nc))
+            nn.init.normal_(model.cls_a[i].weight, std=0.01)
+            if prior is not None:                 # new classes: rarer than "any object"
+                model.cls_b[i].bias.add_(prior)
+            for name, src in COCO_INIT.items():
+                if name in CLASSES[:model.nc]:
+                    c = CLASSES.index(name)
+                    model.cls_a[i].weight[c] = cw[src].mean(0)
+                    model.cls_b[i].bias[c] = ob[0] + cb[src].mean()
+    return model

@@ -1,0 +1,127 @@
+//! Boxes, polygons and the letterbox, in pixels.
+//!
+//! A [`BBox`] is always `xyxy` in pixels of the original, upright image; COCO's
+//! `xywh` exists only at the file boundary ([`BBox::to_xywh`]).
+
+/// An axis-aligned box `[x1, x2) x [y1, y2)` in pixels of the original upright image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BBox {
+    /// Left edge, pixels.
+    pub x1: f32,
+    /// Top edge, pixels.
+    pub y1: f32,
+    /// Right edge, pixels.
+    pub x2: f32,
+    /// Bottom edge, pixels.
+    pub y2: f32,
+}
+
+impl BBox {
+    /// A box from its corners. Nothing is checked: see [`BBox::is_valid`].
+    pub const fn new(x1: f32, y1: f32, x2: f32, y2: f32) -> Self {
+        Self { x1, y1, x2, y2 }
+    }
+
+    /// A box from COCO's `[x, y, width, height]`.
+    pub fn from_xywh([x, y, w, h]: [f32; 4]) -> Self {
+        Self::new(x, y, x + w, y + h)
+    }
+
+    /// A box from `[centre x, centre y, width, height]`.
+    pub fn from_cxcywh([cx, cy, w, h]: [f32; 4]) -> Self {
+        Self::new(cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0)
+    }
+
+    /// COCO's `[x, y, width, height]`.
+    pub fn to_xywh(self) -> [f32; 4] {
+        [self.x1, self.y1, self.width(), self.height()]
+    }
+
+    /// Finite, and of positive width and height.
+    pub fn is_valid(self) -> bool {
+        [self.x1, self.y1, self.x2, self.y2]
+            .iter()
+            .all(|v| v.is_finite())
+            && self.x2 > self.x1
+            && self.y2 > self.y1
+    }
+
+    /// Width in pixels; negative for an inverted box.
+    pub fn width(self) -> f32 {
+        self.x2 - self.x1
+    }
+
+    /// Height in pixels; negative for an inverted box.
+    pub fn height(self) -> f32 {
+        self.y2 - self.y1
+    }
+
+    /// Area in square pixels, 0 for an inverted box.
+    pub fn area(self) -> f32 {
+        self.width().max(0.0) * self.height().max(0.0)
+    }
+
+    /// Centre point.
+    pub fn center(self) -> (f32, f32) {
+        ((self.x1 + self.x2) / 2.0, (self.y1 + self.y2) / 2.0)
+    }
+
+    /// Where the object stands: the middle of the lower edge.
+    pub fn bottom_center(self) -> (f32, f32) {
+        ((self.x1 + self.x2) / 2.0, self.y2)
+    }
+
+    /// Area shared with `other`, square pixels.
+    pub fn intersection_area(self, other: Self) -> f32 {
+        let w = self.x2.min(other.x2) - self.x1.max(other.x1);
+        let h = self.y2.min(other.y2) - self.y1.max(other.y1);
+        w.max(0.0) * h.max(0.0)
+    }
+
+    /// Intersection over union, `0..=1`; 0 when both are empty.
+    pub fn iou(self, other: Self) -> f32 {
+        let shared = self.intersection_area(other);
+        let union = self.area() + other.area() - shared;
+        if union > 0.0 { shared / union } else { 0.0 }
+    }
+
+    /// Share of this box's own area that lies in `other`, `0..=1`.
+    pub fn share_inside(self, other: Self) -> f32 {
+        let area = self.area();
+        if area > 0.0 {
+            self.intersection_area(other) / area
+        } else {
+            0.0
+        }
+    }
+
+    /// The smallest box that holds both.
+    pub fn union(self, other: Self) -> Self {
+        Self::new(
+            self.x1.min(other.x1),
+            self.y1.min(other.y1),
+            self.x2.max(other.x2),
+            self.y2.max(other.y2),
+        )
+    }
+
+    /// Cut to an image of `width` x `height` pixels.
+    pub fn clip(self, width: f32, height: f32) -> Self {
+        Self::new(
+            self.x1.clamp(0.0, width),
+            self.y1.clamp(0.0, height),
+            self.x2.clamp(0.0, width),
+            self.y2.clamp(0.0, height),
+        )
+    }
+
+    /// Moved by (`dx`, `dy`) pixels.
+    pub fn translate(self, dx: f32, dy: f32) -> Self {
+        Self::new(self.x1 + dx, self.y1 + dy, self.x2 + dx, self.y2 + dy)
+    }
+
+    /// Whether the point lies inside (left and top edge included).
+    pub fn contains(self, (x, y): (f32, f32)) -> bool {
+        x >= self.x1 && x < self.x2 && y >= self.y1 && y < self.y2
+    }
+}

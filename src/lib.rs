@@ -1,0 +1,9 @@
+//! sitewarden looks at site photos and monitoring video, spots work-safety hazards and
+//! proposes explained *candidate* findings. A person decides.
+//!
+//! Modules stand in the order of the data's way; `src/ARCHITECTURE.md` is the map.
+
+// vocabulary: values only
+pub mod detection;
+pub mod geometry;
+pub mod hazard;

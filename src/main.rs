@@ -1,0 +1,2 @@
+//! The `sitewarden` program.
+fn main() {}
