@@ -125,3 +125,50 @@ impl BBox {
         x >= self.x1 && x < self.x2 && y >= self.y1 && y < self.y2
     }
 }
+
+/// How a source picture was laid into a model's input, and the way back.
+///
+/// Forward: `input = source * scale + pad`, per axis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Letterbox {
+    /// Input pixels per original pixel, horizontally.
+    pub scale_x: f32,
+    /// Input pixels per original pixel, vertically.
+    pub scale_y: f32,
+    /// Empty input columns left of the picture.
+    pub pad_x: f32,
+    /// Empty input rows above the picture.
+    pub pad_y: f32,
+    /// Left edge of the region of the original that was laid in (0 for the whole picture).
+    pub origin_x: f32,
+    /// Top edge of the region of the original that was laid in.
+    pub origin_y: f32,
+    /// Width of that region, original pixels.
+    pub width: f32,
+    /// Height of that region, original pixels.
+    pub height: f32,
+}
+
+impl Letterbox {
+    /// Input pixels of a box given in original pixels.
+    pub fn forward(&self, b: BBox) -> BBox {
+        BBox::new(
+            (b.x1 - self.origin_x) * self.scale_x + self.pad_x,
+            (b.y1 - self.origin_y) * self.scale_y + self.pad_y,
+            (b.x2 - self.origin_x) * self.scale_x + self.pad_x,
+            (b.y2 - self.origin_y) * self.scale_y + self.pad_y,
+        )
+    }
+
+    /// Original pixels of a box given in input pixels, cut to the region.
+    pub fn inverse(&self, b: BBox) -> BBox {
+        BBox::new(
+            (b.x1 - self.pad_x) / self.scale_x,
+            (b.y1 - self.pad_y) / self.scale_y,
+            (b.x2 - self.pad_x) / self.scale_x,
+            (b.y2 - self.pad_y) / self.scale_y,
+        )
+        .clip(self.width, self.height)
+        .translate(self.origin_x, self.origin_y)
+    }
+}

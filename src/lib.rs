@@ -7,3 +7,7 @@
 pub mod detection;
 pub mod geometry;
 pub mod hazard;
+pub mod record;
+
+// pure stages: no I/O, no async, no clock
+pub mod preprocess;

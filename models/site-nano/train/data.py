@@ -92,7 +92,7 @@ def paste(canvas, img, item, masked, rect, scale, aspect, rng, centre):
                                           borderMode=cv2.BORDER_CONSTANT, borderValue=(PAD,) * 3)
 
     def place(rows):
-        b = np.array(rows, np.float32).reshape(len(rows), -1)
+        b = np.array(rows, np.float32)
         if len(rows):
             if flip:
                 b[:, [0, 2]] = w - b[:, [2, 0]]

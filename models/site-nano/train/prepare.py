@@ -58,7 +58,10 @@ class Teacher:
     def __call__(self, imgs):
         x = torch.from_numpy(np.stack(imgs)).permute(0, 3, 1, 2).float()
         raw, score = [], []
-        for (fc, fr), (rw, rb, ow, ob, cw, cb) in zip(self.net.features(x), self.head):
+        with torch.autocast("cpu", torch.bfloat16):
+            feats = self.net.features(x.bfloat16())
+        for (fc, fr), (rw, rb, ow, ob, cw, cb) in zip(feats, self.head):
+            fc, fr = fc.float(), fr.float()
             raw.append(torch.conv2d(fr, rw, rb).flatten(2))
             score.append((torch.conv2d(fr, ow, ob).sigmoid()
                           * torch.conv2d(fc, cw, cb).sigmoid()).flatten(2))
@@ -93,7 +96,7 @@ def main():
     ap.add_argument("--weights", required=True, help="yolox_nano_coco.onnx")
     ap.add_argument("--cache", required=True)
     ap.add_argument("--limit", type=int, default=0, help="photos per split, for a smoke test")
-    ap.add_argument("--pseudo-size", type=int, default=544)
+    ap.add_argument("--pseudo-size", type=int, default=448)
     a = ap.parse_args()
     os.makedirs(a.cache, exist_ok=True)
     cv2.setNumThreads(0)

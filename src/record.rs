@@ -1,0 +1,103 @@
+//! The record of a scan as it is written and read: `sitewarden scan --format json`.
+//! Its JSON Schema is `sitewarden schema scan`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::hazard::{Answer, Citation, RuleInput, Severity, Text};
+
+/// One scan: the program, the model, and every photo in the order given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "sitewarden scan")]
+pub struct ScanDocument {
+    /// Version of the program.
+    pub sitewarden: String,
+    /// The model that looked.
+    pub model: ModelRecord,
+    /// One entry for each photo, unreadable ones included.
+    pub photos: Vec<PhotoRecord>,
+}
+
+/// Which model decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelRecord {
+    /// Name in the manifest.
+    pub name: String,
+    /// Version in the manifest.
+    pub version: String,
+    /// SHA-256 of the weights file, lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// What was seen in one photo.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PhotoRecord {
+    /// Path as given; bytes that are no UTF-8 appear as U+FFFD. `-` for standard input.
+    pub path: String,
+    /// SHA-256 of the file as received; null when it could not be read.
+    pub sha256: Option<String>,
+    /// Width of the upright photo, pixels.
+    pub width: Option<u32>,
+    /// Height of the upright photo, pixels.
+    pub height: Option<u32>,
+    /// All detections at or above their class threshold, best first.
+    pub detections: Vec<DetectionRecord>,
+    /// One answer for each hazard kind asked for; empty when the photo could not be read.
+    pub answers: Vec<AnswerRecord>,
+    /// Proposed findings, best first.
+    pub candidates: Vec<CandidateRecord>,
+    /// Why the photo could not be judged and what to do next; null when it was.
+    pub error: Option<String>,
+}
+
+/// One detected object.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DetectionRecord {
+    /// Class name.
+    pub label: String,
+    /// Confidence, 0 to 1.
+    pub score: f32,
+    /// `[x, y, width, height]`, pixels of the original upright photo.
+    pub bbox: [f32; 4],
+}
+
+/// The answer of one hazard kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AnswerRecord {
+    /// Hazard code.
+    pub code: String,
+    /// One of the four.
+    pub answer: Answer,
+    /// Reason in the language asked for.
+    pub reason: String,
+}
+
+/// One proposed finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CandidateRecord {
+    /// Hazard code.
+    pub code: String,
+    /// Name of the kind, both languages.
+    pub name: Text,
+    /// Suggested severity.
+    pub severity: Severity,
+    /// Confidence, 0 to 1.
+    pub score: f32,
+    /// `[x, y, width, height]`, pixels of the original upright photo.
+    pub bbox: [f32; 4],
+    /// Explanation.
+    pub why: Why,
+    /// Clauses, checked ones only.
+    pub references: Vec<Citation>,
+}
+
+/// Why a candidate was proposed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Why {
+    /// The rule primitive, for example `person_item`.
+    pub rule: String,
+    /// What the rule measured.
+    pub inputs: Vec<RuleInput>,
+    /// For a lay person, in the language asked for.
+    pub text: String,
+}
