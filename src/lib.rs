@@ -11,3 +11,6 @@ pub mod record;
 
 // pure stages: no I/O, no async, no clock
 pub mod preprocess;
+
+// adapters: the world
+pub mod source;

@@ -1,0 +1,389 @@
+//! A photo: bytes as received, checked and decoded.
+//!
+//! JPEG goes through libjpeg-turbo with DCT scaling (a quarter of the work of a full decode on
+//! a phone photo); every other format through the `image` crate. EXIF orientation is read
+//! here and applied by [`crate::preprocess`] after the resize.
+
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use serde::{Deserialize, Serialize};
+use turbojpeg::{Colorspace, Decompressor, PixelFormat, ScalingFactor};
+
+use super::heic;
+use crate::preprocess::{StoredPicture, transposes};
+
+/// Limits that keep one hostile file from taking the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PhotoLimits {
+    /// Largest file, bytes.
+    pub max_file_bytes: u64,
+    /// Most pixels of a photo, width x height.
+    pub max_pixels: u64,
+    /// Most memory that decoding one photo may take, bytes (formats other than JPEG).
+    pub max_decode_bytes: u64,
+}
+
+impl Default for PhotoLimits {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: 256 << 20,
+            // 108-megapixel phones exist; 50 is ordinary
+            max_pixels: 120_000_000,
+            max_decode_bytes: 1 << 30,
+        }
+    }
+}
+
+/// Why a photo could not be judged. Every message says what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum PhotoError {
+    /// The file system refused.
+    #[error("cannot read the file: {0}; check that it is there and that you may read it")]
+    Io(#[from] std::io::Error),
+    /// Nothing in it.
+    #[error("the file is empty; copy or send it again")]
+    Empty,
+    /// Over [`PhotoLimits::max_file_bytes`].
+    #[error("the file is larger than {limit} bytes; raise limits.max_file_bytes if it is wanted")]
+    FileTooLarge {
+        /// The limit, bytes.
+        limit: u64,
+    },
+    /// The header declares more pixels than allowed.
+    #[error(
+        "the picture declares {width} x {height} pixels, more than the {limit} allowed; \
+         raise limits.max_pixels if it is wanted"
+    )]
+    TooManyPixels {
+        /// Declared width, pixels.
+        width: u32,
+        /// Declared height, pixels.
+        height: u32,
+        /// The limit, pixels.
+        limit: u64,
+    },
+    /// No known signature.
+    #[error("not a picture that can be read; give JPEG, PNG, WebP, BMP, TIFF, GIF or HEIC")]
+    UnknownFormat,
+    /// Known format, broken content.
+    #[error("the {format} picture is damaged or cut short ({detail}); copy or send it again")]
+    Damaged {
+        /// Format name.
+        format: &'static str,
+        /// What the decoder said.
+        detail: String,
+    },
+    /// A variant of a known format that the decoder does not support.
+    #[error("this kind of {format} is not supported ({detail}); save it as a plain JPEG or PNG")]
+    Unsupported {
+        /// Format name.
+        format: &'static str,
+        /// What the decoder said.
+        detail: String,
+    },
+    /// HEIC and its helper program.
+    #[error(transparent)]
+    Heic(#[from] heic::HeicError),
+}
+
+/// Reads a whole file, at most [`PhotoLimits::max_file_bytes`].
+///
+/// # Errors
+/// [`PhotoError::Io`], [`PhotoError::Empty`], [`PhotoError::FileTooLarge`].
+pub fn read_file(path: &Path, limits: &PhotoLimits) -> Result<Vec<u8>, PhotoError> {
+    let file = std::fs::File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(PhotoError::Io(std::io::ErrorKind::IsADirectory.into()));
+    }
+    read(file, limits)
+}
+
+/// Reads a whole stream, at most [`PhotoLimits::max_file_bytes`].
+///
+/// # Errors
+/// As [`read_file`].
+pub fn read(source: impl Read, limits: &PhotoLimits) -> Result<Vec<u8>, PhotoError> {
+    let limit = limits.max_file_bytes;
+    let mut bytes = Vec::new();
+    source
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        0 => Err(PhotoError::Empty),
+        n if n > limit => Err(PhotoError::FileTooLarge { limit }),
+        _ => Ok(bytes),
+    }
+}
+
+/// A photo whose header has been read and found within the limits.
+#[derive(Debug)]
+pub struct Photo<'a> {
+    bytes: std::borrow::Cow<'a, [u8]>,
+    format: ImageFormat,
+    /// Pixels as stored, before orientation.
+    stored_size: (u32, u32),
+    orientation: Orientation,
+    max_decode_bytes: u64,
+}
+
+/// Decoded pixels, perhaps at a reduced scale, in stored order.
+#[derive(Debug)]
+pub struct DecodedPhoto {
+    pixels: RgbImage,
+    orientation: Orientation,
+    upright_size: (u32, u32),
+}
+
+impl DecodedPhoto {
+    /// The view that [`crate::preprocess`] takes.
+    pub fn stored(&self) -> StoredPicture<'_> {
+        StoredPicture {
+            pixels: &self.pixels,
+            orientation: self.orientation,
+            upright_size: self.upright_size,
+        }
+    }
+}
+
+impl<'a> Photo<'a> {
+    /// Reads the header: format, size, orientation. HEIC is converted by a child process.
+    ///
+    /// # Errors
+    /// When the bytes are no known picture, damaged in the header, or over a limit.
+    pub fn open(bytes: &'a [u8], limits: &PhotoLimits) -> Result<Self, PhotoError> {
+        if bytes.is_empty() {
+            return Err(PhotoError::Empty);
+        }
+        if heic::is_heic(bytes) {
+            // the converter has already applied the orientation
+            let mut photo = Self::open_owned(heic::convert(bytes)?.into(), limits)?;
+            photo.orientation = Orientation::NoTransforms;
+            return Ok(photo);
+        }
+        Self::open_owned(bytes.into(), limits)
+    }
+
+    fn open_owned(
+        bytes: std::borrow::Cow<'a, [u8]>,
+        limits: &PhotoLimits,
+    ) -> Result<Self, PhotoError> {
+        let format = image::guess_format(&bytes).map_err(|_| PhotoError::UnknownFormat)?;
+        let name = format_name(format).ok_or(PhotoError::UnknownFormat)?;
+        let (stored_size, orientation) = if format == ImageFormat::Jpeg {
+            jpeg_header(&bytes)?
+        } else {
+            let mut decoder = decoder(&bytes, format).map_err(|e| image_error(name, &e))?;
+            let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+            (decoder.dimensions(), orientation)
+        };
+        let (width, height) = stored_size;
+        if u64::from(width) * u64::from(height) > limits.max_pixels {
+            return Err(PhotoError::TooManyPixels {
+                width,
+                height,
+                limit: limits.max_pixels,
+            });
+        }
+        if width == 0 || height == 0 {
+            return Err(PhotoError::Damaged {
+                format: name,
+                detail: "it has no pixels".into(),
+            });
+        }
+        Ok(Self {
+            bytes,
+            format,
+            stored_size,
+            orientation,
+            max_decode_bytes: limits.max_decode_bytes,
+        })
+    }
+
+    /// Width and height of the upright photo, pixels.
+    pub fn upright_size(&self) -> (u32, u32) {
+        swap_if(transposes(self.orientation), self.stored_size)
+    }
+
+    /// Decodes to at least `min_size` (upright width and height, pixels) where the photo has
+    /// that many: the largest DCT reduction that still does. `None` decodes at full size.
+    ///
+    /// # Errors
+    /// [`PhotoError::Damaged`] for anything less than a whole, sound picture: a hazard may
+    /// stand in the part that is missing.
+    pub fn decode(&self, min_size: Option<(u32, u32)>) -> Result<DecodedPhoto, PhotoError> {
+        let pixels = if self.format == ImageFormat::Jpeg {
+            let wanted = min_size.map(|size| swap_if(transposes(self.orientation), size));
+            decode_jpeg(&self.bytes, self.stored_size, wanted)?
+        } else {
+            let name = format_name(self.format).ok_or(PhotoError::UnknownFormat)?;
+            self.decode_other().map_err(|e| image_error(name, &e))?
+        };
+        Ok(DecodedPhoto {
+            pixels,
+            orientation: self.orientation,
+            upright_size: self.upright_size(),
+        })
+    }
+
+    fn decode_other(&self) -> Result<RgbImage, image::ImageError> {
+        let mut decoder = decoder(&self.bytes, self.format)?;
+        let mut limits = image::Limits::default();
+        limits.max_alloc = Some(self.max_decode_bytes);
+        limits.reserve(decoder.total_bytes())?;
+        decoder.set_limits(limits)?;
+        let picture = DynamicImage::from_decoder(decoder)?;
+        Ok(if picture.color().has_alpha() {
+            over_white(picture)
+        } else {
+            picture.into_rgb8()
+        })
+    }
+}
+
+fn swap_if(swap: bool, (a, b): (u32, u32)) -> (u32, u32) {
+    if swap { (b, a) } else { (a, b) }
+}
+
+fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, image::ImageError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.no_limits(); // dimensions are checked first, memory when decoding
+    reader.into_decoder()
+}
+
+/// Transparent pixels may hold anything; a viewer shows them white.
+fn over_white(picture: DynamicImage) -> RgbImage {
+    let rgba = picture.into_rgba8();
+    let (width, height) = rgba.dimensions();
+    let mut rgb = RgbImage::new(width, height);
+    for (out, pixel) in rgb.pixels_mut().zip(rgba.pixels()) {
+        let alpha = u32::from(pixel[3]);
+        for c in 0..3 {
+            out[c] = ((u32::from(pixel[c]) * alpha + 255 * (255 - alpha)) / 255) as u8;
+        }
+    }
+    rgb
+}
+
+fn format_name(format: ImageFormat) -> Option<&'static str> {
+    Some(match format {
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Png => "PNG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Tiff => "TIFF",
+        ImageFormat::Gif => "GIF",
+        _ => return None,
+    })
+}
+
+fn image_error(format: &'static str, error: &image::ImageError) -> PhotoError {
+    let detail = error.to_string();
+    match error {
+        image::ImageError::Unsupported(_) => PhotoError::Unsupported { format, detail },
+        image::ImageError::Limits(_) => PhotoError::Unsupported {
+            format,
+            detail: format!("{detail}; raise limits.max_decode_bytes if it is wanted"),
+        },
+        _ => PhotoError::Damaged { format, detail },
+    }
+}
+
+fn jpeg_damaged(detail: impl ToString) -> PhotoError {
+    PhotoError::Damaged {
+        format: "JPEG",
+        detail: detail.to_string(),
+    }
+}
+
+fn jpeg_header(bytes: &[u8]) -> Result<((u32, u32), Orientation), PhotoError> {
+    let header = Decompressor::new()
+        .and_then(|mut d| d.read_header(bytes))
+        .map_err(jpeg_damaged)?;
+    let side = |n: usize| u32::try_from(n).map_err(jpeg_damaged);
+    let orientation = image::codecs::jpeg::JpegDecoder::new(Cursor::new(bytes))
+        .and_then(|mut d| d.orientation())
+        .unwrap_or(Orientation::NoTransforms);
+    Ok(((side(header.width)?, side(header.height)?), orientation))
+}
+
+/// More scans than any camera or editor writes; a crafted progressive file may hold thousands.
+const MAX_JPEG_SCANS: u32 = 500;
+
+fn decode_jpeg(
+    bytes: &[u8],
+    stored_size: (u32, u32),
+    wanted: Option<(u32, u32)>,
+) -> Result<RgbImage, PhotoError> {
+    let mut jpeg = Decompressor::new().map_err(jpeg_damaged)?;
+    let header = jpeg.read_header(bytes).map_err(jpeg_damaged)?;
+    let factor = match wanted {
+        Some(wanted) if !header.is_lossless => reduction(stored_size, wanted),
+        _ => ScalingFactor::ONE,
+    };
+    jpeg.set_scaling_factor(factor).map_err(jpeg_damaged)?;
+    jpeg.set_scan_limit(MAX_JPEG_SCANS).map_err(jpeg_damaged)?;
+    let scaled = header.scaled(factor);
+    let cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
+    let format = if cmyk {
+        PixelFormat::CMYK
+    } else {
+        PixelFormat::RGB
+    };
+    let pitch = scaled.width * format.size();
+    let mut pixels = vec![0; pitch * scaled.height];
+    let image = turbojpeg::Image {
+        pixels: pixels.as_mut_slice(),
+        width: scaled.width,
+        pitch,
+        height: scaled.height,
+        format,
+    };
+    match jpeg.decompress(bytes, image) {
+        Err(e) if !is_harmless(&e.to_string()) => return Err(jpeg_damaged(e)),
+        _ => {}
+    }
+    if cmyk {
+        pixels = rgb_of_adobe_cmyk(&pixels);
+    }
+    RgbImage::from_raw(scaled.width as u32, scaled.height as u32, pixels)
+        .ok_or_else(|| jpeg_damaged("the decoder gave too few pixels"))
+}
+
+/// Warnings of libjpeg after which every pixel is still there (its `jerror.h`).
+fn is_harmless(message: &str) -> bool {
+    [
+        "extraneous bytes before marker",
+        "unknown JFIF revision",
+        "Unknown Adobe color transform",
+    ]
+    .iter()
+    .any(|warning| message.contains(warning))
+}
+
+/// CMYK in a JPEG is stored inverted (255 is no ink), as Adobe's programs write it.
+fn rgb_of_adobe_cmyk(cmyk: &[u8]) -> Vec<u8> {
+    let mut rgb = Vec::with_capacity(cmyk.len() / 4 * 3);
+    for p in cmyk.chunks_exact(4) {
+        let key = u16::from(p[3]);
+        rgb.extend((0..3).map(|c| (u16::from(p[c]) * key / 255) as u8));
+    }
+    rgb
+}
+
+/// The largest reduction by 2, 4 or 8 that leaves at least the wanted size.
+fn reduction((width, height): (u32, u32), (min_w, min_h): (u32, u32)) -> ScalingFactor {
+    [
+        ScalingFactor::ONE_EIGHTH,
+        ScalingFactor::ONE_QUARTER,
+        ScalingFactor::ONE_HALF,
+    ]
+    .into_iter()
+    .find(|f| {
+        f.scale(width as usize) >= min_w as usize && f.scale(height as usize) >= min_h as usize
+    })
+    .unwrap_or(ScalingFactor::ONE)
+}
