@@ -11,6 +11,11 @@ pub mod record;
 
 // pure stages: no I/O, no async, no clock
 pub mod preprocess;
+pub mod tiling;
 
 // adapters: the world
 pub mod source;
+
+// composition and faces
+pub mod config;
+pub mod pipeline;

@@ -1,2 +1,7 @@
-//! The `sitewarden` program.
-fn main() {}
+//! The `sitewarden` program: parse, dispatch, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sitewarden::cli::main()
+}

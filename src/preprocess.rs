@@ -37,6 +37,13 @@ pub struct InputSpec {
     pub pad_value: u8,
 }
 
+impl InputSpec {
+    /// Values of one picture's input tensor: `3 * width * height`.
+    pub fn tensor_len(&self) -> usize {
+        3 * self.width as usize * self.height as usize
+    }
+}
+
 fn ones() -> [f32; 3] {
     [1.0; 3]
 }
@@ -92,7 +99,7 @@ pub struct StoredPicture<'a> {
 /// Lays `region` (pixels of the upright original; `None` is the whole picture) into the
 /// model's input.
 ///
-/// `tensor` is resized to `3 * width * height` and filled in the order of `spec.layout`.
+/// `tensor` holds [`InputSpec::tensor_len`] values and is filled in the order of `spec.layout`.
 /// The orientation is applied after the resize, on the few pixels that are left.
 ///
 /// # Errors
@@ -101,7 +108,7 @@ pub fn prepare(
     picture: StoredPicture<'_>,
     region: Option<BBox>,
     spec: &InputSpec,
-    tensor: &mut Vec<f32>,
+    tensor: &mut [f32],
 ) -> Result<Letterbox, PrepareError> {
     let (full_w, full_h) = (picture.upright_size.0 as f32, picture.upright_size.1 as f32);
     let region = region
@@ -269,7 +276,7 @@ fn stored_region(picture: StoredPicture<'_>, region: BBox) -> BBox {
     stored.clip(sw, sh)
 }
 
-fn fill(small: &RgbImage, (left, top): (u32, u32), spec: &InputSpec, tensor: &mut Vec<f32>) {
+fn fill(small: &RgbImage, (left, top): (u32, u32), spec: &InputSpec, tensor: &mut [f32]) {
     let (width, height) = (spec.width as usize, spec.height as usize);
     let (left, top) = (left as usize, top as usize);
     let small_width = small.width() as usize;
@@ -282,7 +289,6 @@ fn fill(small: &RgbImage, (left, top): (u32, u32), spec: &InputSpec, tensor: &mu
         ColorOrder::Bgr => [2, 1, 0],
     };
     let plane = width * height;
-    tensor.resize(3 * plane, 0.0);
     match spec.layout {
         Layout::Nchw => {
             for c in 0..3 {
@@ -395,7 +401,7 @@ mod tests {
             orientation: Orientation::NoTransforms,
             upright_size: (32, 16),
         };
-        let mut t = Vec::new();
+        let mut t = vec![0.0; 3 * 64 * 64];
         let at = |c: usize, y: usize, x: usize| c * 64 * 64 + y * 64 + x;
         let s = spec(ResizeMode::LetterboxTopLeft, Layout::Nchw, ColorOrder::Bgr);
         let letterbox = prepare(stored, None, &s, &mut t).unwrap();
@@ -423,7 +429,7 @@ mod tests {
         s.scale = 1.0 / 255.0;
         s.mean = [0.485, 0.456, 0.406];
         s.std = [0.229, 0.224, 0.225];
-        let mut t = Vec::new();
+        let mut t = vec![0.0; s.tensor_len()];
         prepare(stored, None, &s, &mut t).unwrap();
         let expected = [
             (1.0 - 0.485) / 0.229,

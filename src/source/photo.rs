@@ -44,6 +44,9 @@ pub enum PhotoError {
     /// The file system refused.
     #[error("cannot read the file: {0}; check that it is there and that you may read it")]
     Io(#[from] std::io::Error),
+    /// Nothing by this name.
+    #[error("{0}")]
+    NotFound(String),
     /// Nothing in it.
     #[error("the file is empty; copy or send it again")]
     Empty,

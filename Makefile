@@ -1,0 +1,141 @@
+# sitewarden. `make demo` and `make test` install what they need and say so; see README.md.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
+SAY := @printf '\n== %s\n'
+CACHE := .cache
+ARCH := $(shell uname -m)
+# Labelled data and clips for the checks of the model; not part of the product.
+DATA ?= ../shared/data
+OUT ?= demo-out
+PROGRAM := $(or $(CARGO_TARGET_DIR),target)/release/sitewarden
+
+ORT_VERSION := 1.31.1
+RUNTIME := $(CACHE)/onnxruntime/libonnxruntime.so
+# A wheel is only unpacked here, never installed: the Python version in its name does not matter.
+WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+	--python-version 3.12 --implementation cp \
+	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
+
+.PHONY: help build runtime tools demo demo-pictures test check-models bench bench-peers lint ci clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+# --- what is needed -------------------------------------------------------------------------
+
+# $(call install,NAME,test command,packages): apt packages only where the test says they are missing
+define install
+	@if ! { $(2); } >/dev/null 2>&1; then \
+	  printf '\n== installing %s (Debian packages: %s)\n' "$(1)" "$(3)"; \
+	  $(APT) update -qq && $(APT) install -y -qq --no-install-recommends $(3) >/dev/null; \
+	fi
+endef
+
+tools: ## Debian packages for the build
+	$(call install,the build tools,command -v cc && command -v cmake && command -v nasm,gcc libc6-dev cmake nasm)
+
+$(CACHE)/pip:
+	$(call install,pip,python3 -m pip --version,python3-pip)
+	@mkdir -p $(CACHE) && touch $@
+
+$(RUNTIME): | $(CACHE)/pip
+	$(SAY) "fetching ONNX Runtime $(ORT_VERSION) out of its PyPI wheel (24 MB)"
+	@mkdir -p $(@D)
+	@$(WHEEL) -d $(@D) onnxruntime==$(ORT_VERSION)
+	@cd $(@D) && python3 -c "import glob, zipfile; \
+	  z = zipfile.ZipFile(glob.glob('onnxruntime-$(ORT_VERSION)-*.whl')[0]); \
+	  lib, = [n for n in z.namelist() if n.startswith('onnxruntime/capi/libonnxruntime.so.')]; \
+	  open('libonnxruntime.so.part', 'wb').write(z.read(lib)); \
+	  [open(n.split('/')[-1], 'wb').write(z.read(n)) for n in z.namelist() if n in ('onnxruntime/LICENSE', 'onnxruntime/ThirdPartyNotices.txt')]"
+	@rm $(@D)/*.whl && mv $(@D)/libonnxruntime.so.part $@
+
+runtime: $(RUNTIME) ## the ONNX Runtime library, into .cache/
+
+build: tools ## target/release/sitewarden
+	$(SAY) "building sitewarden (the first time takes some minutes)"
+	cargo build --release --locked
+
+# --- the demonstration ----------------------------------------------------------------------
+
+CLIP := $(CACHE)/demo/vtest.avi
+ASTRONAUT := $(CACHE)/demo/photos/astronaut.png
+FRAMES := $(CACHE)/demo/photos/vtest-005.png
+PHOTOS ?= $(CACHE)/demo/photos
+
+$(CLIP):
+	$(SAY) "fetching the CCTV clip vtest.avi out of Debian's package opencv-doc (96 MB)"
+	@mkdir -p $(@D)/deb
+	@# unpacked, not installed: small Debian images leave /usr/share/doc out
+	@$(APT) update -qq
+	@cd $(@D)/deb && apt-get download -qq opencv-doc
+	@dpkg-deb --fsys-tarfile $(@D)/deb/opencv-doc_*.deb \
+	  | tar -xO ./usr/share/doc/opencv-doc/examples/data/vtest.avi >$@.part
+	@rm -r $(@D)/deb && mv $@.part $@
+
+$(FRAMES): $(CLIP)
+	$(call install,ffmpeg,command -v ffmpeg,ffmpeg)
+	$(SAY) "taking five frames out of the clip"
+	@mkdir -p $(@D)
+	@ffmpeg -nostdin -v error -y -i $< -vf fps=1/16 -frames:v 5 $(@D)/vtest-%03d.png
+
+$(ASTRONAUT): | $(CACHE)/pip
+	$(SAY) "fetching a photo of a person out of the PyPI wheel of scikit-image (14 MB)"
+	@mkdir -p $(@D)
+	@$(WHEEL) -d $(CACHE)/demo scikit-image==0.26.0
+	@python3 -c "import glob, zipfile; \
+	  open('$@.part', 'wb').write(zipfile.ZipFile(glob.glob('$(CACHE)/demo/scikit_image-*.whl')[0]).read('skimage/data/astronaut.png'))"
+	@rm $(CACHE)/demo/scikit_image-*.whl && mv $@.part $@
+
+ifeq ($(origin PHOTOS),file)
+demo-pictures: $(FRAMES) $(ASTRONAUT)
+else
+demo-pictures:
+endif
+
+demo: build runtime demo-pictures ## scan real pictures (PHOTOS=dir for your own); results in demo-out/
+	$(SAY) "scanning $(PHOTOS)"
+	@mkdir -p $(OUT)
+	@rc=0; $(PROGRAM) scan "$(PHOTOS)" --annotate $(OUT)/annotated --report $(OUT)/report.html || rc=$$?; \
+	  if [ $$rc -gt 1 ]; then exit $$rc; fi
+	@printf '\nannotated pictures: %s\nreport:             %s\n' "$(OUT)/annotated/" "$(OUT)/report.html"
+
+# --- checks ---------------------------------------------------------------------------------
+
+test: tools runtime ## all tests
+	$(call install,the HEIC converter,command -v heif-convert && command -v heif-enc,libheif-examples)
+	$(SAY) "building and running the tests (the first time takes some minutes)"
+	cargo test --locked
+
+lint: tools ## format, clippy, documentation
+	cargo fmt --all --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+$(CACHE)/venv-%/ready: benches/peers/requirements-%.txt
+	$(call install,Python's venv,python3 -c 'import ensurepip, venv',python3-venv)
+	@rm -rf $(@D) && python3 -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+check-models: build runtime $(CACHE)/venv-check/ready ## floors of site-nano on the labelled val sets in DATA
+	$(SAY) "judging site-nano on the val sets of $(DATA), by pycocotools"
+	$(CACHE)/venv-check/bin/python benches/peers/check_models.py --program $(PROGRAM) --data $(DATA)
+
+bench: tools runtime ## criterion benches, one for each stage
+	cargo bench --locked
+
+bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
+	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)
+
+ci: ## what CI runs
+	bash .ci/run
+
+clean: ## build output, caches, demo results
+	cargo clean
+	rm -rf $(CACHE) $(OUT)

@@ -1,0 +1,85 @@
+//! The command line. One file per subcommand: its arguments and its run.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+mod hazards;
+mod models;
+mod scan;
+mod schema;
+mod table;
+
+/// Exit codes, as `--help` and the README document them.
+mod exit {
+    /// Everything was done.
+    pub(super) const OK: u8 = 0;
+    /// Something could not be read or written; the rest was done.
+    pub(super) const INCOMPLETE: u8 = 1;
+    /// `--fail-on` found what it looks for.
+    pub(super) const FOUND: u8 = 3;
+    /// Nothing could be started: wrong configuration, model refused, no runtime library.
+    pub(super) const REFUSED: u8 = 4;
+}
+
+/// Spots work-safety hazards in site photos and proposes explained candidate findings.
+/// A person decides.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Scan(Box<scan::Args>),
+    Models(models::Args),
+    Hazards(hazards::Args),
+    Schema(schema::Args),
+}
+
+/// Parses the command line, runs the subcommand, reports its error.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    init_log();
+    let result = match cli.command {
+        Command::Scan(args) => scan::run(*args),
+        Command::Models(args) => models::run(args),
+        Command::Hazards(args) => hazards::run(args),
+        Command::Schema(args) => schema::run(&args),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        // The reader of our output has gone (`| head`): nothing to report, nobody to report to.
+        Err(e) if is_broken_pipe(&e) => ExitCode::from(exit::OK),
+        Err(e) => {
+            eprintln_line(&format!("sitewarden: {e:#}"));
+            ExitCode::from(exit::REFUSED)
+        }
+    }
+}
+
+fn init_log() {
+    let filter = EnvFilter::try_from_env("SITEWARDEN_LOG").unwrap_or_else(|_| "warn,ort=error".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// A line on standard error; a closed standard error is no reason to fail.
+fn eprintln_line(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,554 @@
+//! `sitewarden scan`: photos in, explained candidates out.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Read, Seek, Write};
+use std::num::NonZero;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::exit;
+use super::table;
+use crate::config::Config;
+use crate::hazard::{Lang, Severity};
+use crate::inference::{self, LoadOptions, Model, Runtime, Threads};
+use crate::pipeline::ordered::for_each_ordered;
+use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
+use crate::record::{PhotoRecord, ScanDocument};
+use crate::render::{AnnotateOptions, KindName, ReportAbout, ReportWriter};
+use crate::rules::{Catalogue, RuleSet};
+use crate::source::discover::{Found, discover};
+use crate::source::photo::{self, PhotoError};
+use crate::tiling::Tiles;
+
+/// Scans photos for hazards.
+///
+/// Exit codes: 0 all photos were judged; 1 a photo could not be read or a picture not
+/// written, the rest was done; 2 wrong usage; 3 --fail-on found a candidate; 4 nothing was
+/// done, because the configuration, the model or the ONNX Runtime library was refused.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Photos, folders (searched recursively), patterns in quotes, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// What is written to standard output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Write a picture of each photo with boxes, names and reasons into this folder
+    #[arg(long, value_name = "DIR")]
+    annotate: Option<PathBuf>,
+    /// Write a self-contained HTML report
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// One score threshold for all classes, 0 to 1, instead of the model's own
+    #[arg(long, value_name = "SCORE", value_parser = parse_score)]
+    min_score: Option<f32>,
+    /// Look only for these hazards, for example PPE-01,FIR-03 (see `sitewarden hazards`)
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    hazards: Vec<String>,
+    /// Language of reasons and pictures
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
+    /// Exit with code 3 when there is a candidate at least this severe (an alarm, such as
+    /// flame or smoke, counts as major)
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    fail_on: Option<FailOn>,
+    /// Photos worked on at once [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
+    /// Look at large photos in overlapping tiles too: finds smaller objects, costs up to 17 x
+    #[arg(long, value_enum)]
+    tiles: Option<Tiles>,
+    /// Model name (see `sitewarden models list`) or folder
+    #[arg(long, value_name = "NAME|DIR", env = "SITEWARDEN_MODEL")]
+    model: Option<String>,
+    /// Configuration file [default: sitewarden.toml in the current folder, if there]
+    #[arg(long, value_name = "FILE", env = "SITEWARDEN_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// One document (schema: `sitewarden schema scan`)
+    Json,
+    /// One document of the same schema for each photo, on a line of its own
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    General,
+    Major,
+}
+
+fn parse_score(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|score| (0.0..=1.0).contains(score))
+        .ok_or_else(|| "give a number from 0 to 1".to_owned())
+}
+
+/// Longer side of annotated pictures, pixels.
+const ANNOTATED_SIDE: u32 = 2048;
+/// Longer side of pictures in the report, pixels.
+const REPORT_SIDE: u32 = 960;
+
+/// What one worker made of one photo.
+struct Done {
+    record: PhotoRecord,
+    report_picture: Option<Vec<u8>>,
+    /// Where the annotated picture went, or why it did not.
+    annotated: Option<anyhow::Result<PathBuf>>,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<u8> {
+    let config = Config::load(args.config.as_deref())?;
+    let rules = rule_set(&config, &args.hazards)?;
+    let settings = PhotoSettings {
+        limits: config.limits.clone(),
+        tiles: args.tiles.unwrap_or(config.scan.tiles),
+        min_score: args.min_score.or(config.scan.min_score),
+        lang: args.lang.unwrap_or(config.scan.lang),
+        on: Some(jiff::Zoned::now().date().to_string()),
+    };
+    let jobs = args
+        .jobs
+        .or(config.scan.jobs.and_then(NonZero::new))
+        .or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZero::<usize>::MIN);
+    let many = discover(args.paths.clone()).nth(1).is_some();
+    let threads = if many {
+        Threads::throughput(jobs)
+    } else {
+        Threads::latency(jobs)
+    };
+    let model = load_model(args.model.as_deref().unwrap_or(&config.scan.model), threads)?;
+    let pipeline = PhotoPipeline::new(&model, &rules, settings);
+    if let Some(dir) = &args.annotate {
+        std::fs::create_dir_all(dir)
+            .with_context(|| format!("cannot create the folder {}", dir.display()))?;
+    }
+
+    let workers: Vec<Scratch> = (0..if many { jobs.get() } else { 1 })
+        .map(|_| Scratch::default())
+        .collect();
+    let mut sink = Sink::new(&args, &pipeline, &rules, many)?;
+    let mut failed = None;
+    for_each_ordered(
+        discover(args.paths.clone()),
+        workers,
+        |scratch, _, found| scan_one(&args, &pipeline, found, scratch),
+        |_, done| match sink.take(done) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(e) => {
+                failed = Some(e);
+                ControlFlow::Break(())
+            }
+        },
+    );
+    match failed {
+        Some(e) => Err(e),
+        None => sink.finish(),
+    }
+}
+
+fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<RuleSet> {
+    let mut catalogue = Catalogue::builtin();
+    if let Some(path) = &config.hazards.catalogue {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the hazard catalogue {}", path.display()))?;
+        catalogue = catalogue
+            .merged_with(Catalogue::parse(&text).with_context(|| path.display().to_string())?)
+            .with_context(|| path.display().to_string())?;
+    }
+    let codes = if codes.is_empty() {
+        &config.hazards.only
+    } else {
+        codes
+    };
+    let codes: Vec<String> = codes
+        .iter()
+        .map(|code| code.trim().to_uppercase())
+        .filter(|code| !code.is_empty())
+        .collect();
+    Ok(RuleSet::new(catalogue, &codes)?)
+}
+
+fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> {
+    let runtime = Runtime::load(None)?;
+    let dir = inference::locate(name, &inference::search_path())?;
+    let options = LoadOptions {
+        threads,
+        ..LoadOptions::default()
+    };
+    Model::load(&runtime, &dir, options)
+        .with_context(|| format!("the model in {} is refused", dir.display()))
+}
+
+fn scan_one(
+    args: &Args,
+    pipeline: &PhotoPipeline<'_>,
+    found: Found,
+    scratch: &mut Scratch,
+) -> Done {
+    let limits = &pipeline.settings().limits;
+    let (name, bytes) = match found {
+        Found::File(path) => {
+            let bytes = photo::read_file(&path, limits);
+            (path.to_string_lossy().into_owned(), bytes)
+        }
+        Found::Stdin => (
+            "-".to_owned(),
+            photo::read(std::io::stdin().lock(), limits),
+        ),
+        Found::Missing { path, reason } => (
+            path.to_string_lossy().into_owned(),
+            Err(PhotoError::NotFound(reason)),
+        ),
+    };
+    let record = pipeline.record(name, bytes.as_deref(), scratch);
+    let (mut report_picture, mut annotated) = (None, None);
+    if let (Ok(bytes), None) = (&bytes, &record.error) {
+        let lang = pipeline.settings().lang;
+        if args.report.is_some() {
+            // a picture that cannot be drawn costs the report its picture, not its facts
+            report_picture = pipeline
+                .annotated(bytes, &record, REPORT_SIDE, &AnnotateOptions::for_report(lang))
+                .ok();
+        }
+        if let Some(dir) = &args.annotate {
+            annotated = Some(write_annotated(dir, pipeline, bytes, &record, lang));
+        }
+    }
+    Done {
+        record,
+        report_picture,
+        annotated,
+    }
+}
+
+fn write_annotated(
+    dir: &Path,
+    pipeline: &PhotoPipeline<'_>,
+    bytes: &[u8],
+    record: &PhotoRecord,
+    lang: Lang,
+) -> anyhow::Result<PathBuf> {
+    let document = pipeline.document();
+    let signature = format!(
+        "sitewarden {} · {} {}",
+        document.sitewarden, document.model.name, document.model.version
+    );
+    let options = AnnotateOptions::standalone(lang, &signature);
+    let picture = pipeline.annotated(bytes, record, ANNOTATED_SIDE, &options)?;
+    // The digest keeps two photos of one name apart, and one photo seen twice together.
+    let stem = Path::new(&record.path)
+        .file_stem()
+        .map_or("photo".into(), |s| s.to_string_lossy());
+    let stem = if record.path == "-" { "stdin".into() } else { stem };
+    let digest = record.sha256.as_deref().unwrap_or_default();
+    let short: String = stem.chars().take(100).collect();
+    let path = dir.join(format!("{short}-{:.8}.jpg", digest));
+    write_whole(&path, &picture).with_context(|| {
+        format!(
+            "cannot write {}; check space and permissions",
+            path.display()
+        )
+    })?;
+    Ok(path)
+}
+
+/// Writes a file so that it is there whole or not at all.
+fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(bytes)?;
+    persist(file, path)
+}
+
+fn persist(file: tempfile::NamedTempFile, path: &Path) -> anyhow::Result<()> {
+    // temporary files are made for their owner alone; what a person asked for is an ordinary file
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o644);
+        file.as_file().set_permissions(mode)?;
+    }
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Everything that is written while the scan runs.
+struct Sink<'a> {
+    args: &'a Args,
+    out: BufWriter<std::io::Stdout>,
+    document: ScanDocument,
+    report: Option<Report>,
+    progress: ProgressBar,
+    photos: usize,
+    unreadable: usize,
+    unwritten: usize,
+    by_kind: Vec<(KindName, Severity, usize)>,
+    worst: Option<Severity>,
+    lang: Lang,
+    /// Columns of the table.
+    width: usize,
+}
+
+struct Report {
+    writer: ReportWriter,
+    body: BufWriter<File>,
+    path: PathBuf,
+}
+
+impl<'a> Sink<'a> {
+    fn new(
+        args: &'a Args,
+        pipeline: &PhotoPipeline<'_>,
+        rules: &RuleSet,
+        many: bool,
+    ) -> anyhow::Result<Self> {
+        let document = pipeline.document();
+        let report = args
+            .report
+            .as_ref()
+            .map(|path| Report::new(path, args, pipeline, rules, &document))
+            .transpose()?;
+        let progress = if many && std::io::stderr().is_terminal() {
+            let total = discover(args.paths.clone()).count() as u64;
+            ProgressBar::new(total).with_style(ProgressStyle::with_template(
+                "{bar:30} {pos}/{len} photos, {per_sec}, {eta} left",
+            )?)
+        } else {
+            ProgressBar::hidden()
+        };
+        let mut out = BufWriter::new(std::io::stdout());
+        if args.format == Format::Json {
+            write!(
+                out,
+                "{{\"sitewarden\":{},\"model\":{},\"photos\":[",
+                serde_json::to_string(&document.sitewarden)?,
+                serde_json::to_string(&document.model)?
+            )?;
+        }
+        Ok(Self {
+            args,
+            out,
+            document,
+            report,
+            progress,
+            photos: 0,
+            unreadable: 0,
+            unwritten: 0,
+            by_kind: Vec::new(),
+            worst: None,
+            lang: pipeline.settings().lang,
+            width: terminal_size::terminal_size_of(std::io::stdout())
+                .map_or(100, |(width, _)| usize::from(width.0).clamp(60, 160)),
+        })
+    }
+
+    fn take(&mut self, done: Done) -> anyhow::Result<()> {
+        if let Some(report) = &mut self.report {
+            report
+                .writer
+                .write_photo(&mut report.body, &done.record, done.report_picture.as_deref())
+                .with_context(|| format!("cannot write {}", report.path.display()))?;
+        }
+        if let Some(Err(e)) = &done.annotated {
+            self.unwritten += 1;
+            self.progress
+                .suspend(|| super::eprintln_line(&format!("sitewarden: {e:#}")));
+        }
+        self.photos += 1;
+        self.unreadable += usize::from(done.record.error.is_some());
+        for c in &done.record.candidates {
+            self.worst = self.worst.max(Some(c.severity));
+            match self.by_kind.iter_mut().find(|(k, ..)| k.code == c.code) {
+                Some((.., count)) => *count += 1,
+                None => self.by_kind.push((
+                    KindName {
+                        code: c.code.clone(),
+                        name: c.name.clone(),
+                    },
+                    c.severity,
+                    1,
+                )),
+            }
+        }
+        match self.args.format {
+            Format::Json => {
+                self.out.write_all(if self.photos > 1 { b",\n" } else { b"\n" })?;
+                serde_json::to_writer(&mut self.out, &done.record)?;
+            }
+            Format::Jsonl => {
+                self.document.photos = vec![done.record];
+                serde_json::to_writer(&mut self.out, &self.document)?;
+                writeln!(self.out)?;
+                // a reader at the other end of a pipe wants each line when it is ready
+                self.out.flush()?;
+            }
+            Format::Table => {
+                let text = photo_rows(&done, self.lang, self.width);
+                self.progress.suspend(|| {
+                    self.out.write_all(text.as_bytes())?;
+                    self.out.flush()
+                })?;
+            }
+        }
+        self.progress.inc(1);
+        Ok(())
+    }
+
+    fn finish(mut self) -> anyhow::Result<u8> {
+        self.progress.finish_and_clear();
+        match self.args.format {
+            Format::Json => writeln!(self.out, "\n]}}")?,
+            Format::Jsonl => {}
+            Format::Table => self.summary()?,
+        }
+        self.out.flush()?;
+        if let Some(report) = self.report.take() {
+            report.finish()?;
+        }
+        if self.photos == 0 {
+            bail!("no photos found; name a photo or a folder that holds JPEG, PNG, WebP, BMP, TIFF, GIF or HEIC files");
+        }
+        let found = match self.args.fail_on {
+            Some(FailOn::General) => self.worst.is_some(),
+            Some(FailOn::Major) => self.worst >= Some(Severity::Major),
+            None => false,
+        };
+        Ok(if found {
+            exit::FOUND
+        } else if self.unreadable + self.unwritten > 0 {
+            exit::INCOMPLETE
+        } else {
+            exit::OK
+        })
+    }
+
+    fn summary(&mut self) -> std::io::Result<()> {
+        let total: usize = self.by_kind.iter().map(|(.., n)| n).sum();
+        writeln!(
+            self.out,
+            "{} photos, {} candidates for a person to decide, {} photos not readable",
+            self.photos, total, self.unreadable
+        )?;
+        self.by_kind.sort_by(|a, b| a.0.code.cmp(&b.0.code));
+        for (kind, severity, count) in &self.by_kind {
+            writeln!(
+                self.out,
+                "  {count:>5} x {}  {}  {}",
+                kind.code,
+                table::pad(severity_name(*severity), 8),
+                kind.name.get(self.lang)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn new(
+        path: &Path,
+        args: &Args,
+        pipeline: &PhotoPipeline<'_>,
+        rules: &RuleSet,
+        document: &ScanDocument,
+    ) -> anyhow::Result<Self> {
+        let paths: Vec<_> = args.paths.iter().map(|p| p.to_string_lossy()).collect();
+        let about = ReportAbout {
+            created: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            source: paths.join(" "),
+            program_version: document.sitewarden.clone(),
+            model: document.model.clone(),
+            kinds: rules
+                .kinds()
+                .map(|kind| KindName {
+                    code: kind.code.clone(),
+                    name: kind.name.clone(),
+                })
+                .collect(),
+        };
+        Ok(Self {
+            writer: ReportWriter::new(about, pipeline.settings().lang),
+            body: BufWriter::new(tempfile::tempfile().context("cannot create a temporary file")?),
+            path: path.to_owned(),
+        })
+    }
+
+    /// The summary comes first in the file but is known last: head, then the body kept aside.
+    fn finish(self) -> anyhow::Result<()> {
+        let write = || -> anyhow::Result<()> {
+            let dir = match self.path.parent() {
+                Some(dir) if dir != Path::new("") => dir,
+                _ => Path::new("."),
+            };
+            let mut file = tempfile::NamedTempFile::new_in(dir)?;
+            let mut body = self.body.into_inner().map_err(|e| e.into_error())?;
+            body.rewind()?;
+            let mut out = BufWriter::new(&mut file);
+            self.writer.write_head(&mut out)?;
+            std::io::copy(&mut body.take(u64::MAX), &mut out)?;
+            self.writer.write_tail(&mut out)?;
+            out.flush()?;
+            drop(out);
+            persist(file, &self.path)
+        };
+        write().with_context(|| {
+            format!(
+                "cannot write the report {}; check the folder, its permissions and the space left",
+                self.path.display()
+            )
+        })
+    }
+}
+
+fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::General => "general",
+        Severity::Major => "major",
+        Severity::Alarm => "alarm",
+    }
+}
+
+/// One photo's rows: its path, then a row and a reason for each candidate.
+fn photo_rows(done: &Done, lang: Lang, width: usize) -> String {
+    let record = &done.record;
+    let mut text = table::plain(&record.path);
+    if let (Some(w), Some(h)) = (record.width, record.height) {
+        text += &format!("  {w} x {h}");
+    }
+    if let Some(error) = &record.error {
+        text += "\n";
+        for line in table::wrap(&format!("NOT READ: {}", table::plain(error)), width - 4) {
+            text += &format!("    {line}\n");
+        }
+        return text;
+    }
+    text += &match record.candidates.len() {
+        0 => "  no candidate\n".to_owned(),
+        1 => "  1 candidate\n".to_owned(),
+        n => format!("  {n} candidates\n"),
+    };
+    for c in &record.candidates {
+        let [x, y, w, h] = c.bbox.map(|v| v.round() as i64);
+        text += &format!(
+            "  {}  {}  {:.2}  {}  at {x},{y} ({w} x {h})\n",
+            table::pad(&c.code, 6),
+            table::pad(severity_name(c.severity), 7),
+            c.score,
+            c.name.get(lang),
+        );
+        for line in table::wrap(&c.why.text, width - 10) {
+            text += &format!("          {line}\n");
+        }
+    }
+    text
+}

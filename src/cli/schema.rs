@@ -1,0 +1,31 @@
+//! `sitewarden schema`: the JSON Schema of what the program writes.
+
+use std::io::Write;
+
+use clap::ValueEnum;
+
+use super::exit;
+use crate::record::ScanDocument;
+
+/// Prints the JSON Schema of an output format.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which output
+    document: Document,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Document {
+    /// `scan --format json`, and each line of `--format jsonl`
+    Scan,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
+    let schema = match args.document {
+        Document::Scan => schemars::schema_for!(ScanDocument),
+    };
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, &schema)?;
+    writeln!(out)?;
+    Ok(exit::OK)
+}

@@ -1,0 +1,71 @@
+//! Rows for a terminal: cells padded by display width, so that Chinese lines up too.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// `text` padded with spaces to `width` columns.
+pub(super) fn pad(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(text.width());
+    format!("{text}{}", " ".repeat(missing))
+}
+
+/// Replaces control characters: a file name must not steer the terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// Breaks `text` into lines of at most `width` columns, at spaces where there are any.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(20);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut columns = 0;
+    let mut last_space = None;
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if columns + w > width {
+            let rest = match last_space {
+                Some(at) => line.split_off(at + 1),
+                None => String::new(),
+            };
+            lines.push(line.trim_end().to_owned());
+            columns = rest.width();
+            line = rest;
+            last_space = None;
+        }
+        if c == ' ' {
+            last_space = Some(line.len());
+        }
+        line.push(c);
+        columns += w;
+    }
+    if !line.trim().is_empty() {
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chinese_takes_two_columns() {
+        assert_eq!(pad("安全帽", 8), "安全帽  ");
+    }
+
+    #[test]
+    fn lines_break_at_spaces_or_anywhere_in_chinese() {
+        assert_eq!(
+            wrap("a bare head is seen on this person", 20),
+            ["a bare head is seen", "on this person"]
+        );
+        assert_eq!(wrap(&"未".repeat(11), 20), ["未".repeat(10), "未".repeat(1)]);
+    }
+
+    #[test]
+    fn escape_sequences_are_disarmed() {
+        assert!(!plain("\u{1b}[31mred\n").contains(['\u{1b}', '\n']));
+    }
+}

@@ -1,0 +1,138 @@
+//! The configuration file `sitewarden.toml`: each module's own settings under its own heading.
+//! Unknown keys are refused. Command-line options win over the environment, the environment
+//! over the file, the file over the defaults.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::hazard::Lang;
+use crate::source::photo::PhotoLimits;
+use crate::tiling::Tiles;
+
+/// Read from the current folder when no other file is named.
+pub const DEFAULT_FILE: &str = "sitewarden.toml";
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[scan]`
+    pub scan: ScanConfig,
+    /// `[limits]`
+    pub limits: PhotoLimits,
+    /// `[hazards]`
+    pub hazards: HazardsConfig,
+}
+
+/// How photos are looked at.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScanConfig {
+    /// Model name or folder.
+    pub model: String,
+    /// Whether large photos are also looked at in tiles.
+    pub tiles: Tiles,
+    /// One score threshold for all classes, `0..=1`, instead of the model's own.
+    pub min_score: Option<f32>,
+    /// Language of reasons.
+    pub lang: Lang,
+    /// Photos worked on at once; all cores when absent.
+    pub jobs: Option<usize>,
+}
+
+impl Default for ScanConfig {
+    fn default() -> Self {
+        Self {
+            model: "site-nano".into(),
+            tiles: Tiles::default(),
+            min_score: None,
+            lang: Lang::default(),
+            jobs: None,
+        }
+    }
+}
+
+/// Which hazards are looked for.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HazardsConfig {
+    /// A catalogue file that adds to or replaces entries of the built-in one; relative to
+    /// the configuration file.
+    pub catalogue: Option<PathBuf>,
+    /// Only these codes; all when empty.
+    pub only: Vec<String>,
+}
+
+impl Config {
+    /// Reads `file`, or [`DEFAULT_FILE`] where that exists, or the defaults.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds a key or value that is not understood.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let path = match file {
+            Some(path) => path,
+            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+            None => return Ok(Self::default()),
+        };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let mut config = Self::parse(&text)
+            .with_context(|| format!("the configuration {} is not valid", path.display()))?;
+        if let Some(catalogue) = &mut config.hazards.catalogue {
+            *catalogue = path.parent().unwrap_or(Path::new("")).join(&*catalogue);
+        }
+        Ok(config)
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let config: Self = toml::from_str(text)?;
+        if let Some(score) = config.scan.min_score {
+            anyhow::ensure!(
+                (0.0..=1.0).contains(&score),
+                "scan.min_score is {score}; give a number from 0 to 1"
+            );
+        }
+        anyhow::ensure!(
+            config.scan.jobs != Some(0),
+            "scan.jobs is 0; give at least 1, or leave it out for all cores"
+        );
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        format!("{:#}", Config::parse(text).unwrap_err())
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn every_section_is_read() {
+        let config = Config::parse(
+            "[scan]\ntiles = 'auto'\nlang = 'zh'\nmin_score = 0.4\n\
+             [limits]\nmax_pixels = 1000\n[hazards]\nonly = ['PPE-01']",
+        )
+        .unwrap();
+        assert_eq!(config.scan.tiles, Tiles::Auto);
+        assert_eq!(config.scan.lang, Lang::Zh);
+        assert_eq!(config.limits.max_pixels, 1000);
+        assert_eq!(config.hazards.only, ["PPE-01"]);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_by_name() {
+        assert!(error("[scan]\ntile = 'auto'").contains("tile"));
+        assert!(error("[scna]").contains("scna"));
+        assert!(error("[scan]\nmin_score = 1.5").contains("0 to 1"));
+        assert!(error("[scan]\njobs = 0").contains("at least 1"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Composition of stages and adapters: what happens to one photo, and to many.
+
+pub mod ordered;
+pub mod photo;

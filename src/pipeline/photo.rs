@@ -1,0 +1,355 @@
+//! One photo, from bytes to its record: decode, look (whole and in tiles), apply the rules.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::RgbImage;
+use ndarray::ArrayView4;
+use sha2::{Digest, Sha256};
+
+use crate::detection::{Detection, LabelMap};
+use crate::geometry::BBox;
+use crate::hazard::{Candidate, HazardAnswer, Lang};
+use crate::inference::{Detect, InferError};
+use crate::postprocess::DecodeError;
+use crate::preprocess::{self, InputSpec, Layout, PrepareError};
+use crate::record::{
+    AnswerRecord, CandidateRecord, DetectionRecord, ModelRecord, PhotoRecord, ScanDocument, Why,
+};
+use crate::render::{self, AnnotateOptions};
+use crate::rules::{self, RuleSet, Scene};
+use crate::source::photo::{Photo, PhotoError, PhotoLimits};
+use crate::tiling::{self, Tiles};
+
+/// What a scan may change about the way a photo is judged.
+#[derive(Debug, Clone, Default)]
+pub struct PhotoSettings {
+    /// Limits on files and pixels.
+    pub limits: PhotoLimits,
+    /// Whether large photos are also looked at in tiles.
+    pub tiles: Tiles,
+    /// One score threshold for all classes instead of the model's own, `0..=1`.
+    pub min_score: Option<f32>,
+    /// Language of the reasons in the record.
+    pub lang: Lang,
+    /// The day on which clauses must be in force, `YYYY-MM-DD`.
+    pub on: Option<String>,
+}
+
+/// Judges photos with one model and one set of rules. Shared by all workers.
+pub struct PhotoPipeline<'a> {
+    detector: &'a dyn Detect,
+    rules: &'a RuleSet,
+    settings: PhotoSettings,
+    labels: LabelMap,
+    thresholds: Vec<f32>,
+}
+
+/// Buffers that one worker uses again for every photo.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    tensor: Vec<f32>,
+}
+
+/// Why a photo has no answers.
+#[derive(Debug, thiserror::Error)]
+pub enum JudgeError {
+    /// The picture.
+    #[error(transparent)]
+    Photo(#[from] PhotoError),
+    /// The way into the model.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// The model.
+    #[error("the model failed: {0}")]
+    Infer(#[from] InferError),
+    /// Its output.
+    #[error("the model's output does not fit its manifest: {0}")]
+    Decode(#[from] DecodeError),
+    /// The annotated picture.
+    #[error("the annotated picture could not be encoded: {0}")]
+    Encode(String),
+    /// A fault of this program.
+    #[error("a fault in sitewarden while judging this photo ({0}); please report it")]
+    Panicked(String),
+}
+
+/// Detections within one IoU of each other, seen by the whole view and a tile, are one object.
+const MERGE_IOU: f32 = 0.55;
+/// Most objects of one photo; a crowd of hundreds still fits.
+const MAX_DETECTIONS: usize = 1000;
+/// Pictures prepared at once: bounds the memory of a tiled photo.
+const VIEWS_AT_ONCE: usize = 4;
+
+impl<'a> PhotoPipeline<'a> {
+    /// A pipeline for this model and these rules.
+    pub fn new(detector: &'a dyn Detect, rules: &'a RuleSet, settings: PhotoSettings) -> Self {
+        let manifest = detector.manifest();
+        let mut thresholds = manifest.class_thresholds();
+        if let Some(score) = settings.min_score {
+            thresholds.fill(score);
+        }
+        Self {
+            detector,
+            rules,
+            labels: manifest.label_map(),
+            thresholds,
+            settings,
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &PhotoSettings {
+        &self.settings
+    }
+
+    /// The heading of a scan's document, without photos.
+    pub fn document(&self) -> ScanDocument {
+        let manifest = self.detector.manifest();
+        ScanDocument {
+            sitewarden: env!("CARGO_PKG_VERSION").into(),
+            model: ModelRecord {
+                name: manifest.name.clone(),
+                version: manifest.version.clone(),
+                sha256: manifest.sha256.clone(),
+            },
+            photos: Vec::new(),
+        }
+    }
+
+    /// Judges one photo. Whatever goes wrong, there is a record: `error` says what.
+    pub fn record(
+        &self,
+        path: String,
+        bytes: Result<&[u8], &PhotoError>,
+        scratch: &mut Scratch,
+    ) -> PhotoRecord {
+        let mut record = PhotoRecord {
+            path,
+            sha256: None,
+            width: None,
+            height: None,
+            detections: Vec::new(),
+            answers: Vec::new(),
+            candidates: Vec::new(),
+            error: None,
+        };
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(e) => {
+                record.error = Some(e.to_string());
+                return record;
+            }
+        };
+        record.sha256 = Some(hex(&Sha256::digest(bytes)));
+        // A decoder or a rule that panics on hostile input costs this photo, not the run.
+        match catch_unwind(AssertUnwindSafe(|| self.judge(bytes, scratch)))
+            .unwrap_or_else(|panic| Err(JudgeError::Panicked(panic_text(&*panic))))
+        {
+            Ok(judged) => {
+                (record.width, record.height) = (Some(judged.size.0), Some(judged.size.1));
+                let lang = self.settings.lang;
+                record.detections = judged
+                    .detections
+                    .iter()
+                    .map(|d| self.detection_record(d))
+                    .collect();
+                record.answers = judged
+                    .evaluation
+                    .answers
+                    .into_iter()
+                    .map(|a| answer_record(a, lang))
+                    .collect();
+                record.candidates = judged
+                    .evaluation
+                    .candidates
+                    .into_iter()
+                    .map(|c| candidate_record(c, lang))
+                    .collect();
+            }
+            Err(e) => record.error = Some(e.to_string()),
+        }
+        record
+    }
+
+    fn judge(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Judged, JudgeError> {
+        let photo = Photo::open(bytes, &self.settings.limits)?;
+        let size = photo.upright_size();
+        let detections = self.look(&photo, scratch)?;
+        let scene = Scene {
+            width: size.0,
+            height: size.1,
+            detections: &detections,
+            labels: &self.labels,
+        };
+        let evaluation = rules::evaluate(self.rules, &scene, self.settings.on.as_deref());
+        Ok(Judged {
+            size,
+            detections,
+            evaluation,
+        })
+    }
+
+    /// Detections at or above their class threshold, best first, original upright pixels.
+    fn look(&self, photo: &Photo<'_>, scratch: &mut Scratch) -> Result<Vec<Detection>, JudgeError> {
+        let manifest = self.detector.manifest();
+        let spec = &manifest.input;
+        let size = photo.upright_size();
+        let tiles = tiling::plan(self.settings.tiles, size, spec.width.max(spec.height));
+        let decoded = photo.decode(Some(needed_size(size, &tiles, spec)))?;
+        let regions: Vec<Option<BBox>> = std::iter::once(None)
+            .chain(tiles.into_iter().map(Some))
+            .collect();
+        let mut views = Vec::with_capacity(regions.len());
+        for regions in regions.chunks(VIEWS_AT_ONCE) {
+            let one = spec.tensor_len();
+            scratch.tensor.resize(regions.len() * one, 0.0);
+            let letterboxes = regions
+                .iter()
+                .zip(scratch.tensor.chunks_exact_mut(one))
+                .map(|(region, tensor)| {
+                    preprocess::prepare(decoded.stored(), *region, spec, tensor)
+                })
+                .collect::<Result<Vec<_>, _>>()?;
+            let input = tensor_view(&scratch.tensor, regions.len(), spec)?;
+            let outputs = self.detector.detect(input)?;
+            for ((region, letterbox), outputs) in regions.iter().zip(letterboxes).zip(outputs) {
+                let seen = manifest.decode(&outputs, &letterbox, &self.thresholds)?;
+                views.push((*region, seen));
+            }
+        }
+        if views.len() == 1 {
+            return Ok(views.pop().map(|(_, seen)| seen).unwrap_or_default());
+        }
+        Ok(tiling::merge(views, size, MERGE_IOU, MAX_DETECTIONS))
+    }
+
+    fn detection_record(&self, d: &Detection) -> DetectionRecord {
+        DetectionRecord {
+            label: self.labels.name(d.class).to_owned(),
+            score: score(d.score),
+            bbox: pixels(d.bbox),
+        }
+    }
+
+    /// The annotated picture as JPEG, its longer side at most `max_side` pixels before the
+    /// legend is added.
+    ///
+    /// # Errors
+    /// When the photo cannot be decoded or encoded.
+    pub fn annotated(
+        &self,
+        bytes: &[u8],
+        record: &PhotoRecord,
+        max_side: u32,
+        options: &AnnotateOptions<'_>,
+    ) -> Result<Vec<u8>, JudgeError> {
+        // Decoded a second time on purpose: what the model sees must not depend on whether
+        // somebody wanted a picture.
+        let photo = Photo::open(bytes, &self.settings.limits)?;
+        let (width, height) = photo.upright_size();
+        let scale = (max_side as f32 / width.max(height) as f32).min(1.0);
+        let side = |n: u32| ((n as f32 * scale).round() as u32).max(1);
+        let target = (side(width), side(height));
+        let decoded = photo.decode(Some(target))?;
+        let whole = BBox::new(0.0, 0.0, width as f32, height as f32);
+        let picture = preprocess::resized_upright(decoded.stored(), whole, target)?;
+        encode_jpeg(&render::annotate(&picture, record, options))
+    }
+}
+
+fn encode_jpeg(picture: &RgbImage) -> Result<Vec<u8>, JudgeError> {
+    let image = turbojpeg::Image {
+        pixels: picture.as_raw().as_slice(),
+        width: picture.width() as usize,
+        pitch: 3 * picture.width() as usize,
+        height: picture.height() as usize,
+        format: turbojpeg::PixelFormat::RGB,
+    };
+    let encode = || {
+        let mut jpeg = turbojpeg::Compressor::new()?;
+        jpeg.set_quality(88)?;
+        // full colour resolution: thin coloured lines and text smear otherwise
+        jpeg.set_subsamp(turbojpeg::Subsamp::None)?;
+        jpeg.compress_to_vec(image)
+    };
+    encode().map_err(|e| JudgeError::Encode(e.to_string()))
+}
+
+struct Judged {
+    size: (u32, u32),
+    detections: Vec<Detection>,
+    evaluation: rules::Evaluation,
+}
+
+/// Size (upright) that the photo must be decoded to for the whole view and all tiles.
+fn needed_size(size: (u32, u32), tiles: &[BBox], spec: &InputSpec) -> (u32, u32) {
+    let whole = preprocess::fitted_size(size, spec);
+    let Some(tile) = tiles.first() else {
+        return whole;
+    };
+    let scale = (spec.width as f32 / tile.width())
+        .max(spec.height as f32 / tile.height())
+        .min(1.0);
+    let side = |n: u32, least: u32| ((n as f32 * scale).ceil() as u32).max(least);
+    (side(size.0, whole.0), side(size.1, whole.1))
+}
+
+fn tensor_view<'t>(
+    tensor: &'t [f32],
+    n: usize,
+    spec: &InputSpec,
+) -> Result<ArrayView4<'t, f32>, JudgeError> {
+    let (w, h) = (spec.width as usize, spec.height as usize);
+    let shape = match spec.layout {
+        Layout::Nchw => (n, 3, h, w),
+        Layout::Nhwc => (n, h, w, 3),
+    };
+    ArrayView4::from_shape(shape, tensor).map_err(|e| JudgeError::Panicked(e.to_string()))
+}
+
+fn answer_record(answer: HazardAnswer, lang: Lang) -> AnswerRecord {
+    AnswerRecord {
+        reason: answer.reason.get(lang).to_owned(),
+        code: answer.code,
+        answer: answer.answer,
+    }
+}
+
+fn candidate_record(candidate: Candidate, lang: Lang) -> CandidateRecord {
+    CandidateRecord {
+        code: candidate.code,
+        name: candidate.name,
+        severity: candidate.severity,
+        score: score(candidate.score),
+        bbox: pixels(candidate.bbox),
+        why: Why {
+            rule: candidate.rule,
+            inputs: candidate.inputs,
+            text: candidate.text.get(lang).to_owned(),
+        },
+        references: candidate.references,
+    }
+}
+
+/// Four decimals: more is noise and makes records hard to read.
+fn score(score: f32) -> f32 {
+    (score * 1e4).round() / 1e4
+}
+
+/// `[x, y, width, height]` to a hundredth of a pixel.
+fn pixels(bbox: BBox) -> [f32; 4] {
+    bbox.to_xywh().map(|v| (v * 100.0).round() / 100.0)
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
