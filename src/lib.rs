@@ -10,4 +10,8 @@ pub mod hazard;
 pub mod record;
 
 // pure stages: no I/O, no async, no clock
+pub mod postprocess;
 pub mod preprocess;
+
+// adapters: the world
+pub mod inference;
