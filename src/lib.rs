@@ -10,10 +10,12 @@ pub mod hazard;
 pub mod record;
 
 // pure stages: no I/O, no async, no clock
+pub mod postprocess;
 pub mod preprocess;
 pub mod tiling;
 
 // adapters: the world
+pub mod inference;
 pub mod source;
 
 // composition and faces
