@@ -12,6 +12,8 @@ pub mod record;
 // pure stages: no I/O, no async, no clock
 pub mod postprocess;
 pub mod preprocess;
+pub mod render;
+pub mod rules;
 pub mod tiling;
 
 // adapters: the world
@@ -19,5 +21,6 @@ pub mod inference;
 pub mod source;
 
 // composition and faces
+pub mod cli;
 pub mod config;
 pub mod pipeline;

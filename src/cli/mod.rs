@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::hazard::Severity;
+
 mod hazards;
 mod models;
 mod scan;
@@ -82,4 +84,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn eprintln_line(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::General => "general",
+        Severity::Major => "major",
+        Severity::Alarm => "alarm",
+    }
 }

@@ -10,8 +10,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::exit;
-use super::table;
+use super::{exit, hazards, severity_name, table};
 use crate::config::Config;
 use crate::hazard::{Lang, Severity};
 use crate::inference::{self, LoadOptions, Model, Runtime, Threads};
@@ -19,7 +18,7 @@ use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
 use crate::record::{PhotoRecord, ScanDocument};
 use crate::render::{AnnotateOptions, KindName, ReportAbout, ReportWriter};
-use crate::rules::{Catalogue, RuleSet};
+use crate::rules::RuleSet;
 use crate::source::discover::{Found, discover};
 use crate::source::photo::{self, PhotoError};
 use crate::tiling::Tiles;
@@ -158,14 +157,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
 }
 
 fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<RuleSet> {
-    let mut catalogue = Catalogue::builtin();
-    if let Some(path) = &config.hazards.catalogue {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the hazard catalogue {}", path.display()))?;
-        catalogue = catalogue
-            .merged_with(Catalogue::parse(&text).with_context(|| path.display().to_string())?)
-            .with_context(|| path.display().to_string())?;
-    }
+    let catalogue = hazards::catalogue(config)?;
     let codes = if codes.is_empty() {
         &config.hazards.only
     } else {
@@ -176,7 +168,8 @@ fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<RuleSet> {
         .map(|code| code.trim().to_uppercase())
         .filter(|code| !code.is_empty())
         .collect();
-    Ok(RuleSet::new(catalogue, &codes)?)
+    let only = (!codes.is_empty()).then_some(codes.as_slice());
+    Ok(RuleSet::new(&catalogue, only)?)
 }
 
 fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> {
@@ -470,6 +463,7 @@ impl Report {
             model: document.model.clone(),
             kinds: rules
                 .kinds()
+                .iter()
                 .map(|kind| KindName {
                     code: kind.code.clone(),
                     name: kind.name.clone(),
@@ -507,14 +501,6 @@ impl Report {
                 self.path.display()
             )
         })
-    }
-}
-
-fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::General => "general",
-        Severity::Major => "major",
-        Severity::Alarm => "alarm",
     }
 }
 

@@ -1,0 +1,172 @@
+//! Rules: from the detections of one picture to one answer for each kind of hazard, and to
+//! candidate findings that explain themselves.
+//!
+//! Kinds are data (`hazards.toml`, see [`Catalogue`]); a handful of primitives, one file each,
+//! serves them all. Everything here is pure: the same scene and catalogue give the same
+//! evaluation, whatever the order of the detections.
+
+mod catalogue;
+mod labels;
+mod outcome;
+mod person_item;
+mod presence;
+mod proximity;
+mod stack;
+#[cfg(test)]
+mod tests;
+
+pub use catalogue::{Catalogue, CatalogueError, HazardKind, Later, PhotoRule};
+pub use labels::Group;
+pub use person_item::{Part, PersonItem};
+pub use presence::{Object, Presence};
+pub use proximity::Proximity;
+pub use stack::Stack;
+
+use outcome::{Find, Outcome};
+
+use crate::detection::{Detection, LabelMap};
+use crate::hazard::{Answer, Candidate, HazardAnswer, Text};
+
+/// The kinds asked for, with their rules.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleSet {
+    kinds: Vec<HazardKind>,
+}
+
+impl RuleSet {
+    /// All kinds of a catalogue, or the ones with the given codes (in the catalogue's order, each
+    /// once; upper and lower case are the same).
+    ///
+    /// # Errors
+    /// For a code that the catalogue does not have; the error lists the ones that look like it.
+    pub fn new(catalogue: &Catalogue, only: Option<&[String]>) -> Result<Self, CatalogueError> {
+        let Some(codes) = only else {
+            return Ok(Self {
+                kinds: catalogue.kinds().to_vec(),
+            });
+        };
+        let mut wanted = Vec::with_capacity(codes.len());
+        for code in codes {
+            let kind = catalogue
+                .kind(code)
+                .ok_or_else(|| catalogue.unknown(code))?;
+            wanted.push(&kind.code);
+        }
+        Ok(Self {
+            kinds: catalogue
+                .kinds()
+                .iter()
+                .filter(|k| wanted.contains(&&k.code))
+                .cloned()
+                .collect(),
+        })
+    }
+
+    /// The kinds, in the order of the answers.
+    pub fn kinds(&self) -> &[HazardKind] {
+        &self.kinds
+    }
+}
+
+/// What a detector saw in one upright picture.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// Width of the picture, pixels.
+    pub width: u32,
+    /// Height of the picture, pixels.
+    pub height: u32,
+    /// In any order; impossible boxes and scores are left out by the rules.
+    pub detections: &'a [Detection],
+    /// The classes of the model.
+    pub labels: &'a LabelMap,
+}
+
+/// What the rules say about one picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evaluation {
+    /// Exactly one for each kind of the rule set, in its order.
+    pub answers: Vec<HazardAnswer>,
+    /// Best score first. A kind is answered `non_compliant` exactly when it has one here.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Applies the rules to a picture. `on` is the day of the picture (`YYYY-MM-DD`), which decides
+/// which references are in force; see [`HazardKind::citations`].
+pub fn evaluate(rules: &RuleSet, scene: &Scene<'_>, on: Option<&str>) -> Evaluation {
+    let mut answers = Vec::with_capacity(rules.kinds.len());
+    let mut candidates = Vec::new();
+    for kind in &rules.kinds {
+        let mut parts: Vec<(Answer, Text)> = Vec::new();
+        for rule in &kind.rules {
+            let (answer, reason, finds) = apply(rule, scene).into_parts();
+            parts.push((answer, reason));
+            candidates.extend(
+                finds
+                    .into_iter()
+                    .map(|f| candidate(kind, rule.primitive(), f, on)),
+            );
+        }
+        if let Some(reason) = &kind.photo_reason {
+            parts.push((Answer::CannotDetermine, reason.clone()));
+        }
+        let (answer, reason) = combine(parts);
+        answers.push(HazardAnswer {
+            code: kind.code.clone(),
+            answer,
+            reason,
+        });
+    }
+    // Stable: equal scores stay in the order of the catalogue, then of their boxes.
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    Evaluation {
+        answers,
+        candidates,
+    }
+}
+
+fn apply(rule: &PhotoRule, scene: &Scene<'_>) -> Outcome {
+    let outcome = match rule {
+        PhotoRule::PersonItem(r) => r.evaluate(scene),
+        PhotoRule::Presence(r) => r.evaluate(scene),
+        PhotoRule::Proximity(r) => r.evaluate(scene),
+        PhotoRule::Stack(r) => r.evaluate(scene),
+    };
+    outcome.sorted()
+}
+
+/// Several rules of one kind: the gravest answer, with the reasons of all that gave it.
+fn combine(parts: Vec<(Answer, Text)>) -> (Answer, Text) {
+    let rank = |a: Answer| match a {
+        Answer::NonCompliant => 0,
+        Answer::CannotDetermine => 1,
+        Answer::Compliant => 2,
+        Answer::NotApplicable => 3,
+    };
+    let answer = parts
+        .iter()
+        .map(|(a, _)| *a)
+        .min_by_key(|a| rank(*a))
+        .unwrap_or(Answer::CannotDetermine);
+    let said: Vec<&Text> = parts
+        .iter()
+        .filter(|(a, _)| *a == answer)
+        .map(|(_, t)| t)
+        .collect();
+    let en: Vec<&str> = said.iter().map(|t| t.en.as_str()).collect();
+    let zh: Vec<&str> = said.iter().map(|t| t.zh.as_str()).collect();
+    (answer, Text::new(en.join(" "), zh.concat()))
+}
+
+fn candidate(kind: &HazardKind, rule: &str, find: Find, on: Option<&str>) -> Candidate {
+    Candidate {
+        code: kind.code.clone(),
+        name: kind.name.clone(),
+        severity: kind.severity,
+        score: find.score,
+        bbox: find.bbox,
+        rule: rule.to_owned(),
+        inputs: find.inputs,
+        text: find.text,
+        references: kind.citations(on),
+    }
+}

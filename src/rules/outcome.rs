@@ -1,0 +1,98 @@
+//! What one rule says about one scene.
+
+use super::labels::order;
+use crate::geometry::BBox;
+use crate::hazard::{Answer, RuleInput, Text};
+
+/// One place where a rule is broken.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Find {
+    pub(super) score: f32,
+    pub(super) bbox: BBox,
+    pub(super) inputs: Vec<RuleInput>,
+    pub(super) text: Text,
+}
+
+/// The answer of one rule. Built only through the functions below, so that
+/// `non_compliant` and "there is a find" are the same thing.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Outcome {
+    answer: Answer,
+    reason: Text,
+    finds: Vec<Find>,
+}
+
+impl Outcome {
+    /// Non-compliant when there is a find, `otherwise` when there is none.
+    pub(super) fn new(finds: Vec<Find>, otherwise: Settled, reason: Text) -> Self {
+        let answer = match (finds.is_empty(), otherwise) {
+            (false, _) => Answer::NonCompliant,
+            (true, Settled::Compliant) => Answer::Compliant,
+            (true, Settled::CannotDetermine) => Answer::CannotDetermine,
+            (true, Settled::NotApplicable) => Answer::NotApplicable,
+        };
+        Self {
+            answer,
+            reason,
+            finds,
+        }
+    }
+
+    pub(super) fn cannot_determine(reason: Text) -> Self {
+        Self::new(Vec::new(), Settled::CannotDetermine, reason)
+    }
+
+    pub(super) fn not_applicable(reason: Text) -> Self {
+        Self::new(Vec::new(), Settled::NotApplicable, reason)
+    }
+
+    /// With its finds best first.
+    pub(super) fn sorted(mut self) -> Self {
+        self.finds
+            .sort_by(|a, b| b.score.total_cmp(&a.score).then(order(a.bbox, b.bbox)));
+        self
+    }
+
+    /// Takes the outcome apart: answer, reason, finds.
+    pub(super) fn into_parts(self) -> (Answer, Text, Vec<Find>) {
+        (self.answer, self.reason, self.finds)
+    }
+
+    #[cfg(test)]
+    pub(super) fn answer(&self) -> Answer {
+        self.answer
+    }
+
+    #[cfg(test)]
+    pub(super) fn reason(&self) -> &Text {
+        &self.reason
+    }
+
+    #[cfg(test)]
+    pub(super) fn finds(&self) -> &[Find] {
+        &self.finds
+    }
+}
+
+/// The answers that need no find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    Compliant,
+    CannotDetermine,
+    NotApplicable,
+}
+
+/// An input of a rule: what was measured, against what, where.
+pub(super) fn input(
+    name: impl Into<String>,
+    value: Option<f32>,
+    limit: Option<f32>,
+    bbox: Option<BBox>,
+) -> RuleInput {
+    RuleInput {
+        name: name.into(),
+        value,
+        limit,
+        bbox: bbox.map(BBox::to_xywh),
+    }
+}
