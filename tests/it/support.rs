@@ -1,0 +1,89 @@
+//! What several tests need: the program, pictures, a place to put them.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sitewarden"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+/// Runs `sitewarden scan` with these arguments.
+pub(crate) fn scan<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Output {
+    program().arg("scan").args(arguments).output().unwrap()
+}
+
+/// Standard output as JSON.
+pub(crate) fn json(output: &Output) -> serde_json::Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| {
+        panic!(
+            "no JSON ({e}): {}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    })
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A photo of a person whose head is bare and who holds a helmet under the arm.
+pub(crate) fn astronaut() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/astronaut.jpg")
+}
+
+pub(crate) fn encoded(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+/// Smooth colours with structure in both axes, so that every turn or flip shows.
+pub(crate) fn gradient(width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| {
+        let (fx, fy) = (x * 255 / width, y * 255 / height);
+        image::Rgb([fx as u8, fy as u8, (255 - fx / 2 - fy / 4) as u8])
+    })
+}
+
+/// A JPEG whose EXIF says that it must be turned by `orientation` (1 to 8).
+pub(crate) fn jpeg_with_orientation(stored: &RgbImage, orientation: u8) -> Vec<u8> {
+    let jpeg = encoded(&DynamicImage::ImageRgb8(stored.clone()), ImageFormat::Jpeg);
+    // TIFF header, one directory entry: tag 0x0112, type SHORT, count 1
+    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    let length = (exif.len() + 2) as u16;
+    let mut bytes = jpeg[..2].to_vec();
+    bytes.extend([0xff, 0xe1]);
+    bytes.extend(length.to_be_bytes());
+    bytes.extend(exif);
+    bytes.extend(&jpeg[2..]);
+    bytes
+}
+
+/// The pixels that a camera stores for an upright picture and an EXIF orientation, written
+/// down from the EXIF specification (4.6.4, tag 274: which visual sides the stored 0th row
+/// and 0th column are).
+pub(crate) fn stored_for(upright: &RgbImage, orientation: u8) -> RgbImage {
+    let (w, h) = upright.dimensions();
+    let (sw, sh) = if orientation >= 5 { (h, w) } else { (w, h) };
+    RgbImage::from_fn(sw, sh, |col, row| {
+        let (x, y) = match orientation {
+            1 => (col, row),                 // row 0 top, column 0 left
+            2 => (w - 1 - col, row),         // top, right
+            3 => (w - 1 - col, h - 1 - row), // bottom, right
+            4 => (col, h - 1 - row),         // bottom, left
+            5 => (row, col),                 // left, top
+            6 => (w - 1 - row, col),         // right, top
+            7 => (w - 1 - row, h - 1 - col), // right, bottom
+            8 => (row, h - 1 - col),         // left, bottom
+            _ => unreachable!(),
+        };
+        *upright.get_pixel(x, y)
+    })
+}
