@@ -1,6 +1,6 @@
 //! From decoded rows to detections: thresholds, suppression, and the way back to the original.
 
-use super::{DecodeError, Suppression, nms};
+use super::{Background, DecodeError, Suppression, nms};
 use crate::detection::Detection;
 use crate::geometry::{BBox, Letterbox};
 
@@ -10,11 +10,6 @@ const MAX_CANDIDATES: usize = 30_000;
 
 /// Rounding that a score may show beyond `0..=1` (half precision has 11 bits).
 const SCORE_SLACK: f32 = 1e-3;
-
-/// The logistic function.
-pub(crate) fn sigmoid(v: f32) -> f32 {
-    1.0 / (1.0 + (-v).exp())
-}
 
 /// What passed its threshold so far, in input pixels, with the box in original pixels.
 pub(crate) struct Candidates<'a> {
@@ -73,33 +68,35 @@ impl<'a> Candidates<'a> {
         Ok(())
     }
 
-    /// A box with one score and a class number as the model counts: `offset` is the number of
-    /// the first label. Numbers below it (background) are dropped; numbers beyond the labels
-    /// mean that the label list does not belong to this model.
+    /// A box with one score and a class number as the model counts. The background is dropped;
+    /// a number beyond the labels means that the label list does not belong to this model.
     pub(crate) fn push_labelled(
         &mut self,
         output: &str,
         bbox: BBox,
         score: f32,
         class: f32,
-        offset: u32,
+        background: Background,
     ) -> Result<(), DecodeError> {
         self.check_score(output, score)?;
         // Padding rows carry score 0 and any class; they are no evidence of a wrong list.
-        if score.is_nan() || score <= 0.0 || score < self.lowest || class < offset as f32 {
+        if score.is_nan() || score <= 0.0 || score < self.lowest {
             return Ok(());
         }
-        let index = class.round() - offset as f32;
-        if class.is_finite() && index < self.thresholds.len() as f32 {
-            self.push(bbox, index as usize, score);
-            Ok(())
-        } else {
-            Err(DecodeError::Class {
+        let labels = self.thresholds.len();
+        let class_index = class.round() - background.offset() as f32;
+        if class_index < 0.0 || (background == Background::Last && class_index == labels as f32) {
+            return Ok(());
+        }
+        if class_index.is_nan() || class_index >= labels as f32 {
+            return Err(DecodeError::Class {
                 output: output.to_owned(),
                 class,
-                labels: self.thresholds.len(),
-            })
+                labels,
+            });
         }
+        self.push(bbox, class_index as usize, score);
+        Ok(())
     }
 
     /// Keeps a box in input pixels if it reaches its class threshold and lies on the picture.

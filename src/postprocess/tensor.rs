@@ -41,13 +41,13 @@ impl<'a> OutputTensor<'a> {
         }
     }
 
-    /// The tensor as a plain list: `[1, N]`, `[N]`, `[1, N, 1]`, or a scalar.
-    pub(crate) fn list(&self) -> Result<&'a [f32], DecodeError> {
+    /// The tensor as a list of `len` values: `[1, N]`, `[N]`, `[1, N, 1]`, or a scalar.
+    pub(crate) fn list_of(&self, len: usize) -> Result<&'a [f32], DecodeError> {
         self.check_length()?;
-        if self.shape.iter().filter(|&&n| n != 1).count() <= 1 {
+        if self.data.len() == len && self.shape.iter().filter(|&&n| n != 1).count() <= 1 {
             Ok(self.data)
         } else {
-            Err(self.unexpected("[1, N]".into()))
+            Err(self.unexpected(format!("[1, {len}]")))
         }
     }
 

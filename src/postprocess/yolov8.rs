@@ -6,9 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::candidates::{Candidates, sigmoid};
+use super::candidates::Candidates;
+use super::spec::sigmoid;
 use super::tensor::{OutputTensor, Table, pick};
-use super::{BoxFormat, DecodeError, Suppression};
+use super::{Background, BoxFormat, DecodeError, Suppression};
 
 /// How a YOLOv8-style output is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ pub struct Yolov8Head {
     #[serde(default)]
     pub multi_label: bool,
     /// Most detections for one picture.
-    #[serde(default = "super::max_detections")]
+    #[serde(default = "super::spec::max_detections")]
     pub max_detections: usize,
 }
 
@@ -54,6 +55,9 @@ pub enum Yolov8Layout {
     /// `1 x N x 6`: `x1, y1, x2, y2, score, class`, already suppressed.
     EndToEnd,
 }
+
+/// Values in a row of the end-to-end form.
+const END_TO_END: usize = 6;
 
 /// The default of upstream's `predict`.
 fn nms_iou() -> f32 {
@@ -78,12 +82,13 @@ impl Yolov8Head {
     ) -> Result<(), DecodeError> {
         let output = pick(outputs, self.output.as_deref())?;
         if self.layout == Some(Yolov8Layout::EndToEnd) {
-            let table = output.rows(6)?;
+            let table = output.rows(END_TO_END)?;
             let format = self.box_format.unwrap_or(BoxFormat::Xyxy);
             for row in 0..table.rows {
                 let bbox = format.read(table.quad(row, 0), self.normalized, input);
                 let score = table.at(row, 4);
-                into.push_labelled(output.name, bbox, score, table.at(row, 5), 0)?;
+                let class = table.at(row, 5);
+                into.push_labelled(output.name, bbox, score, class, Background::None)?;
             }
             return Ok(());
         }
@@ -109,18 +114,22 @@ impl Yolov8Head {
         channels: usize,
     ) -> Result<Table<'a>, DecodeError> {
         let table = output.matrix()?;
-        let first = self.layout != Some(Yolov8Layout::ChannelsLast);
-        let last = self.layout != Some(Yolov8Layout::ChannelsFirst);
-        if first && table.rows == channels {
-            Ok(table.transposed())
-        } else if last && table.cols == channels {
-            Ok(table)
-        } else {
-            Err(output.unexpected(match self.layout {
-                Some(Yolov8Layout::ChannelsLast) => format!("[1, N, {channels}]"),
-                Some(_) => format!("[1, {channels}, N]"),
-                None => format!("[1, {channels}, N] or [1, N, {channels}]"),
-            }))
+        let (first, last) = (table.rows == channels, table.cols == channels);
+        match self.layout {
+            Some(Yolov8Layout::ChannelsFirst) if first => Ok(table.transposed()),
+            Some(Yolov8Layout::ChannelsLast) if last => Ok(table),
+            None if first => Ok(table.transposed()),
+            // With two classes, rows of six values could be the end-to-end form as well.
+            None if last && channels != END_TO_END => Ok(table),
+            None if table.cols == END_TO_END => Err(output.unexpected(format!(
+                "[1, {channels}, N]; for rows of x1, y1, x2, y2, score, class say \
+                 `layout = \"end_to_end\"`, for box and two scores `layout = \"channels_last\"`"
+            ))),
+            Some(Yolov8Layout::ChannelsLast) => {
+                Err(output.unexpected(format!("[1, N, {channels}]")))
+            }
+            Some(_) => Err(output.unexpected(format!("[1, {channels}, N]"))),
+            None => Err(output.unexpected(format!("[1, {channels}, N] or [1, N, {channels}]"))),
         }
     }
 }

@@ -9,7 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::candidates::{Candidates, sigmoid};
+use super::candidates::Candidates;
+use super::spec::sigmoid;
 use super::tensor::{OutputTensor, pick};
 use super::{DecodeError, Suppression};
 use crate::geometry::BBox;
@@ -40,7 +41,7 @@ pub struct YoloxHead {
     #[serde(default)]
     pub multi_label: bool,
     /// Most detections for one picture.
-    #[serde(default = "super::max_detections")]
+    #[serde(default = "super::spec::max_detections")]
     pub max_detections: usize,
 }
 

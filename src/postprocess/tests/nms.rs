@@ -1,0 +1,122 @@
+//! Properties of suppression, and of the way there and back through a letterbox.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::geometry::BBox;
+
+/// Coarse numbers, so that ties of score and identical boxes happen.
+fn detection() -> impl Strategy<Value = Detection> {
+    (0..3usize, 0..20u8, 0..12u8, 0..12u8, 1..8u8, 1..8u8).prop_map(|(class, s, x, y, w, h)| {
+        let [x, y, w, h] = [x, y, w, h].map(|v| f32::from(v) * 3.0);
+        Detection {
+            class,
+            score: f32::from(s) / 20.0,
+            bbox: BBox::new(x, y, x + w, y + h),
+        }
+    })
+}
+
+fn detections() -> impl Strategy<Value = Vec<Detection>> {
+    proptest::collection::vec(detection(), 0..40)
+}
+
+/// The definition, word by word: a box stays if no better box that stays overlaps it too much.
+fn naive(mut all: Vec<Detection>, iou: f32, per_class: bool) -> Vec<Detection> {
+    all.sort_by(super::super::nms::best_first);
+    let mut stays = vec![true; all.len()];
+    for i in 0..all.len() {
+        for j in 0..i {
+            let rivals = !per_class || all[i].class == all[j].class;
+            if stays[j] && rivals && all[j].bbox.iou(all[i].bbox) > iou {
+                stays[i] = false;
+            }
+        }
+    }
+    let kept = all.iter().zip(&stays).filter(|(_, s)| **s);
+    kept.map(|(d, _)| *d).collect()
+}
+
+proptest! {
+    #[test]
+    fn equals_the_definition(all in detections(), iou in 0.0..1.0f32, per_class: bool) {
+        prop_assert_eq!(nms(all.clone(), iou, per_class, usize::MAX), naive(all, iou, per_class));
+    }
+
+    #[test]
+    fn twice_is_once(all in detections(), iou in 0.0..1.0f32, per_class: bool) {
+        let once = nms(all, iou, per_class, usize::MAX);
+        prop_assert_eq!(nms(once.clone(), iou, per_class, usize::MAX), once);
+    }
+
+    #[test]
+    fn survivors_stand_apart(all in detections(), iou in 0.0..1.0f32, per_class: bool) {
+        let kept = nms(all, iou, per_class, usize::MAX);
+        for (i, a) in kept.iter().enumerate() {
+            for b in &kept[..i] {
+                prop_assert!((per_class && a.class != b.class) || a.bbox.iou(b.bbox) <= iou);
+            }
+        }
+    }
+
+    #[test]
+    fn the_best_survives(all in detections(), iou in 0.0..1.0f32, per_class: bool) {
+        let best = all.iter().copied().min_by(super::super::nms::best_first);
+        prop_assert_eq!(nms(all, iou, per_class, usize::MAX).first().copied(), best);
+    }
+
+    #[test]
+    fn order_of_arrival_does_not_matter(
+        (all, shuffled) in detections().prop_flat_map(|all| {
+            (Just(all.clone()), Just(all).prop_shuffle())
+        }),
+        iou in 0.0..1.0f32,
+        per_class: bool,
+    ) {
+        prop_assert_eq!(
+            nms(all, iou, per_class, usize::MAX),
+            nms(shuffled, iou, per_class, usize::MAX)
+        );
+    }
+
+    #[test]
+    fn max_takes_the_first(all in detections(), iou in 0.0..1.0f32, max in 0..10usize) {
+        let mut kept = nms(all.clone(), iou, true, usize::MAX);
+        kept.truncate(max);
+        prop_assert_eq!(nms(all, iou, true, max), kept);
+    }
+
+    #[test]
+    fn letterbox_there_and_back(
+        scale in (0.05..4.0f32, 0.05..4.0f32),
+        pad in (0.0..200.0f32, 0.0..200.0f32),
+        origin in (0.0..3000.0f32, 0.0..3000.0f32),
+        size in (16.0..4000.0f32, 16.0..4000.0f32),
+        corners in (0.0..1.0f32, 0.0..1.0f32, 0.0..1.0f32, 0.0..1.0f32),
+    ) {
+        let laid = Letterbox {
+            scale_x: scale.0,
+            scale_y: scale.1,
+            pad_x: pad.0,
+            pad_y: pad.1,
+            origin_x: origin.0,
+            origin_y: origin.1,
+            width: size.0,
+            height: size.1,
+        };
+        let (a, b, c, d) = corners;
+        let inside = BBox::new(
+            origin.0 + a.min(c) * size.0,
+            origin.1 + b.min(d) * size.1,
+            origin.0 + a.max(c) * size.0,
+            origin.1 + b.max(d) * size.1,
+        );
+        let back = laid.inverse(laid.forward(inside));
+        for (v, w) in [
+            (back.x1, inside.x1), (back.y1, inside.y1), (back.x2, inside.x2), (back.y2, inside.y2),
+        ] {
+            // 24 bits over at most 4000 px and a padding of 200 px at scale 0.05.
+            prop_assert!((v - w).abs() < 0.02, "{back:?} {inside:?}");
+        }
+    }
+}
