@@ -57,21 +57,6 @@ impl Outcome {
     pub(super) fn into_parts(self) -> (Answer, Text, Vec<Find>) {
         (self.answer, self.reason, self.finds)
     }
-
-    #[cfg(test)]
-    pub(super) fn answer(&self) -> Answer {
-        self.answer
-    }
-
-    #[cfg(test)]
-    pub(super) fn reason(&self) -> &Text {
-        &self.reason
-    }
-
-    #[cfg(test)]
-    pub(super) fn finds(&self) -> &[Find] {
-        &self.finds
-    }
 }
 
 /// The answers that need no find.

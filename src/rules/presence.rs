@@ -193,3 +193,70 @@ impl Presence {
 fn join(texts: &[&Text], get: fn(&Text) -> &str, sep: &str) -> String {
     texts.iter().map(|t| get(t)).collect::<Vec<_>>().join(sep)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::hazard::Answer::{CannotDetermine, NonCompliant};
+    use crate::rules::tests::check;
+
+    #[test]
+    fn flame_and_smoke() {
+        let fire = ("fire", 0.8, [100.0, 300.0, 100.0, 100.0]);
+        check(
+            "nothing",
+            "FIR-03",
+            &[],
+            CannotDetermine,
+            0,
+            "proves no absence",
+        );
+        check(
+            "too weak",
+            "FIR-03",
+            &[("fire", 0.39, [100.0, 300.0, 100.0, 100.0])],
+            CannotDetermine,
+            0,
+            "proves no absence",
+        );
+        check(
+            "flame",
+            "FIR-03",
+            &[fire],
+            NonCompliant,
+            1,
+            "Possible flame in 1 place.",
+        );
+        check(
+            "two boxes on one flame",
+            "FIR-03",
+            &[fire, ("fire", 0.6, [150.0, 280.0, 100.0, 100.0])],
+            NonCompliant,
+            1,
+            "flame in 1 place",
+        );
+        let e = check(
+            "smoke above its flame",
+            "FIR-03",
+            &[fire, ("smoke", 0.9, [80.0, 100.0, 150.0, 190.0])],
+            NonCompliant,
+            1,
+            "Possible flame and smoke in 1 place.",
+        );
+        assert_eq!(e.candidates[0].score, 0.9);
+        assert_eq!(e.candidates[0].bbox.to_xywh(), [80.0, 100.0, 150.0, 300.0]);
+        let names: Vec<&str> = e.candidates[0]
+            .inputs
+            .iter()
+            .map(|i| i.name.as_str())
+            .collect();
+        assert_eq!(names, ["smoke", "fire"]);
+        check(
+            "two places",
+            "FIR-03",
+            &[fire, ("smoke", 0.7, [600.0, 100.0, 100.0, 100.0])],
+            NonCompliant,
+            2,
+            "flame and smoke in 2 places",
+        );
+    }
+}

@@ -163,3 +163,61 @@ fn drivers_note(drivers: usize) -> Text {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::hazard::Answer::{CannotDetermine, NotApplicable};
+    use crate::rules::tests::check;
+
+    #[test]
+    fn people_and_vehicles() {
+        let truck = ("forklift", 0.9, [300.0, 200.0, 200.0, 250.0]);
+        let walker = ("person", 0.9, [550.0, 250.0, 60.0, 200.0]);
+        let driver = ("person", 0.9, [360.0, 230.0, 70.0, 120.0]);
+        let case = |what, seen: &[_], answer, says| check(what, "EQP-04", seen, answer, 0, says);
+        case("nothing", &[], NotApplicable, "No vehicle or machine");
+        case(
+            "no vehicle",
+            &[walker],
+            NotApplicable,
+            "No vehicle or machine",
+        );
+        case("nobody", &[truck], NotApplicable, "nobody on foot");
+        case(
+            "driver only",
+            &[truck, driver],
+            NotApplicable,
+            "probably its driver",
+        );
+        // 80 px from the fork lift's side, 200 px high.
+        case(
+            "near",
+            &[truck, walker],
+            CannotDetermine,
+            "about 0.4 of their own height from the nearest forklift",
+        );
+        case(
+            "near, with a driver",
+            &[truck, walker, driver],
+            CannotDetermine,
+            "nearest of 1 on foot",
+        );
+        // Inside the outline as well, but the feet are where the wheels are.
+        case(
+            "in front of it",
+            &[truck, ("person", 0.9, [380.0, 270.0, 60.0, 185.0])],
+            CannotDetermine,
+            "right beside the nearest forklift",
+        );
+        case(
+            "nearest of two",
+            &[
+                truck,
+                walker,
+                ("vehicle", 0.8, [615.0, 300.0, 200.0, 150.0]),
+            ],
+            CannotDetermine,
+            "from the nearest vehicle (2 found)",
+        );
+    }
+}

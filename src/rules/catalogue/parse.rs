@@ -35,7 +35,7 @@ struct RawKind {
     #[serde(default)]
     later: Vec<Later>,
     #[serde(default)]
-    references: Vec<Reference>,
+    references: Vec<Table>,
 }
 
 pub(super) fn parse(text: &str) -> Result<Catalogue, CatalogueError> {
@@ -135,9 +135,17 @@ fn kind(table: Table) -> Result<HazardKind, Problem> {
         }
         _ => {}
     }
-    for (i, r) in raw.references.iter().enumerate() {
-        r.check(&format!("references[{i}]"))?;
-    }
+    let references = raw
+        .references
+        .into_iter()
+        .enumerate()
+        .map(|(i, table)| {
+            let path = format!("references[{i}]");
+            let reference: Reference = read(table, &format!("{path}."))?;
+            reference.check(&path)?;
+            Ok(reference)
+        })
+        .collect::<Result<_, Problem>>()?;
     let rules = raw
         .rules
         .into_iter()
@@ -154,7 +162,7 @@ fn kind(table: Table) -> Result<HazardKind, Problem> {
         photo_reason: raw.photo_reason,
         rules,
         later: raw.later,
-        references: raw.references,
+        references,
     })
 }
 
