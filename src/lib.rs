@@ -11,3 +11,4 @@ pub mod record;
 
 // pure stages: no I/O, no async, no clock
 pub mod preprocess;
+pub mod render;
