@@ -17,7 +17,7 @@ const DRIVER_INSIDE: f32 = 0.6;
 
 /// How far a driver's lower edge lies above the vehicle's, in heights of the vehicle's box. A
 /// seat is well above the ground; somebody standing in front stands about as low as the wheels.
-const DRIVER_RAISED: f32 = 0.15;
+const DRIVER_RAISED: f32 = 0.1;
 
 /// Parameters of the primitive `proximity`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -64,20 +64,22 @@ impl Part {
                 compact: (-0.10, 0.45),
                 same_spot: 0.6,
             },
+            // From the mouth alone to the whole face, depending on who labelled: small, and two
+            // of its own heights below the top of the head.
             Part::Face => Shape {
                 height: 0.080,
-                centre: 1.1,
-                spread: 1.5,
-                standing: (-0.02, 0.26),
-                compact: (-0.05, 0.50),
+                centre: 1.9,
+                spread: 1.3,
+                standing: (-0.02, 0.35),
+                compact: (-0.05, 0.60),
                 same_spot: 0.5,
             },
-            // A vest reaches from the shoulders (0.18) to below the hips (0.6).
+            // A vest reaches from the shoulders (0.18) to below the hips (0.56 and more).
             Part::Torso => Shape {
-                height: 0.320,
-                centre: 1.07,
+                height: 0.380,
+                centre: 0.95,
                 spread: 0.6,
-                standing: (0.15, 0.60),
+                standing: (0.12, 0.60),
                 compact: (0.15, 0.95),
                 same_spot: 0.55,
             },

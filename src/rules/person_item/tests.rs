@@ -79,7 +79,13 @@ fn a_helmet_elsewhere_protects_no_head() {
         ("on a shelf beside the head", [230.0, 100.0, 36.0, 30.0]),
     ] {
         let it = ("helmet", 0.95, place);
-        helmet(what, &[p, head, it], NonCompliant, 1, "clears nobody");
+        helmet(
+            what,
+            &[p, head, it],
+            NonCompliant,
+            1,
+            "Not counted: 1 x helmet",
+        );
         helmet(what, &[p, it], CannotDetermine, 0, "cannot be judged");
     }
     helmet(
@@ -278,7 +284,7 @@ fn a_head_needs_no_person_box() {
         ],
         NonCompliant,
         2,
-        "2 of 2 persons found are without a helmet. 1 x helmet on nobody",
+        "2 of 2 persons found are without a helmet. Not counted: 1 x helmet",
     );
 }
 

@@ -74,11 +74,11 @@ impl PersonItem {
         );
         if stray_items > 0 {
             text.en += &format!(
-                " {stray_items} x {} on nobody clears nobody.",
+                " Not counted: {stray_items} x {} without a person around.",
                 self.item.name.en
             );
             text.zh += &format!(
-                "另有{stray_items}件{}未穿戴在人员身上，不计入。",
+                "另有{stray_items}件{}未对应到人员，不计入。",
                 self.item.name.zh
             );
         }
