@@ -47,9 +47,11 @@ impl Proximity {
         if !self.person.known(scene.labels) {
             return Outcome::cannot_determine(cannot_see(&[&self.person]));
         }
-        if self.movers.iter().all(|m| !m.known(scene.labels)) {
-            return Outcome::cannot_determine(cannot_see(&self.movers.iter().collect::<Vec<_>>()));
-        }
+        let unseen: Vec<&Group> = self
+            .movers
+            .iter()
+            .filter(|m| !m.known(scene.labels))
+            .collect();
         let persons = self.person.find(scene, self.min_score);
         let movers: Vec<(&Group, Detection)> = self
             .movers
@@ -60,6 +62,9 @@ impl Proximity {
                     .map(move |d| (g, d))
             })
             .collect();
+        if movers.is_empty() && !unseen.is_empty() {
+            return Outcome::cannot_determine(cannot_see(&unseen));
+        }
         if movers.is_empty() {
             return Outcome::not_applicable(Text::new(
                 "No vehicle or machine was found in the picture; small or hidden ones may be missed.",

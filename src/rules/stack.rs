@@ -82,10 +82,6 @@ impl Stack {
             .copied()
             .partition(|d| d.bbox.width().min(d.bbox.height()) >= self.min_box_px);
         let piles = build::piles(&large);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "pictures are far below 2^24 pixels wide"
-        )]
         let width = scene.width as f32;
         let mut measured: Vec<(&Pile, Measures)> = Vec::new();
         let mut doubts: Vec<Doubt> = Vec::new();

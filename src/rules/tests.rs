@@ -112,6 +112,10 @@ fn a_model_without_the_classes_cannot_judge() {
             "{reason}"
         );
     }
+    // It knows cars, but a fork lift may be there all the same.
+    let e = look("EQP-04", &coco, &[person]);
+    assert_eq!(e.answers[0].answer, Answer::CannotDetermine);
+    assert!(e.answers[0].reason.en.contains("forklift"));
     // Vehicles have several names: this one can.
     let e = look(
         "EQP-04",

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::detection::Detection;
 use crate::geometry::BBox;
 use crate::hazard::Text;
 
@@ -178,6 +179,21 @@ impl Part {
     /// Limit for [`Part::overlap`].
     pub(super) fn same_spot(self) -> f32 {
         self.shape().same_spot
+    }
+
+    /// Each part once, the best of its boxes (`found` comes best first). Stricter than a
+    /// detector's NMS, because a second box on one head would count as a second person.
+    pub(super) fn distinct(self, found: Vec<Detection>) -> Vec<Detection> {
+        let mut kept: Vec<Detection> = Vec::with_capacity(found.len());
+        for d in found {
+            if kept
+                .iter()
+                .all(|k| self.overlap(k.bbox, d.bbox) < self.same_spot())
+            {
+                kept.push(d);
+            }
+        }
+        kept
     }
 
     /// Whether a bare part that fits no posture may still be that of the person around it: it

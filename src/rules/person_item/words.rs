@@ -40,14 +40,14 @@ impl PersonItem {
             (
                 missing,
                 Text::new(
-                    format!("{} {}", be(missing), self.missing.en),
+                    format!("{} {}", have(missing), self.missing.en),
                     self.missing.zh.as_str(),
                 ),
             ),
             (
                 worn,
                 Text::new(
-                    format!("{} {}", be(worn), self.worn.en),
+                    format!("{} {}", have(worn), self.worn.en),
                     self.worn.zh.as_str(),
                 ),
             ),
@@ -175,8 +175,8 @@ impl PersonItem {
         let mut text = if m.person.is_some() {
             Text::new(
                 format!(
-                    "This person shows a {} (score {bare_score:.2}) {}.",
-                    bare.en, self.missing.en
+                    "This person has {}: a {} was found (score {bare_score:.2}).",
+                    self.missing.en, bare.en
                 ),
                 format!(
                     "该人员{}：识别到{}（置信度{bare_score:.2}）。",
@@ -212,6 +212,6 @@ impl PersonItem {
     }
 }
 
-fn be(n: usize) -> &'static str {
-    if n == 1 { "is" } else { "are" }
+fn have(n: usize) -> &'static str {
+    if n == 1 { "has" } else { "have" }
 }

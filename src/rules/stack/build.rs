@@ -221,7 +221,6 @@ impl Pile {
             }
             let (left, right) = (hull.x1.max(b.x1), hull.x2.min(b.x2));
             let (mass, moment) = load[i];
-            #[expect(clippy::cast_possible_truncation, reason = "a pixel position fits f32")]
             let centre = (moment / mass) as f32;
             let margin = (centre - left).min(right - centre) / ((right - left) / 2.0);
             m.support_margin = m.support_margin.min(margin);
