@@ -273,7 +273,7 @@ fn reason(measured: &[(&Pile, Measures)], bad: usize) -> Text {
     if bad > 0 {
         return Text::new(
             format!(
-                "{bad} of {n} stacks measured (up to {tiers} tiers) lean, stand out or are too slender, as seen from this side."
+                "Out of limits: {bad} of {n} stacks measured (up to {tiers} tiers): leaning, standing out or too slender, as seen from this side."
             ),
             format!(
                 "共测量{n}垛（最高{tiers}层），其中{bad}垛存在倾斜、悬出或过于瘦高的情况（以本侧画面为准）。"
@@ -327,7 +327,7 @@ fn doubtful(doubts: &[Doubt]) -> Text {
             en.join("; ")
         ),
         format!(
-            "另有{n}处箱堆无法测量（{}）。请从侧面平视重拍，或现场查看。",
+            "有{n}处箱堆未能测量（{}）。请从侧面平视重拍，或现场查看。",
             zh.join("；")
         ),
     )

@@ -149,7 +149,7 @@ impl PersonItem {
             ),
             Cause::Cut => Text::new(
                 format!("cut by the edge of the picture, no {} seen", part.en),
-                format!("人员被画面边缘截断，未见{}", part.zh),
+                format!("被画面边缘截断，未见{}", part.zh),
             ),
             Cause::Hidden => Text::new(
                 format!("{} hidden by somebody in front", part.en),
