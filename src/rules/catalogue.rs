@@ -67,7 +67,7 @@ fn did_you_mean(close: &[String]) -> String {
 #[serde(tag = "primitive", rename_all = "snake_case")]
 pub enum PhotoRule {
     /// Item on a body part.
-    PersonItem(PersonItem),
+    PersonItem(Box<PersonItem>),
     /// The object is the hazard.
     Presence(Presence),
     /// People near vehicles.

@@ -32,9 +32,9 @@ pub struct PersonItem {
     pub item: Group,
     /// The part without the item.
     pub bare: Group,
-    /// Continues "2 of 5 persons found are …" for those who wear it.
+    /// Continues "2 of 5 persons found have …" for those who wear it: "a helmet on".
     pub worn: Text,
-    /// Continues "2 of 5 persons found are …" for those who do not.
+    /// Continues "2 of 5 persons found have …" for those who do not: "no helmet on".
     pub missing: Text,
     /// When set, whether the item is needed depends on something outside the picture, as told
     /// here: the rule then gives the counts and never accuses or clears.

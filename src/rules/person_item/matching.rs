@@ -119,8 +119,8 @@ pub(super) struct Matches {
 /// Matches people with spots, best first, one to one.
 pub(super) fn matches(rule: &PersonItem, scene: &Scene<'_>) -> Matches {
     let persons = distinct(rule.person.find(scene, rule.min_score));
-    let items = rule.item.find(scene, rule.min_score);
-    let bares = rule.bare.find(scene, rule.min_score);
+    let items = rule.part.distinct(rule.item.find(scene, rule.min_score));
+    let bares = rule.part.distinct(rule.bare.find(scene, rule.min_score));
     let spots = spots(rule.part, &items, &bares);
 
     let mut spot_of: Vec<Option<usize>> = vec![None; persons.len()];
@@ -210,10 +210,6 @@ fn why_not_found(
     if px < rule.min_part_px {
         return Cause::TooFar(px);
     }
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "pictures are far below 2^24 pixels wide"
-    )]
     let (width, height) = (scene.width as f32, scene.height as f32);
     if person.y1 <= height * EDGE || person.x1 <= width * EDGE || person.x2 >= width * (1.0 - EDGE)
     {

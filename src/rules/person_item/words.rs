@@ -40,14 +40,14 @@ impl PersonItem {
             (
                 missing,
                 Text::new(
-                    format!("{} {}", be(missing), self.missing.en),
+                    format!("{} {}", have(missing), self.missing.en),
                     self.missing.zh.as_str(),
                 ),
             ),
             (
                 worn,
                 Text::new(
-                    format!("{} {}", be(worn), self.worn.en),
+                    format!("{} {}", have(worn), self.worn.en),
                     self.worn.zh.as_str(),
                 ),
             ),
@@ -74,11 +74,11 @@ impl PersonItem {
         );
         if stray_items > 0 {
             text.en += &format!(
-                " {stray_items} x {} on nobody clears nobody.",
+                " Not counted: {stray_items} x {} without a person around.",
                 self.item.name.en
             );
             text.zh += &format!(
-                "另有{stray_items}件{}未穿戴在人员身上，不计入。",
+                "另有{stray_items}件{}未对应到人员，不计入。",
                 self.item.name.zh
             );
         }
@@ -149,7 +149,7 @@ impl PersonItem {
             ),
             Cause::Cut => Text::new(
                 format!("cut by the edge of the picture, no {} seen", part.en),
-                format!("人员被画面边缘截断，未见{}", part.zh),
+                format!("被画面边缘截断，未见{}", part.zh),
             ),
             Cause::Hidden => Text::new(
                 format!("{} hidden by somebody in front", part.en),
@@ -175,8 +175,8 @@ impl PersonItem {
         let mut text = if m.person.is_some() {
             Text::new(
                 format!(
-                    "This person shows a {} (score {bare_score:.2}) {}.",
-                    bare.en, self.missing.en
+                    "This person has {}: a {} was found (score {bare_score:.2}).",
+                    self.missing.en, bare.en
                 ),
                 format!(
                     "该人员{}：识别到{}（置信度{bare_score:.2}）。",
@@ -212,6 +212,6 @@ impl PersonItem {
     }
 }
 
-fn be(n: usize) -> &'static str {
-    if n == 1 { "is" } else { "are" }
+fn have(n: usize) -> &'static str {
+    if n == 1 { "has" } else { "have" }
 }
