@@ -6,9 +6,11 @@ use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
 
 use super::font;
-use super::palette::{INK, PALE, PAPER, SLATE, look};
+use super::options::AnnotateOptions;
+use super::paint::{fill, ring};
+use super::palette::{DETECTION, INK, Look, PAPER, look};
 use super::place::{Area, Desk};
-use super::strip::{self, PLATE_PAD, fill};
+use super::strip::{self, PLATE_PAD};
 use super::words::class_name;
 use crate::geometry::BBox;
 use crate::hazard::Lang;
@@ -27,49 +29,16 @@ const MIN_EM_PX: f32 = 13.0;
 const FULL_LABELS: usize = 4;
 /// Up to this many show their code; beyond it only their number in the legend.
 const CODE_LABELS: usize = 12;
-/// Beyond this many detections only their frames are drawn: the footer counts them.
+/// Names longer than this part of the canvas stay in the legend.
+const MAX_LABEL_SHARE: f32 = 0.4;
+/// At most this many detections are labelled, the best; the footer counts all of them.
 const DETECTION_LABELS: usize = 40;
+/// A label may hide this many sixteenths of the boxes it lies on ...
+const LABEL_HIDES: i64 = 3;
+/// ... and a bare number this many, before it moves away and points at its box.
+const BADGE_HIDES: i64 = 8;
 /// Labels keep off this many boxes; more would only slow the search down.
 const EVIDENCE_MAX: usize = 500;
-
-/// What to draw besides the candidates' frames and labels.
-#[derive(Debug, Clone, Copy)]
-pub struct AnnotateOptions<'a> {
-    /// Language of all texts. The reasons are in the language they were recorded in.
-    pub lang: Lang,
-    /// Program and model with their versions, for the footer.
-    pub signature: &'a str,
-    /// Draw what the detector saw, thin and muted, below the candidates.
-    pub detections: bool,
-    /// List the candidates with their reasons in a strip below the picture.
-    pub legend: bool,
-    /// End with a strip of counts and the signature.
-    pub footer: bool,
-}
-
-impl<'a> AnnotateOptions<'a> {
-    /// A picture that stands alone: everything is drawn.
-    pub const fn standalone(lang: Lang, signature: &'a str) -> Self {
-        Self {
-            lang,
-            signature,
-            detections: true,
-            legend: true,
-            footer: true,
-        }
-    }
-
-    /// A picture for the report, which lists the candidates itself under the same numbers.
-    pub const fn for_report(lang: Lang) -> Self {
-        Self {
-            lang,
-            signature: "",
-            detections: true,
-            legend: false,
-            footer: false,
-        }
-    }
-}
 
 /// The picture with its record drawn on it.
 ///
@@ -194,7 +163,7 @@ impl Stage {
         let thin = (self.em_px / 12.0).round().max(1.0) as i32;
         let thick = (self.em_px / 5.0).round().max(2.0) as i32;
         for &(_, area) in &detections {
-            self.frame(canvas, area, thin, PALE);
+            self.frame(canvas, area, thin, DETECTION.frame);
         }
         // best candidate last, so that its frame lies on top
         for &(i, area) in candidates.iter().rev() {
@@ -215,7 +184,13 @@ impl Stage {
         for &(i, area) in &candidates {
             self.label_candidate(canvas, &mut desk, record, options.lang, (i, area));
         }
-        for &(i, area) in detections.iter().take(DETECTION_LABELS) {
+        // where candidates are reduced to numbers there is no room for lesser labels
+        let room = if candidates.len() > CODE_LABELS {
+            0
+        } else {
+            DETECTION_LABELS
+        };
+        for &(i, area) in detections.iter().take(room) {
             let doubled = candidates.iter().any(|&(_, c)| alike(c, area));
             if !doubled {
                 let d = &record.detections[i];
@@ -255,25 +230,27 @@ impl Stage {
         let texts = [
             (count <= FULL_LABELS).then_some(full),
             (count <= CODE_LABELS).then_some(short),
-            Some(number.to_string()),
         ];
         let anchor = area.grow((self.em_px / 5.0).round() as i32);
-        let mut last = None;
+        let badge = number.to_string();
         for text in texts.into_iter().flatten() {
             let size = self.plate_size(&text, self.em_px);
-            if let Some(spot) = desk.beside(anchor, size) {
-                self.plate(canvas, spot, &text, self.em_px, (look.plate, look.text));
+            let short_enough = size.0 as f32 <= self.canvas_w as f32 * MAX_LABEL_SHARE;
+            if short_enough && let Some(spot) = desk.beside(anchor, size, LABEL_HIDES) {
+                self.plate(canvas, spot, &text, self.em_px, look);
                 return;
             }
-            last = Some((text, size));
+        }
+        let size = self.plate_size(&badge, self.em_px);
+        if let Some(spot) = desk.beside(anchor, size, BADGE_HIDES) {
+            self.plate(canvas, spot, &badge, self.em_px, look);
+            return;
         }
         // nowhere beside the box: a number further off, tied to it by a line; in a crowd
         // without even that the frame stays without a number
-        if let Some((text, size)) = last
-            && let Some(spot) = desk.around(anchor, size, (self.em_px * 12.0) as i32)
-        {
+        if let Some(spot) = desk.around(anchor, size, (self.em_px * 12.0) as i32) {
             self.leader(canvas, spot.center(), area.center(), look.frame);
-            self.plate(canvas, spot, &text, self.em_px, (look.plate, look.text));
+            self.plate(canvas, spot, &badge, self.em_px, look);
         }
     }
 
@@ -281,8 +258,8 @@ impl Stage {
         let em_px = (self.em_px * 0.85).max(MIN_EM_PX);
         let text = font::clean(text);
         let size = self.plate_size(&text, em_px);
-        if let Some(spot) = desk.beside(area, size) {
-            self.plate(canvas, spot, &text, em_px, (SLATE, PALE));
+        if let Some(spot) = desk.beside(area, size, LABEL_HIDES) {
+            self.plate(canvas, spot, &text, em_px, DETECTION);
         }
     }
 
@@ -291,17 +268,16 @@ impl Stage {
         (width.ceil() as i32, (em_px * font::LINE).ceil() as i32)
     }
 
-    fn plate(
-        &self,
-        canvas: &mut RgbImage,
-        spot: Area,
-        text: &str,
-        em_px: f32,
-        (ground, ink): (Rgb<u8>, Rgb<u8>),
-    ) {
-        fill(canvas, spot, ground);
+    fn plate(&self, canvas: &mut RgbImage, spot: Area, text: &str, em_px: f32, look: Look) {
+        fill(canvas, spot, look.plate);
+        ring(
+            canvas,
+            spot,
+            (em_px / 12.0).round().max(1.0) as i32,
+            look.edge,
+        );
         let x = spot.x + (PLATE_PAD * em_px).round() as i32;
-        font::draw(canvas, ink, (x, spot.y), em_px, text);
+        font::draw(canvas, look.text, (x, spot.y), em_px, text);
     }
 
     fn leader(&self, canvas: &mut RgbImage, from: (i32, i32), to: (i32, i32), color: Rgb<u8>) {
@@ -326,18 +302,4 @@ fn alike(a: Area, b: Area) -> bool {
     let shared = a.shared(b);
     let size = |a: Area| i64::from(a.w) * i64::from(a.h);
     shared * 10 > 9 * (size(a) + size(b) - shared)
-}
-
-/// The border of `outer`, `line_px` wide inwards.
-fn ring(canvas: &mut RgbImage, outer: Area, line_px: i32, color: Rgb<u8>) {
-    let (x, y, w, h) = (outer.x, outer.y, outer.w, outer.h);
-    let (across, down) = (line_px.min(w), line_px.min(h));
-    fill(canvas, Area::new(x, y, w, down), color);
-    fill(canvas, Area::new(x, outer.bottom() - down, w, down), color);
-    fill(canvas, Area::new(x, y, across, h), color);
-    fill(
-        canvas,
-        Area::new(outer.right() - across, y, across, h),
-        color,
-    );
 }

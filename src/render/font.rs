@@ -29,6 +29,7 @@ fn units_per_em() -> f32 {
 }
 
 /// Whether the font draws this character; otherwise a crossed box stands for it.
+#[cfg(test)]
 pub(super) fn has_glyph(c: char) -> bool {
     FACE.glyph_id(c).0 != 0
 }

@@ -4,6 +4,8 @@
 
 mod annotate;
 mod font;
+mod options;
+mod paint;
 mod palette;
 mod place;
 mod report;
@@ -13,5 +15,6 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub use annotate::{AnnotateOptions, annotate};
+pub use annotate::annotate;
+pub use options::{AnnotateOptions, signature};
 pub use report::{KindName, ReportAbout, ReportWriter};

@@ -22,39 +22,50 @@ pub(super) const MUTED_INK: Rgb<u8> = Rgb([84, 94, 106]);
 pub(super) const PAPER: Rgb<u8> = Rgb([250, 250, 248]);
 /// Hairlines on [`PAPER`].
 pub(super) const RULE: Rgb<u8> = Rgb([214, 217, 221]);
-/// Plate behind a detection's label.
-pub(super) const SLATE: Rgb<u8> = Rgb([45, 55, 66]);
-/// Frame of a detection, and the text on [`SLATE`].
-pub(super) const PALE: Rgb<u8> = Rgb([232, 236, 240]);
 
-/// How candidates of one severity are drawn.
+/// How a box and its label are drawn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
-    /// The frame, and the ground of the plate.
-    pub(super) plate: Rgb<u8>,
-    /// Text on the plate.
-    pub(super) text: Rgb<u8>,
     /// The frame around the object.
     pub(super) frame: Rgb<u8>,
+    /// Ground of the label.
+    pub(super) plate: Rgb<u8>,
+    /// Border of the label.
+    pub(super) edge: Rgb<u8>,
+    /// Text on the label.
+    pub(super) text: Rgb<u8>,
 }
 
-/// The look of a severity.
-pub(super) fn look(severity: Severity) -> Look {
+impl Look {
+    const fn plain(color: Rgb<u8>, text: Rgb<u8>) -> Self {
+        Self {
+            frame: color,
+            plate: color,
+            edge: color,
+            text,
+        }
+    }
+}
+
+/// What the detector saw: there, but not in the foreground.
+pub(super) const DETECTION: Look = {
+    let (slate, pale) = (Rgb([45, 55, 66]), Rgb([232, 236, 240]));
+    Look {
+        frame: pale,
+        ..Look::plain(slate, pale)
+    }
+};
+
+/// The look of a candidate.
+pub(super) const fn look(severity: Severity) -> Look {
     match severity {
-        Severity::General => Look {
-            plate: ORANGE,
-            text: INK,
-            frame: ORANGE,
-        },
-        Severity::Major => Look {
-            plate: VERMILLION,
-            text: Rgb([0, 0, 0]),
-            frame: VERMILLION,
-        },
+        Severity::General => Look::plain(ORANGE, INK),
+        Severity::Major => Look::plain(VERMILLION, Rgb([0, 0, 0])),
         Severity::Alarm => Look {
-            plate: INK,
-            text: YELLOW,
             frame: YELLOW,
+            plate: Rgb([0, 0, 0]),
+            edge: YELLOW,
+            text: YELLOW,
         },
     }
 }

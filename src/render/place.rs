@@ -86,9 +86,15 @@ impl Desk {
         }
     }
 
-    /// A free place touching `anchor`, the one that covers least; it is taken then.
-    /// `None` when the label does not fit or every such place is taken.
-    pub(super) fn beside(&mut self, anchor: Area, (w, h): (i32, i32)) -> Option<Area> {
+    /// A free place touching `anchor`, the one that hides least; it is taken then. `None`
+    /// when the label does not fit, every such place is taken, or would hide more than
+    /// `max_hidden` sixteenths of the boxes under it.
+    pub(super) fn beside(
+        &mut self,
+        anchor: Area,
+        (w, h): (i32, i32),
+        max_hidden: i64,
+    ) -> Option<Area> {
         let a = anchor;
         let spots = [
             (a.x, a.y - h),
@@ -106,10 +112,11 @@ impl Desk {
         ];
         let best = spots
             .into_iter()
-            .enumerate()
-            .map(|(rank, (x, y))| (rank, Area::new(x, y, w, h).into(self.bounds)))
-            .filter(|&(_, spot)| self.is_free(spot))
-            .min_by_key(|&(rank, spot)| (self.covered(spot), rank))
+            .map(|(x, y)| Area::new(x, y, w, h).into(self.bounds))
+            .filter(|&spot| self.is_free(spot))
+            .map(|spot| (self.hidden(spot), spot))
+            .filter(|&(hidden, _)| hidden <= max_hidden)
+            .min_by_key(|&(hidden, _)| hidden)
             .map(|(_, spot)| spot)?;
         self.taken.push(best);
         Some(best)
@@ -144,11 +151,11 @@ impl Desk {
         spot.cut(self.bounds) == spot && !self.taken.iter().any(|t| t.grow(1).meets(spot))
     }
 
-    /// Eighths of a label that lie on evidence, coarse so that near ties go to the first
-    /// choice of place.
-    fn covered(&self, spot: Area) -> i64 {
-        let whole = i64::from(spot.w) * i64::from(spot.h);
-        let shared: i64 = self.evidence.iter().map(|e| e.shared(spot)).sum();
-        shared * 8 / whole.max(1)
+    /// How much evidence a label would hide, in sixteenths of the boxes it lies on: most of
+    /// a small head is a loss, a corner of a lorry is not. Coarse, so that near ties go to
+    /// the first choice of place.
+    fn hidden(&self, spot: Area) -> i64 {
+        let part = |e: &Area| spot.shared(*e) * 16 / e.shared(*e).max(1);
+        self.evidence.iter().map(part).sum()
     }
 }

@@ -4,8 +4,9 @@
 
 use image::{Rgb, RgbImage};
 
-use super::annotate::AnnotateOptions;
 use super::font;
+use super::options::AnnotateOptions;
+use super::paint::{fill, ring};
 use super::palette::{INK, MUTED_INK, PAPER, RULE, look};
 use super::place::Area;
 use super::words::{
@@ -20,9 +21,13 @@ pub(super) const PLATE_PAD: f32 = 0.35;
 /// Gap between neighbours on a line, em.
 const GAP: f32 = 0.6;
 
+/// A reason longer than this is told in full by the report only.
+const MAX_LINES: usize = 4;
+
 #[derive(Debug)]
 enum Op {
     Fill(Area, Rgb<u8>),
+    Edge(Area, Rgb<u8>),
     Text((i32, i32), Rgb<u8>, String),
 }
 
@@ -39,29 +44,20 @@ impl Strip {
     pub(super) fn draw(&self, canvas: &mut RgbImage, top: i32) {
         let ground = Area::new(0, top, canvas.width() as i32, self.height_px as i32);
         fill(canvas, ground, PAPER);
+        let moved = |area: &Area| Area {
+            y: area.y + top,
+            ..*area
+        };
+        let edge_px = (self.em_px / 12.0).round().max(1.0) as i32;
         for op in &self.ops {
             match op {
-                Op::Fill(area, color) => fill(
-                    canvas,
-                    Area {
-                        y: area.y + top,
-                        ..*area
-                    },
-                    *color,
-                ),
+                Op::Fill(area, color) => fill(canvas, moved(area), *color),
+                Op::Edge(area, color) => ring(canvas, moved(area), edge_px, *color),
                 Op::Text((x, y), color, text) => {
                     font::draw(canvas, *color, (*x, y + top), self.em_px, text);
                 }
             }
         }
-    }
-}
-
-/// Fills an area, as far as it lies in the picture.
-pub(super) fn fill(canvas: &mut RgbImage, area: Area, color: Rgb<u8>) {
-    if area.w > 0 && area.h > 0 {
-        let rect = imageproc::rect::Rect::at(area.x, area.y).of_size(area.w as u32, area.h as u32);
-        imageproc::drawing::draw_filled_rect_mut(canvas, rect, color);
     }
 }
 
@@ -76,7 +72,15 @@ pub(super) fn lay_out(
 ) -> Strip {
     let mut sheet = Sheet::new(width_px as i32, em_px);
     if options.legend {
-        sheet.legend(record, options.lang, max_legend_px);
+        let mut one = Sheet::new(width_px as i32, em_px);
+        one.legend(record, options.lang, max_legend_px);
+        let mut two = Sheet::new(width_px as i32 / 2, em_px);
+        two.legend(record, options.lang, 2 * max_legend_px);
+        two.fold();
+        let much_shorter = two.y * 10 <= one.y * 7;
+        let two_is_better = two.left_out < one.left_out || much_shorter;
+        sheet = if two_is_better { two } else { one };
+        sheet.width = width_px as i32;
     }
     if options.footer {
         sheet.footer(record, options);
@@ -114,6 +118,10 @@ struct Sheet {
     x: i32,
     y: i32,
     ops: Vec<Op>,
+    /// Where the rows of the legend begin.
+    rows: Vec<i32>,
+    /// Candidates that the legend had no room for.
+    left_out: usize,
 }
 
 impl Sheet {
@@ -127,7 +135,32 @@ impl Sheet {
             x: pad,
             y: 0,
             ops: Vec::new(),
+            rows: Vec::new(),
+            left_out: 0,
         }
+    }
+
+    /// Moves the lower half of the rows into a second column on the right.
+    fn fold(&mut self) {
+        let middle = self.y / 2;
+        let Some(&cut) = self.rows.iter().find(|&&y| y >= middle) else {
+            return;
+        };
+        let (dx, dy) = (self.width, self.rows.first().map_or(0, |first| cut - first));
+        for op in &mut self.ops {
+            match op {
+                Op::Fill(Area { x, y, .. }, _)
+                | Op::Edge(Area { x, y, .. }, _)
+                | Op::Text((x, y), ..)
+                    if *y >= cut =>
+                {
+                    *x += dx;
+                    *y -= dy;
+                }
+                _ => {}
+            }
+        }
+        self.y = cut.max(self.y - dy);
     }
 
     fn em(&self, n: f32) -> i32 {
@@ -164,21 +197,31 @@ impl Sheet {
         let inset = (self.line / 14).max(1);
         let area = Area::new(self.x, self.y + inset, width, self.line - 2 * inset);
         self.ops.push(Op::Fill(area, look.plate));
+        self.ops.push(Op::Edge(area, look.edge));
         let text = font::fit(&text, self.em, (width - 2 * self.em(PLATE_PAD)) as f32);
         let at = (self.x + self.em(PLATE_PAD), self.y);
         self.ops.push(Op::Text(at, look.text, text));
         self.x += width + self.em(GAP / 2.0);
     }
 
-    /// Wrapped text that goes on below itself; ends at the end of its last line.
+    /// Wrapped text that goes on below itself, cut after [`MAX_LINES`]; what follows stands
+    /// after its last line.
     fn paragraph(&mut self, text: &str, color: Rgb<u8>) {
         let (indent, room) = (self.x - self.pad, self.room() as f32);
-        for (i, line) in font::wrap(text, self.em, room).into_iter().enumerate() {
+        let mut width = 0;
+        let mut lines = font::wrap(text, self.em, room);
+        if lines.len() > MAX_LINES {
+            let rest = lines.split_off(MAX_LINES - 1).concat();
+            lines.push(font::fit(&rest, self.em, room));
+        }
+        for (i, line) in lines.into_iter().enumerate() {
             if i > 0 {
                 self.new_line(indent);
             }
+            width = font::width_px(&line, self.em).ceil() as i32 + self.em(GAP);
             self.ops.push(Op::Text((self.x, self.y), color, line));
         }
+        self.x += width;
     }
 
     fn legend(&mut self, record: &PhotoRecord, lang: Lang, max_px: i32) {
@@ -197,25 +240,33 @@ impl Sheet {
             if self.y + 2 * self.line > max_px {
                 break;
             }
+            self.rows.push(self.y);
             self.plate(code, severity, 0);
             self.x += self.em(GAP / 2.0);
-            self.word(name, INK);
+            let indent = self.x - self.pad;
+            self.paragraph(name, INK);
             let aside = format!(
                 "{} · {}",
                 severity_name(severity, lang),
                 candidate_count(total, lang)
             );
+            if font::width_px(&aside, self.em) > self.room() as f32 {
+                self.new_line(indent);
+            }
             self.word(&aside, MUTED_INK);
             self.new_line(0);
             for (text, numbers) in rows {
                 if self.y + self.line > max_px {
                     break 'all;
                 }
+                self.rows.push(self.y);
                 left -= self.row(text, &numbers, &record.candidates, max_px);
             }
             self.y += gap;
         }
+        self.left_out = left;
         if left > 0 {
+            self.rows.push(self.y);
             let more = format!("… {left} {}", words(lang).more_in_report);
             self.word(&more, MUTED_INK);
             self.new_line(0);
