@@ -20,7 +20,7 @@ use crate::preprocess::Layout;
 pub struct Model {
     manifest: Manifest,
     dir: PathBuf,
-    pool: Pool,
+    pub(super) pool: Pool,
     picture_element: TensorElementType,
     size_element: Option<TensorElementType>,
 }
