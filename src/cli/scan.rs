@@ -195,10 +195,7 @@ fn scan_one(
             let bytes = photo::read_file(&path, limits);
             (path.to_string_lossy().into_owned(), bytes)
         }
-        Found::Stdin => (
-            "-".to_owned(),
-            photo::read(std::io::stdin().lock(), limits),
-        ),
+        Found::Stdin => ("-".to_owned(), photo::read(std::io::stdin().lock(), limits)),
         Found::Missing { path, reason } => (
             path.to_string_lossy().into_owned(),
             Err(PhotoError::NotFound(reason)),
@@ -211,7 +208,12 @@ fn scan_one(
         if args.report.is_some() {
             // a picture that cannot be drawn costs the report its picture, not its facts
             report_picture = pipeline
-                .annotated(bytes, &record, REPORT_SIDE, &AnnotateOptions::for_report(lang))
+                .annotated(
+                    bytes,
+                    &record,
+                    REPORT_SIDE,
+                    &AnnotateOptions::for_report(lang),
+                )
                 .ok();
         }
         if let Some(dir) = &args.annotate {
@@ -243,7 +245,11 @@ fn write_annotated(
     let stem = Path::new(&record.path)
         .file_stem()
         .map_or("photo".into(), |s| s.to_string_lossy());
-    let stem = if record.path == "-" { "stdin".into() } else { stem };
+    let stem = if record.path == "-" {
+        "stdin".into()
+    } else {
+        stem
+    };
     let digest = record.sha256.as_deref().unwrap_or_default();
     let short: String = stem.chars().take(100).collect();
     let path = dir.join(format!("{short}-{:.8}.jpg", digest));
@@ -350,7 +356,11 @@ impl<'a> Sink<'a> {
         if let Some(report) = &mut self.report {
             report
                 .writer
-                .write_photo(&mut report.body, &done.record, done.report_picture.as_deref())
+                .write_photo(
+                    &mut report.body,
+                    &done.record,
+                    done.report_picture.as_deref(),
+                )
                 .with_context(|| format!("cannot write {}", report.path.display()))?;
         }
         if let Some(Err(e)) = &done.annotated {
@@ -376,7 +386,8 @@ impl<'a> Sink<'a> {
         }
         match self.args.format {
             Format::Json => {
-                self.out.write_all(if self.photos > 1 { b",\n" } else { b"\n" })?;
+                self.out
+                    .write_all(if self.photos > 1 { b",\n" } else { b"\n" })?;
                 serde_json::to_writer(&mut self.out, &done.record)?;
             }
             Format::Jsonl => {
@@ -410,7 +421,9 @@ impl<'a> Sink<'a> {
             report.finish()?;
         }
         if self.photos == 0 {
-            bail!("no photos found; name a photo or a folder that holds JPEG, PNG, WebP, BMP, TIFF, GIF or HEIC files");
+            bail!(
+                "no photos found; name a photo or a folder that holds JPEG, PNG, WebP, BMP, TIFF, GIF or HEIC files"
+            );
         }
         let found = match self.args.fail_on {
             Some(FailOn::General) => self.worst.is_some(),
@@ -457,7 +470,9 @@ impl Report {
     ) -> anyhow::Result<Self> {
         let paths: Vec<_> = args.paths.iter().map(|p| p.to_string_lossy()).collect();
         let about = ReportAbout {
-            created: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            created: jiff::Timestamp::now()
+                .strftime("%Y-%m-%d %H:%M UTC")
+                .to_string(),
             source: paths.join(" "),
             program_version: document.sitewarden.clone(),
             model: document.model.clone(),

@@ -37,14 +37,46 @@ pub(super) fn look(code: &str, labels: &[&str], seen: &[Seen<'_>]) -> Evaluation
             bbox: BBox::from_xywh(*xywh),
         })
         .collect();
-    let rules = RuleSet::new(&Catalogue::builtin(), Some(&[code.to_owned()])).unwrap();
+    let rules = RuleSet::new(&Catalogue::builtin(), None).unwrap();
     let scene = Scene {
         width: 1000,
         height: 1000,
         detections: &detections,
         labels: &map,
     };
-    evaluate(&rules, &scene, None)
+    let mut all = evaluate(&rules, &scene, None);
+    all.answers.retain(|a| a.code == code);
+    all.candidates.retain(|c| c.code == code);
+    all
+}
+
+#[test]
+fn a_mask_is_missed_only_where_it_was_asked_for() {
+    let labels = LabelMap::new(NANO);
+    let seen = [
+        (0, [300.0, 100.0, 200.0, 600.0]),
+        (6, [360.0, 130.0, 60.0, 50.0]),
+    ];
+    let detections = seen.map(|(class, xywh)| Detection {
+        class,
+        score: 0.9,
+        bbox: BBox::from_xywh(xywh),
+    });
+    let scene = Scene {
+        width: 1000,
+        height: 1000,
+        detections: &detections,
+        labels: &labels,
+    };
+    for (codes, expected) in [
+        (None, Answer::CannotDetermine),
+        (Some(["PPE-03".to_owned()]), Answer::NonCompliant),
+    ] {
+        let rules = RuleSet::new(&Catalogue::builtin(), codes.as_ref().map(|c| &c[..])).unwrap();
+        let evaluation = evaluate(&rules, &scene, None);
+        let answer = evaluation.answers.iter().find(|a| a.code == "PPE-03");
+        assert_eq!(answer.map(|a| a.answer), Some(expected));
+    }
 }
 
 /// Asserts the answer of one kind, the number of candidates, and a piece of the English reason.
