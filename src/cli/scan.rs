@@ -17,7 +17,7 @@ use crate::inference::{self, LoadOptions, Model, Runtime, Threads};
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
 use crate::record::{PhotoRecord, ScanDocument};
-use crate::render::{AnnotateOptions, KindName, ReportAbout, ReportWriter};
+use crate::render::{self, AnnotateOptions, KindName, ReportAbout, ReportWriter};
 use crate::rules::RuleSet;
 use crate::source::discover::{Found, discover};
 use crate::source::photo::{self, PhotoError};
@@ -97,6 +97,10 @@ const ANNOTATED_SIDE: u32 = 2048;
 /// Longer side of pictures in the report, pixels.
 const REPORT_SIDE: u32 = 960;
 
+/// Photos without candidates after this many have no picture in the report: a browser must
+/// still open it.
+const REPORT_ALL_PICTURES: usize = 200;
+
 /// What one worker made of one photo.
 struct Done {
     record: PhotoRecord,
@@ -141,7 +145,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     for_each_ordered(
         discover(args.paths.clone()),
         workers,
-        |scratch, _, found| scan_one(&args, &pipeline, found, scratch),
+        |scratch, index, found| scan_one(&args, &pipeline, index, found, scratch),
         |_, done| match sink.take(done) {
             Ok(()) => ControlFlow::Continue(()),
             Err(e) => {
@@ -186,6 +190,7 @@ fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> {
 fn scan_one(
     args: &Args,
     pipeline: &PhotoPipeline<'_>,
+    index: usize,
     found: Found,
     scratch: &mut Scratch,
 ) -> Done {
@@ -205,7 +210,8 @@ fn scan_one(
     let (mut report_picture, mut annotated) = (None, None);
     if let (Ok(bytes), None) = (&bytes, &record.error) {
         let lang = pipeline.settings().lang;
-        if args.report.is_some() {
+        let shown = index < REPORT_ALL_PICTURES || !record.candidates.is_empty();
+        if args.report.is_some() && shown {
             // a picture that cannot be drawn costs the report its picture, not its facts
             report_picture = pipeline
                 .annotated(
@@ -235,10 +241,7 @@ fn write_annotated(
     lang: Lang,
 ) -> anyhow::Result<PathBuf> {
     let document = pipeline.document();
-    let signature = format!(
-        "sitewarden {} · {} {}",
-        document.sitewarden, document.model.name, document.model.version
-    );
+    let signature = render::signature(&document.sitewarden, &document.model);
     let options = AnnotateOptions::standalone(lang, &signature);
     let picture = pipeline.annotated(bytes, record, ANNOTATED_SIDE, &options)?;
     // The digest keeps two photos of one name apart, and one photo seen twice together.

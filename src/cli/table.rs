@@ -63,7 +63,7 @@ mod tests {
         );
         assert_eq!(
             wrap(&"未".repeat(11), 20),
-            ["未".repeat(10), "未".repeat(1)]
+            ["未".repeat(10), "未".to_owned()]
         );
     }
 
