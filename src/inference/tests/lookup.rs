@@ -11,7 +11,10 @@ fn by_name_and_by_path() {
     assert_eq!(locate(dir.to_str().unwrap(), &[]), Ok(dir));
 
     let error = locate("large", &path).unwrap_err().to_string();
-    assert!(error.contains("no model \"large\": looked in /nowhere, "), "{error}");
+    assert!(
+        error.contains("no model \"large\": looked in /nowhere, "),
+        "{error}"
+    );
     assert!(error.contains(MODELS_VAR), "{error}");
     // A name is one folder: it does not climb out of the search path.
     let (inner, name) = (shelf.0.path().join("tiny"), "../tiny");
@@ -25,8 +28,15 @@ fn a_list_shows_refused_manifests_too() {
     shelf.model("a", "name = 1", YOLOV8);
     std::fs::create_dir(shelf.0.path().join("no-model")).unwrap();
     other.model("b", "", YOLOV8);
-    let found = list(&[shelf.0.path().into(), other.0.path().into(), "/nowhere".into()]);
-    let names: Vec<_> = found.iter().map(|m| (m.name.as_str(), m.manifest.is_ok())).collect();
+    let found = list(&[
+        shelf.0.path().into(),
+        other.0.path().into(),
+        "/nowhere".into(),
+    ]);
+    let names: Vec<_> = found
+        .iter()
+        .map(|m| (m.name.as_str(), m.manifest.is_ok()))
+        .collect();
     assert_eq!(names, [("a", false), ("b", true)]);
     let summary = found[1].manifest.as_ref().unwrap();
     assert_eq!((summary.input, summary.labels.len()), ((32, 32), 2));
@@ -38,7 +48,11 @@ fn outcomes(report: &VerifyReport) -> Vec<(Step, &'static str)> {
         Outcome::Failed(_) => "failed",
         Outcome::Skipped(_) => "skipped",
     };
-    report.checks.iter().map(|c| (c.step, word(&c.outcome))).collect()
+    report
+        .checks
+        .iter()
+        .map(|c| (c.step, word(&c.outcome)))
+        .collect()
 }
 
 #[test]
@@ -47,7 +61,13 @@ fn every_check_is_reported() {
     let dir = shelf.model("tiny", MANIFEST, YOLOV8);
     let report = verify(&runtime(), &dir, LoadOptions::default());
     assert!(report.ok());
-    let all = [Step::Manifest, Step::Digest, Step::Graph, Step::Inputs, Step::Outputs];
+    let all = [
+        Step::Manifest,
+        Step::Digest,
+        Step::Graph,
+        Step::Inputs,
+        Step::Outputs,
+    ];
     let mut expected: Vec<_> = all.map(|s| (s, "passed")).into();
     expected.push((Step::Golden, "skipped"));
     assert_eq!(outcomes(&report), expected);
@@ -67,7 +87,10 @@ fn a_failed_check_is_the_last() {
     let dir = shelf.model("tiny", &MANIFEST.replace("SHA256", &"0".repeat(64)), YOLOV8);
     let report = verify(&runtime(), &dir, LoadOptions::default());
     assert!(!report.ok());
-    assert_eq!(outcomes(&report), [(Step::Manifest, "passed"), (Step::Digest, "failed")]);
+    assert_eq!(
+        outcomes(&report),
+        [(Step::Manifest, "passed"), (Step::Digest, "failed")]
+    );
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["checks"][1]["step"], "digest");
     assert_eq!(json["checks"][1]["outcome"], "failed");

@@ -31,45 +31,117 @@ fn refuses(from: &str, to: &str, words: &[&str]) {
 fn unknown_keys_with_their_line() {
     let at_line_8 = ["line 8", "unknown field `batch`", "models/README.md"];
     refuses("max_batch = 4", "batch = 4", &at_line_8);
-    refuses("color = \"bgr\"", "colour = \"bgr\"", &["line 15", "unknown field `colour`"]);
-    refuses("family = \"yolov8\"", "family = \"yolov8\"\nnms = 0.5", &["unknown field `nms`"]);
-    refuses("family = \"yolov8\"", "family = \"yolo\"", &["unknown variant `yolo`", "`yolox`"]);
+    refuses(
+        "color = \"bgr\"",
+        "colour = \"bgr\"",
+        &["line 15", "unknown field `colour`"],
+    );
+    refuses(
+        "family = \"yolov8\"",
+        "family = \"yolov8\"\nnms = 0.5",
+        &["unknown field `nms`"],
+    );
+    refuses(
+        "family = \"yolov8\"",
+        "family = \"yolo\"",
+        &["unknown variant `yolo`", "`yolox`"],
+    );
 }
 
 #[test]
 fn missing_keys() {
-    refuses("license = \"Apache-2.0\"\n", "", &["missing field `license`"]);
-    refuses("resize = \"letterbox_top_left\"\n", "", &["missing field `resize`"]);
+    refuses(
+        "license = \"Apache-2.0\"\n",
+        "",
+        &["missing field `license`"],
+    );
+    refuses(
+        "resize = \"letterbox_top_left\"\n",
+        "",
+        &["missing field `resize`"],
+    );
     refuses("family = \"yolov8\"\n", "", &["missing field `family`"]);
 }
 
 #[test]
 fn values_that_cannot_be_used() {
     refuses("\"tiny\"", "\" \"", &["`name` must not be empty"]);
-    for file in ["../other/model.onnx", "/etc/passwd", "sub/model.onnx", "..", "", "a/"] {
-        refuses("model.onnx", file, &["`file` is", "name of a file in the same folder"]);
+    for file in [
+        "../other/model.onnx",
+        "/etc/passwd",
+        "sub/model.onnx",
+        "..",
+        "",
+        "a/",
+    ] {
+        refuses(
+            "model.onnx",
+            file,
+            &["`file` is", "name of a file in the same folder"],
+        );
     }
     refuses("SHA256", "ABC", &["`sha256` must be 64 lower-case"]);
     refuses("[\"helmet\", \"head\"]", "[]", &["`labels` must name"]);
-    refuses("\"head\"]", "\"helmet\"]", &["`labels` holds \"helmet\" twice"]);
+    refuses(
+        "\"head\"]",
+        "\"helmet\"]",
+        &["`labels` holds \"helmet\" twice"],
+    );
     refuses("\"head\"]", "\"default\"]", &["`labels` holds \"default\""]);
     refuses("max_batch = 4", "max_batch = 0", &["`max_batch`"]);
     refuses("width = 32", "width = 0", &["`input.width` must lie in"]);
-    refuses("height = 32", "height = 4000000000", &["`input.height` must lie in"]);
+    refuses(
+        "height = 32",
+        "height = 4000000000",
+        &["`input.height` must lie in"],
+    );
     refuses("scale = 1.0", "scale = nan", &["`input.scale`"]);
-    refuses("scale = 1.0", "scale = 1.0\nstd = [1.0, 0.0, 1.0]", &["`input.std`"]);
-    refuses("default = 0.01", "default = 1.01", &["`thresholds.default` is 1.01"]);
-    refuses("default = 0.01", "default = -inf", &["`thresholds.default` is -inf"]);
-    refuses("default = 0.01", "hat = 0.5", &["`thresholds.hat` is no label", "\"helmet\""]);
-    refuses("[thresholds]", "nms_iou = 2.0\n[thresholds]", &["`head`", "`nms_iou` is 2"]);
-    refuses("[thresholds]", "[golden]\noutput = \"../x\"\n[thresholds]", &["`golden.output`"]);
-    refuses("[thresholds]", "[golden]\ntolerance = 0.0\n[thresholds]", &["`golden.tolerance`"]);
+    refuses(
+        "scale = 1.0",
+        "scale = 1.0\nstd = [1.0, 0.0, 1.0]",
+        &["`input.std`"],
+    );
+    refuses(
+        "default = 0.01",
+        "default = 1.01",
+        &["`thresholds.default` is 1.01"],
+    );
+    refuses(
+        "default = 0.01",
+        "default = -inf",
+        &["`thresholds.default` is -inf"],
+    );
+    refuses(
+        "default = 0.01",
+        "hat = 0.5",
+        &["`thresholds.hat` is no label", "\"helmet\""],
+    );
+    refuses(
+        "[thresholds]",
+        "nms_iou = 2.0\n[thresholds]",
+        &["`head`", "`nms_iou` is 2"],
+    );
+    refuses(
+        "[thresholds]",
+        "[golden]\noutput = \"../x\"\n[thresholds]",
+        &["`golden.output`"],
+    );
+    refuses(
+        "[thresholds]",
+        "[golden]\ntolerance = 0.0\n[thresholds]",
+        &["`golden.tolerance`"],
+    );
 }
 
 #[test]
 fn metrics_are_free_form() {
-    let manifest = parse(&format!("{MANIFEST}[metrics.helmet]\nap50 = 0.8\nset = \"own\"\n"));
-    assert_eq!(manifest.unwrap().metrics["helmet"]["set"].as_str(), Some("own"));
+    let manifest = parse(&format!(
+        "{MANIFEST}[metrics.helmet]\nap50 = 0.8\nset = \"own\"\n"
+    ));
+    assert_eq!(
+        manifest.unwrap().metrics["helmet"]["set"].as_str(),
+        Some("own")
+    );
 }
 
 #[test]

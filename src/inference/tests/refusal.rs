@@ -36,53 +36,93 @@ fn no_folder_no_manifest_no_weights() {
 #[test]
 fn another_file_than_declared() {
     let zeros = "0".repeat(64);
-    let words = ["has sha256 ", "the manifest says 0000", "fetch the file again"];
+    let words = [
+        "has sha256 ",
+        "the manifest says 0000",
+        "fetch the file again",
+    ];
     refuses(&MANIFEST.replace("SHA256", &zeros), YOLOV8, &words);
 }
 
 #[test]
 fn files_that_are_no_model() {
-    refuses(MANIFEST, &YOLOV8[..YOLOV8.len() / 2], &["ONNX Runtime refuses", "model.onnx on cpu"]);
+    refuses(
+        MANIFEST,
+        &YOLOV8[..YOLOV8.len() / 2],
+        &["ONNX Runtime refuses", "model.onnx on cpu"],
+    );
     refuses(MANIFEST, b"hello", &["ONNX Runtime refuses"]);
     refuses(MANIFEST, b"", &["ONNX Runtime refuses"]);
-    refuses(MANIFEST, b"version https://git-lfs.github.com/spec/v1\n", &["ONNX Runtime refuses"]);
+    refuses(
+        MANIFEST,
+        b"version https://git-lfs.github.com/spec/v1\n",
+        &["ONNX Runtime refuses"],
+    );
 }
 
 #[test]
 fn a_model_that_is_no_detector() {
-    let words = ["does not fit its manifest", "output `logits` has shape [1, 10]", "check `labels`"];
+    let words = [
+        "does not fit its manifest",
+        "output `logits` has shape [1, 10]",
+        "check `labels`",
+    ];
     refuses(MANIFEST, CLASSIFIER, &words);
 }
 
 #[test]
 fn a_wrong_label_count() {
     let three = MANIFEST.replace("\"head\"]", "\"head\", \"person\"]");
-    refuses(&three, YOLOV8, &["output `output0` has shape [1, 6, 4]", "[1, 7, N]"]);
+    refuses(
+        &three,
+        YOLOV8,
+        &["output `output0` has shape [1, 6, 4]", "[1, 7, N]"],
+    );
 }
 
 #[test]
 fn a_wrong_head() {
     let yolox = MANIFEST.replace("\"yolov8\"", "\"yolox\"");
-    refuses(&yolox, YOLOV8, &["output `output0` has shape [1, 6, 4]", "[1, N, 7]"]);
+    refuses(
+        &yolox,
+        YOLOV8,
+        &["output `output0` has shape [1, 6, 4]", "[1, N, 7]"],
+    );
 }
 
 #[test]
 fn inputs_that_differ() {
     let other = MANIFEST.replace("\"images\"", "\"pixels\"");
-    refuses(&other, YOLOV8, &["has no input `pixels` (input.name); it has `images`"]);
+    refuses(
+        &other,
+        YOLOV8,
+        &["has no input `pixels` (input.name); it has `images`"],
+    );
     let large = MANIFEST.replace("width = 32", "width = 64");
-    let words = ["input `images` has shape [-1, 3, 32, 32]", "[1, 3, 32, 64]", "input.width"];
+    let words = [
+        "input `images` has shape [-1, 3, 32, 32]",
+        "[1, 3, 32, 64]",
+        "input.width",
+    ];
     refuses(&large, YOLOV8, &words);
     let nhwc = MANIFEST.replace("nchw", "nhwc");
     refuses(&nhwc, YOLOV8, &["[1, 32, 32, 3]", "input.layout"]);
-    refuses(MANIFEST, DETR, &["`orig_target_sizes`", "wants [size_input]"]);
+    refuses(
+        MANIFEST,
+        DETR,
+        &["`orig_target_sizes`", "wants [size_input]"],
+    );
     let size = format!("{MANIFEST}[size_input]\nname = \"size\"\n");
     refuses(&size, YOLOV8, &["has no input `size` (size_input.name)"]);
 }
 
 #[test]
 fn a_batch_that_the_graph_does_not_take() {
-    refuses(MANIFEST, BATCH_1, &["fixed batch axis at `images`", "`max_batch` must be 1"]);
+    refuses(
+        MANIFEST,
+        BATCH_1,
+        &["fixed batch axis at `images`", "`max_batch` must be 1"],
+    );
     let shelf = Shelf::new();
     load(&shelf.model("tiny", &MANIFEST.replace("max_batch = 4\n", ""), BATCH_1)).unwrap();
 }
@@ -98,7 +138,10 @@ fn no_silent_fallback_to_the_cpu() {
         };
         // Only where the library has the provider may this load.
         if let Err(e) = Model::load(&runtime(), &dir, options) {
-            assert!(e.to_string().contains(&format!("model.onnx on {provider}")), "{e}");
+            assert!(
+                e.to_string().contains(&format!("model.onnx on {provider}")),
+                "{e}"
+            );
         }
     }
 }
@@ -126,11 +169,23 @@ fn edit(file: &Path, from: &str, to: &str) {
 #[test]
 fn a_golden_run_that_differs() {
     let golden = |dir: &Path| dir.join("golden.json");
-    golden_refuses(|d| std::fs::remove_file(golden(d)).unwrap(), "golden.json: ");
+    golden_refuses(
+        |d| std::fs::remove_file(golden(d)).unwrap(),
+        "golden.json: ",
+    );
     golden_refuses(|d| std::fs::write(golden(d), "{").unwrap(), "golden.json: ");
-    golden_refuses(|d| edit(&golden(d), "[1,6,4]", "[1,6,5]"), "the recorded run has");
-    golden_refuses(|d| edit(&golden(d), "\"ramp\"", "\"noise\""), "the manifest says \"ramp\"");
-    golden_refuses(|d| edit(&golden(d), "\"values\":[", "\"values\":[1e9,"), "as many `values`");
+    golden_refuses(
+        |d| edit(&golden(d), "[1,6,4]", "[1,6,5]"),
+        "the recorded run has",
+    );
+    golden_refuses(
+        |d| edit(&golden(d), "\"ramp\"", "\"noise\""),
+        "the manifest says \"ramp\"",
+    );
+    golden_refuses(
+        |d| edit(&golden(d), "\"values\":[", "\"values\":[1e9,"),
+        "as many `values`",
+    );
     golden_refuses(
         |d| {
             let mut record: Golden =
@@ -160,7 +215,10 @@ fn a_golden_input_from_a_file() {
     assert!(error.contains("input.f32"), "{error}");
     std::fs::write(dir.join("input.f32"), [0; 10]).unwrap();
     let error = load(&dir).unwrap_err().to_string();
-    assert!(error.contains("has 10 bytes, one picture as little-endian f32 has 12288"), "{error}");
+    assert!(
+        error.contains("has 10 bytes, one picture as little-endian f32 has 12288"),
+        "{error}"
+    );
     std::fs::write(dir.join("input.f32"), [0; 12288]).unwrap();
     Model::make_golden(&runtime(), &dir).unwrap();
     load(&dir).unwrap();

@@ -34,7 +34,11 @@ fn model(manifest: &str, onnx: &[u8], sessions: usize) -> (Shelf, Model) {
 /// Pictures one by one and in batches give the same, in order.
 #[test]
 fn batches_are_parted_and_put_together() {
-    let (_shelf, single) = model(&MANIFEST.replace("max_batch = 4", "max_batch = 1"), YOLOV8, 1);
+    let (_shelf, single) = model(
+        &MANIFEST.replace("max_batch = 4", "max_batch = 1"),
+        YOLOV8,
+        1,
+    );
     let (_shelf, batched) = model(MANIFEST, YOLOV8, 1);
     let input = pictures(6);
     let one_by_one = single.detect(input.view()).unwrap();
@@ -67,8 +71,14 @@ fn a_view_with_strides() {
 #[test]
 fn a_wrong_shape_is_an_error() {
     let (_shelf, model) = model(MANIFEST, YOLOV8, 1);
-    let error = model.detect(Array4::zeros((1, 3, 32, 31)).view()).unwrap_err();
-    assert!(error.to_string().contains("[1, 3, 32, 31], the model takes [1, 3, 32, 32]"));
+    let error = model
+        .detect(Array4::zeros((1, 3, 32, 31)).view())
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("[1, 3, 32, 31], the model takes [1, 3, 32, 32]")
+    );
 }
 
 #[test]
@@ -92,7 +102,9 @@ fn many_threads_share_few_sessions() {
 #[test]
 fn a_panic_returns_the_session() {
     let (_shelf, model) = model(MANIFEST, YOLOV8, 1);
-    let panicked = catch_unwind(AssertUnwindSafe(|| model.pool.with(|_| panic!("on purpose"))));
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        model.pool.with(|_| panic!("on purpose"))
+    }));
     assert!(panicked.is_err());
     assert_eq!(model.detect(pictures(1).view()).unwrap().len(), 1);
 }
@@ -103,7 +115,10 @@ fn half_precision() {
     let (_shelf, half) = model(&scaled, HALF, 1);
     let (_shelf, single) = model(&scaled, YOLOV8, 1);
     let input = pictures(1).mapv(|v| v * 0.00392);
-    let (a, b) = (half.detect(input.view()).unwrap(), single.detect(input.view()).unwrap());
+    let (a, b) = (
+        half.detect(input.view()).unwrap(),
+        single.detect(input.view()).unwrap(),
+    );
     for (x, y) in a[0].tensors[0].data.iter().zip(&b[0].tensors[0].data) {
         assert!((x - y).abs() < 0.02, "{x} {y}");
     }
@@ -115,7 +130,10 @@ fn bytes_with_channels_last() {
     let (_shelf, floats) = model(MANIFEST, YOLOV8, 1);
     let input = pictures(2);
     let last = input.view().permuted_axes([0, 2, 3, 1]);
-    let (a, b) = (bytes.detect(last).unwrap(), floats.detect(input.view()).unwrap());
+    let (a, b) = (
+        bytes.detect(last).unwrap(),
+        floats.detect(input.view()).unwrap(),
+    );
     for (x, y) in a[1].tensors[0].data.iter().zip(&b[1].tensors[0].data) {
         assert!((x - y).abs() < 1e-3, "{x} {y}");
     }
@@ -139,7 +157,10 @@ fn a_detr_with_a_size_input() {
         width: 64.0,
         height: 128.0,
     };
-    let mut found = model.manifest().decode(&outputs[2], &letterbox, &[0.0, 0.0]).unwrap();
+    let mut found = model
+        .manifest()
+        .decode(&outputs[2], &letterbox, &[0.0, 0.0])
+        .unwrap();
     found.sort_by_key(|d| d.class);
     let boxes: Vec<_> = found.iter().map(|d| d.bbox.to_xywh()).collect();
     assert_eq!(boxes, [[0.0, 0.0, 32.0, 32.0], [32.0, 64.0, 32.0, 32.0]]);
