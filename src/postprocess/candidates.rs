@@ -32,7 +32,8 @@ impl<'a> Candidates<'a> {
     /// A score outside `0..=1` means that the manifest misreads the model, most often logits
     /// taken for probabilities. NaN is let through: the box is dropped later.
     pub(crate) fn check_score(&self, output: &str, score: f32) -> Result<(), DecodeError> {
-        if score < -SCORE_SLACK || score > 1.0 + SCORE_SLACK {
+        let allowed = -SCORE_SLACK..=1.0 + SCORE_SLACK;
+        if !allowed.contains(&score) && !score.is_nan() {
             return Err(DecodeError::Score {
                 output: output.to_owned(),
                 score,

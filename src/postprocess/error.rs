@@ -18,12 +18,12 @@ pub enum DecodeError {
     /// A named output does not exist.
     #[error("the model has no output `{wanted}`, it has {found:?}; correct the name in [head]")]
     MissingOutput {
-        /// Name that [head] asks for.
+        /// Name that `[head]` asks for.
         wanted: String,
         /// Names that the model has.
         found: Vec<String>,
     },
-    /// Several outputs, and [head] names none.
+    /// Several outputs, and `[head]` names none.
     #[error("the model has the outputs {found:?}; name the one to read as `output` in [head]")]
     WhichOutput {
         /// Names that the model has.
@@ -61,7 +61,7 @@ pub enum DecodeError {
         /// Classes of the model.
         classes: usize,
     },
-    /// A value in [head] cannot be used.
+    /// A value in `[head]` cannot be used.
     #[error("[head] {0}")]
     Head(String),
 }
