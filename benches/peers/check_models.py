@@ -35,7 +35,7 @@ def predictions(program, folder, truth, extra):
     ids = {image["file_name"]: image["id"] for image in truth["images"]}
     classes = {c["name"]: c["id"] for c in truth["categories"]}
     run = subprocess.Popen(
-        [program, "scan", folder, "--format", "jsonl", "--min-score", "0.001", "--tiles", "off", *extra],
+        [program, "scan", folder, "--format", "jsonl", "--min-score", "0.001", *extra],
         stdout=subprocess.PIPE,
         text=True,
     )

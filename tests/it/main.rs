@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod heic;
 mod photos;
 mod scan;
 mod support;
