@@ -55,6 +55,21 @@ fn logits_taken_for_scores() {
     assert!(decode(&logits, 2, (64, 64), &outputs, &identity(), &[0.5; 2]).is_ok());
 }
 
+/// To drop it would pass a picture that nobody has looked at.
+#[test]
+fn scores_that_are_no_numbers() {
+    let mut data = [0.5; 18];
+    data[17] = f32::NAN;
+    let outputs = [output("o", ANCHORS, &data)];
+    refuses("family = 'yolov8'", 2, &outputs, "arithmetic broke down");
+    refuses(
+        "family = 'yolov8'\nlogits = true",
+        2,
+        &outputs,
+        "arithmetic broke down",
+    );
+}
+
 #[test]
 fn a_class_beyond_the_labels() {
     let row = [0.0, 0.0, 9.0, 9.0, 0.9, 2.0];
@@ -154,9 +169,8 @@ fn what_lies_outside_the_picture_is_dropped() {
         [4.0, 20.0, 20.0, 26.0, 0.7, 0.0],
         [4.0, 20.0, 4.0, 26.0, 0.6, 0.0],
         [4.0, 20.0, f32::NAN, 26.0, 0.6, 0.0],
-        [4.0, 20.0, 20.0, 26.0, f32::NAN, 0.0],
     ];
-    let outputs = [output("o", &[1, 6, 6], rows.as_flattened())];
+    let outputs = [output("o", &[1, 5, 6], rows.as_flattened())];
     let spec = head("family = 'yolov8'\nlayout = 'end_to_end'");
     let found = decode(&spec, 1, (64, 64), &outputs, &laid, &[0.5]).unwrap();
     let tops: Vec<_> = found
