@@ -65,7 +65,9 @@ pub fn main() -> ExitCode {
 }
 
 fn init_log() {
-    let filter = EnvFilter::try_from_env("SITEWARDEN_LOG").unwrap_or_else(|_| "warn,ort=error".into());
+    // libraries only with what is broken
+    let filter = EnvFilter::try_from_env("SITEWARDEN_LOG")
+        .unwrap_or_else(|_| "error,sitewarden=warn".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

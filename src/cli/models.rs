@@ -75,7 +75,10 @@ fn verify(model: Option<&str>) -> anyhow::Result<u8> {
         Some(name) => vec![inference::locate(name, &path)?],
         None => inference::list(&path).into_iter().map(|m| m.dir).collect(),
     };
-    anyhow::ensure!(!dirs.is_empty(), "no model found to verify; see `sitewarden models list`");
+    anyhow::ensure!(
+        !dirs.is_empty(),
+        "no model found to verify; see `sitewarden models list`"
+    );
     let runtime = Runtime::load(None)?;
     let mut out = std::io::stdout().lock();
     let mut all_ok = true;
@@ -89,7 +92,12 @@ fn verify(model: Option<&str>) -> anyhow::Result<u8> {
                 Outcome::Failed(detail) => ("FAILED", detail),
                 Outcome::Skipped(detail) => ("skipped", detail),
             };
-            writeln!(out, "  {}  {}  {detail}", table::pad(&step, 8), table::pad(mark, 7))?;
+            writeln!(
+                out,
+                "  {}  {}  {detail}",
+                table::pad(&step, 8),
+                table::pad(mark, 7)
+            )?;
         }
         all_ok &= report.ok();
     }

@@ -17,7 +17,7 @@ use crate::inference::{self, LoadOptions, Model, Runtime, Threads};
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
 use crate::record::{PhotoRecord, ScanDocument};
-use crate::render::{AnnotateOptions, KindName, ReportAbout, ReportWriter};
+use crate::render::{self, AnnotateOptions, KindName, ReportAbout, ReportWriter};
 use crate::rules::RuleSet;
 use crate::source::discover::{Found, discover};
 use crate::source::photo::{self, PhotoError};
@@ -97,6 +97,10 @@ const ANNOTATED_SIDE: u32 = 2048;
 /// Longer side of pictures in the report, pixels.
 const REPORT_SIDE: u32 = 960;
 
+/// Photos without candidates after this many have no picture in the report: a browser must
+/// still open it.
+const REPORT_ALL_PICTURES: usize = 200;
+
 /// What one worker made of one photo.
 struct Done {
     record: PhotoRecord,
@@ -141,7 +145,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     for_each_ordered(
         discover(args.paths.clone()),
         workers,
-        |scratch, _, found| scan_one(&args, &pipeline, found, scratch),
+        |scratch, index, found| scan_one(&args, &pipeline, index, found, scratch),
         |_, done| match sink.take(done) {
             Ok(()) => ControlFlow::Continue(()),
             Err(e) => {
@@ -186,6 +190,7 @@ fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> {
 fn scan_one(
     args: &Args,
     pipeline: &PhotoPipeline<'_>,
+    index: usize,
     found: Found,
     scratch: &mut Scratch,
 ) -> Done {
@@ -195,10 +200,7 @@ fn scan_one(
             let bytes = photo::read_file(&path, limits);
             (path.to_string_lossy().into_owned(), bytes)
         }
-        Found::Stdin => (
-            "-".to_owned(),
-            photo::read(std::io::stdin().lock(), limits),
-        ),
+        Found::Stdin => ("-".to_owned(), photo::read(std::io::stdin().lock(), limits)),
         Found::Missing { path, reason } => (
             path.to_string_lossy().into_owned(),
             Err(PhotoError::NotFound(reason)),
@@ -208,10 +210,16 @@ fn scan_one(
     let (mut report_picture, mut annotated) = (None, None);
     if let (Ok(bytes), None) = (&bytes, &record.error) {
         let lang = pipeline.settings().lang;
-        if args.report.is_some() {
+        let shown = index < REPORT_ALL_PICTURES || !record.candidates.is_empty();
+        if args.report.is_some() && shown {
             // a picture that cannot be drawn costs the report its picture, not its facts
             report_picture = pipeline
-                .annotated(bytes, &record, REPORT_SIDE, &AnnotateOptions::for_report(lang))
+                .annotated(
+                    bytes,
+                    &record,
+                    REPORT_SIDE,
+                    &AnnotateOptions::for_report(lang),
+                )
                 .ok();
         }
         if let Some(dir) = &args.annotate {
@@ -233,17 +241,18 @@ fn write_annotated(
     lang: Lang,
 ) -> anyhow::Result<PathBuf> {
     let document = pipeline.document();
-    let signature = format!(
-        "sitewarden {} · {} {}",
-        document.sitewarden, document.model.name, document.model.version
-    );
+    let signature = render::signature(&document.sitewarden, &document.model);
     let options = AnnotateOptions::standalone(lang, &signature);
     let picture = pipeline.annotated(bytes, record, ANNOTATED_SIDE, &options)?;
     // The digest keeps two photos of one name apart, and one photo seen twice together.
     let stem = Path::new(&record.path)
         .file_stem()
         .map_or("photo".into(), |s| s.to_string_lossy());
-    let stem = if record.path == "-" { "stdin".into() } else { stem };
+    let stem = if record.path == "-" {
+        "stdin".into()
+    } else {
+        stem
+    };
     let digest = record.sha256.as_deref().unwrap_or_default();
     let short: String = stem.chars().take(100).collect();
     let path = dir.join(format!("{short}-{:.8}.jpg", digest));
@@ -350,7 +359,11 @@ impl<'a> Sink<'a> {
         if let Some(report) = &mut self.report {
             report
                 .writer
-                .write_photo(&mut report.body, &done.record, done.report_picture.as_deref())
+                .write_photo(
+                    &mut report.body,
+                    &done.record,
+                    done.report_picture.as_deref(),
+                )
                 .with_context(|| format!("cannot write {}", report.path.display()))?;
         }
         if let Some(Err(e)) = &done.annotated {
@@ -376,7 +389,8 @@ impl<'a> Sink<'a> {
         }
         match self.args.format {
             Format::Json => {
-                self.out.write_all(if self.photos > 1 { b",\n" } else { b"\n" })?;
+                self.out
+                    .write_all(if self.photos > 1 { b",\n" } else { b"\n" })?;
                 serde_json::to_writer(&mut self.out, &done.record)?;
             }
             Format::Jsonl => {
@@ -410,7 +424,9 @@ impl<'a> Sink<'a> {
             report.finish()?;
         }
         if self.photos == 0 {
-            bail!("no photos found; name a photo or a folder that holds JPEG, PNG, WebP, BMP, TIFF, GIF or HEIC files");
+            bail!(
+                "no photos found; name a photo or a folder that holds JPEG, PNG, WebP, BMP, TIFF, GIF or HEIC files"
+            );
         }
         let found = match self.args.fail_on {
             Some(FailOn::General) => self.worst.is_some(),
@@ -457,7 +473,9 @@ impl Report {
     ) -> anyhow::Result<Self> {
         let paths: Vec<_> = args.paths.iter().map(|p| p.to_string_lossy()).collect();
         let about = ReportAbout {
-            created: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            created: jiff::Timestamp::now()
+                .strftime("%Y-%m-%d %H:%M UTC")
+                .to_string(),
             source: paths.join(" "),
             program_version: document.sitewarden.clone(),
             model: document.model.clone(),

@@ -61,7 +61,10 @@ mod tests {
             wrap("a bare head is seen on this person", 20),
             ["a bare head is seen", "on this person"]
         );
-        assert_eq!(wrap(&"未".repeat(11), 20), ["未".repeat(10), "未".repeat(1)]);
+        assert_eq!(
+            wrap(&"未".repeat(11), 20),
+            ["未".repeat(10), "未".to_owned()]
+        );
     }
 
     #[test]

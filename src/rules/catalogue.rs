@@ -67,7 +67,7 @@ fn did_you_mean(close: &[String]) -> String {
 #[serde(tag = "primitive", rename_all = "snake_case")]
 pub enum PhotoRule {
     /// Item on a body part.
-    PersonItem(PersonItem),
+    PersonItem(Box<PersonItem>),
     /// The object is the hazard.
     Presence(Presence),
     /// People near vehicles.
@@ -134,6 +134,17 @@ pub struct HazardKind {
 }
 
 impl HazardKind {
+    /// The same kind where its item is known to be required.
+    pub(super) fn required_here(&self) -> Self {
+        let mut kind = self.clone();
+        for rule in &mut kind.rules {
+            if let PhotoRule::PersonItem(rule) = rule {
+                rule.depends = None;
+            }
+        }
+        kind
+    }
+
     /// The checked references in force on a day (`YYYY-MM-DD`; a time after it is ignored).
     ///
     /// Without a day, or with one that is none, those without a known end.

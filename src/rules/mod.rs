@@ -37,6 +37,9 @@ impl RuleSet {
     /// All kinds of a catalogue, or the ones with the given codes (in the catalogue's order, each
     /// once; upper and lower case are the same).
     ///
+    /// A kind asked for by its code is taken as required at this place: what its rule otherwise
+    /// leaves open (`depends`: is a mask needed here?) is settled by the asking.
+    ///
     /// # Errors
     /// For a code that the catalogue does not have; the error lists the ones that look like it.
     pub fn new(catalogue: &Catalogue, only: Option<&[String]>) -> Result<Self, CatalogueError> {
@@ -57,7 +60,7 @@ impl RuleSet {
                 .kinds()
                 .iter()
                 .filter(|k| wanted.contains(&&k.code))
-                .cloned()
+                .map(HazardKind::required_here)
                 .collect(),
         })
     }
@@ -79,6 +82,9 @@ pub struct Scene<'a> {
     pub detections: &'a [Detection],
     /// The classes of the model.
     pub labels: &'a LabelMap,
+    /// Pixels that the model saw for one pixel of the picture, in the finest view; at most 1.
+    /// A head of 30 px in a photo that was shrunk to a quarter was judged on 8.
+    pub seen_scale: f32,
 }
 
 /// What the rules say about one picture.

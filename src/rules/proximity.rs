@@ -17,7 +17,7 @@ const DRIVER_INSIDE: f32 = 0.6;
 
 /// How far a driver's lower edge lies above the vehicle's, in heights of the vehicle's box. A
 /// seat is well above the ground; somebody standing in front stands about as low as the wheels.
-const DRIVER_RAISED: f32 = 0.15;
+const DRIVER_RAISED: f32 = 0.1;
 
 /// Parameters of the primitive `proximity`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,9 +47,11 @@ impl Proximity {
         if !self.person.known(scene.labels) {
             return Outcome::cannot_determine(cannot_see(&[&self.person]));
         }
-        if self.movers.iter().all(|m| !m.known(scene.labels)) {
-            return Outcome::cannot_determine(cannot_see(&self.movers.iter().collect::<Vec<_>>()));
-        }
+        let unseen: Vec<&Group> = self
+            .movers
+            .iter()
+            .filter(|m| !m.known(scene.labels))
+            .collect();
         let persons = self.person.find(scene, self.min_score);
         let movers: Vec<(&Group, Detection)> = self
             .movers
@@ -60,6 +62,9 @@ impl Proximity {
                     .map(move |d| (g, d))
             })
             .collect();
+        if movers.is_empty() && !unseen.is_empty() {
+            return Outcome::cannot_determine(cannot_see(&unseen));
+        }
         if movers.is_empty() {
             return Outcome::not_applicable(Text::new(
                 "No vehicle or machine was found in the picture; small or hidden ones may be missed.",

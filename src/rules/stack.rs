@@ -10,7 +10,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use self::build::{Measures, Pile};
+use self::build::{Doubt, Measures, Pile};
 use super::Scene;
 use super::labels::{Group, cannot_see, check_range};
 use super::outcome::{Find, Outcome, Settled, input};
@@ -77,21 +77,43 @@ impl Stack {
                 format!("未发现{}；袋装、桶装及散放货物暂不能识别。", noun.zh),
             ));
         }
-        let total = seen.len();
         let (large, small): (Vec<_>, Vec<_>) = seen
-            .into_iter()
+            .iter()
+            .copied()
             .partition(|d| d.bbox.width().min(d.bbox.height()) >= self.min_box_px);
         let piles = build::piles(&large);
-        if piles.is_empty() {
-            return Outcome::cannot_determine(self.no_stack(total, small.len()));
+        let width = scene.width as f32;
+        let mut measured: Vec<(&Pile, Measures)> = Vec::new();
+        let mut doubts: Vec<Doubt> = Vec::new();
+        for pile in &piles {
+            let m = pile.measure();
+            match pile.doubt(&m, &seen, width) {
+                None => measured.push((pile, m)),
+                Some(doubt) => doubts.push(doubt),
+            }
         }
-        let measured: Vec<(&Pile, Measures)> = piles.iter().map(|p| (p, p.measure())).collect();
+        doubts.sort_unstable();
+        if measured.is_empty() {
+            return Outcome::cannot_determine(match doubts.first() {
+                None => self.no_stack(seen.len(), small.len()),
+                Some(_) => doubtful(&doubts),
+            });
+        }
         let finds: Vec<Find> = measured
             .iter()
             .filter_map(|(pile, m)| self.find(pile, m))
             .collect();
-        let reason = self.reason(&measured, finds.len());
-        Outcome::new(finds, Settled::Compliant, reason)
+        let mut reason = reason(&measured, finds.len());
+        if !doubts.is_empty() {
+            let more = doubtful(&doubts);
+            reason = Text::new(format!("{} {}", reason.en, more.en), reason.zh + &more.zh);
+        }
+        let otherwise = if doubts.is_empty() {
+            Settled::Compliant
+        } else {
+            Settled::CannotDetermine
+        };
+        Outcome::new(finds, otherwise, reason)
     }
 
     fn crossings(&self, m: &Measures) -> Vec<Crossing> {
@@ -146,23 +168,15 @@ impl Stack {
             ));
         }
         if m.support_margin < self.min_support_margin {
-            let text = if m.support_margin <= 0.0 {
-                Text::new(
-                    "the centre of what is above lies beyond the edge that carries it",
-                    "上部重心已超出下层支承边缘",
-                )
-            } else {
-                Text::new(
-                    "the centre of what is above lies close to the edge that carries it",
-                    "上部重心接近下层支承边缘",
-                )
-            };
             found.push(Crossing {
                 name: "support_margin",
-                text,
+                text: Text::new(
+                    "the centre of what is above lies close to the edge that carries it",
+                    "上部重心接近下层支承边缘",
+                ),
                 value: m.support_margin,
                 limit: self.min_support_margin,
-                // 1 when the centre of mass is over the edge or beyond.
+                // 1 when the centre of mass is over the edge.
                 excess: ((self.min_support_margin - m.support_margin)
                     / self.min_support_margin.max(f32::EPSILON))
                 .clamp(0.0, 1.0),
@@ -231,36 +245,6 @@ impl Stack {
         })
     }
 
-    fn reason(&self, measured: &[(&Pile, Measures)], bad: usize) -> Text {
-        let n = measured.len();
-        let tiers = measured.iter().map(|(_, m)| m.tiers).max().unwrap_or(0);
-        if bad > 0 {
-            return Text::new(
-                format!(
-                    "{bad} of {n} stacks measured (up to {tiers} tiers) lean, stand out or are too slender, as seen from this side."
-                ),
-                format!(
-                    "共测量{n}垛（最高{tiers}层），其中{bad}垛存在倾斜、悬出或过于瘦高的情况（以本侧画面为准）。"
-                ),
-            );
-        }
-        let max =
-            |get: fn(&Measures) -> f32| measured.iter().map(|(_, m)| get(m)).fold(0.0, f32::max);
-        let (overhang, lean, slender) = (
-            max(|m| m.overhang) * 100.0,
-            max(|m| m.lean) * 100.0,
-            max(|m| m.slenderness),
-        );
-        Text::new(
-            format!(
-                "Stacks measured: {n} (up to {tiers} tiers); as seen from this side they stand within the limits: overhang at most {overhang:.0} %, lean {lean:.0} %, {slender:.1} times as high as wide."
-            ),
-            format!(
-                "共测量{n}垛（最高{tiers}层），从本侧看均在限值内：最大悬出{overhang:.0}%，最大倾移{lean:.0}%，最大高宽比{slender:.1}。"
-            ),
-        )
-    }
-
     fn no_stack(&self, total: usize, small: usize) -> Text {
         let noun = &self.boxes.name;
         let min = self.min_box_px;
@@ -280,4 +264,71 @@ impl Stack {
         }
         text
     }
+}
+
+/// The counts and the worst measures of all stacks that could be measured.
+fn reason(measured: &[(&Pile, Measures)], bad: usize) -> Text {
+    let n = measured.len();
+    let tiers = measured.iter().map(|(_, m)| m.tiers).max().unwrap_or(0);
+    if bad > 0 {
+        return Text::new(
+            format!(
+                "Out of limits: {bad} of {n} stacks measured (up to {tiers} tiers): leaning, standing out or too slender, as seen from this side."
+            ),
+            format!(
+                "共测量{n}垛（最高{tiers}层），其中{bad}垛存在倾斜、悬出或过于瘦高的情况（以本侧画面为准）。"
+            ),
+        );
+    }
+    let max = |get: fn(&Measures) -> f32| measured.iter().map(|(_, m)| get(m)).fold(0.0, f32::max);
+    let (overhang, lean, slender) = (
+        max(|m| m.overhang) * 100.0,
+        max(|m| m.lean) * 100.0,
+        max(|m| m.slenderness),
+    );
+    Text::new(
+        format!(
+            "Stacks measured: {n} (up to {tiers} tiers); as seen from this side they stand within the limits: overhang at most {overhang:.0} %, lean {lean:.0} %, {slender:.1} times as high as wide."
+        ),
+        format!(
+            "共测量{n}垛（最高{tiers}层），从本侧看均在限值内：最大悬出{overhang:.0}%，最大倾移{lean:.0}%，最大高宽比{slender:.1}。"
+        ),
+    )
+}
+
+/// What was found but not measured, and why.
+fn doubtful(doubts: &[Doubt]) -> Text {
+    let mut kinds = doubts.to_vec();
+    kinds.dedup();
+    let (mut en, mut zh) = (Vec::new(), Vec::new());
+    for kind in kinds {
+        let (e, z) = match kind {
+            Doubt::Cut => ("cut by the side of the picture", "被画面边缘截断"),
+            Doubt::Covered => (
+                "boxes cover one another, as in a view from above or in a heap",
+                "箱体相互遮挡（俯拍或散堆）",
+            ),
+            Doubt::Unlike => (
+                "boxes of very different size, perhaps one behind the other",
+                "箱体大小悬殊，可能为前后摆放",
+            ),
+            Doubt::WouldFall => (
+                "as it looks the upper box would have fallen already, so the view deceives or it is held from behind",
+                "按画面推算上部箱体早应倾倒，可能为视角错觉或后方有依托",
+            ),
+        };
+        en.push(e);
+        zh.push(z);
+    }
+    let n = doubts.len();
+    Text::new(
+        format!(
+            "Groups of boxes not measured: {n} ({}). Take a photo straight from the side, or look on site.",
+            en.join("; ")
+        ),
+        format!(
+            "有{n}处箱堆未能测量（{}）。请从侧面平视重拍，或现场查看。",
+            zh.join("；")
+        ),
+    )
 }

@@ -37,14 +37,48 @@ pub(super) fn look(code: &str, labels: &[&str], seen: &[Seen<'_>]) -> Evaluation
             bbox: BBox::from_xywh(*xywh),
         })
         .collect();
-    let rules = RuleSet::new(&Catalogue::builtin(), Some(&[code.to_owned()])).unwrap();
+    let rules = RuleSet::new(&Catalogue::builtin(), None).unwrap();
     let scene = Scene {
         width: 1000,
         height: 1000,
         detections: &detections,
         labels: &map,
+        seen_scale: 1.0,
     };
-    evaluate(&rules, &scene, None)
+    let mut all = evaluate(&rules, &scene, None);
+    all.answers.retain(|a| a.code == code);
+    all.candidates.retain(|c| c.code == code);
+    all
+}
+
+#[test]
+fn a_mask_is_missed_only_where_it_was_asked_for() {
+    let labels = LabelMap::new(NANO);
+    let seen = [
+        (0, [300.0, 100.0, 200.0, 600.0]),
+        (6, [360.0, 130.0, 60.0, 50.0]),
+    ];
+    let detections = seen.map(|(class, xywh)| Detection {
+        class,
+        score: 0.9,
+        bbox: BBox::from_xywh(xywh),
+    });
+    let scene = Scene {
+        width: 1000,
+        height: 1000,
+        detections: &detections,
+        labels: &labels,
+        seen_scale: 1.0,
+    };
+    for (codes, expected) in [
+        (None, Answer::CannotDetermine),
+        (Some(["PPE-03".to_owned()]), Answer::NonCompliant),
+    ] {
+        let rules = RuleSet::new(&Catalogue::builtin(), codes.as_ref().map(|c| &c[..])).unwrap();
+        let evaluation = evaluate(&rules, &scene, None);
+        let answer = evaluation.answers.iter().find(|a| a.code == "PPE-03");
+        assert_eq!(answer.map(|a| a.answer), Some(expected));
+    }
 }
 
 /// Asserts the answer of one kind, the number of candidates, and a piece of the English reason.
@@ -79,6 +113,7 @@ fn every_kind_answers_on_an_empty_scene() {
         height: 480,
         detections: &[],
         labels: &labels,
+        seen_scale: 1.0,
     };
     let all = rules(None).unwrap();
     let e = evaluate(&all, &scene, None);
@@ -112,6 +147,10 @@ fn a_model_without_the_classes_cannot_judge() {
             "{reason}"
         );
     }
+    // It knows cars, but a fork lift may be there all the same.
+    let e = look("EQP-04", &coco, &[person]);
+    assert_eq!(e.answers[0].answer, Answer::CannotDetermine);
+    assert!(e.answers[0].reason.en.contains("forklift"));
     // Vehicles have several names: this one can.
     let e = look(
         "EQP-04",
@@ -167,6 +206,7 @@ fn candidates_come_best_first_and_cite_what_is_in_force() {
         height: 1000,
         detections: &detections,
         labels: &labels,
+        seen_scale: 1.0,
     };
     let set = rules(None).unwrap();
     let e = evaluate(&set, &scene, Some("2026-01-01"));
@@ -188,8 +228,9 @@ fn candidates_come_best_first_and_cite_what_is_in_force() {
 fn any_box() -> impl Strategy<Value = BBox> {
     // Quarter pixels: sums and differences stay exact in f32, so equality may be asked for.
     let side = |max: i32| (0..max).prop_map(|v| v as f32 / 4.0);
+    // At least 600 px from the edges, where a moved box is still not cut.
     (side(4000), side(4000), side(2000), side(2000))
-        .prop_map(|(x, y, w, h)| BBox::new(x, y, x + w, y + h))
+        .prop_map(|(x, y, w, h)| BBox::new(x, y, x + w, y + h).translate(600.0, 600.0))
 }
 
 fn any_detections() -> impl Strategy<Value = Vec<Detection>> {
@@ -219,10 +260,11 @@ fn broken() -> impl Strategy<Value = f32> {
 fn all_answers(detections: &[Detection]) -> Evaluation {
     let labels = LabelMap::new(NANO);
     let scene = Scene {
-        width: 1000,
-        height: 1000,
+        width: 3000,
+        height: 3000,
         detections,
         labels: &labels,
+        seen_scale: 1.0,
     };
     thread_local!(static ALL: RuleSet = rules(None).unwrap());
     ALL.with(|all| evaluate(all, &scene, None))

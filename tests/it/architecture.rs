@@ -46,7 +46,11 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
             }
             let code = code(&file);
             for word in words {
-                assert!(!mentions(&code, word), "{} must not mention `{word}`", file.display());
+                assert!(
+                    !mentions(&code, word),
+                    "{} must not mention `{word}`",
+                    file.display()
+                );
             }
         }
     }
@@ -67,7 +71,8 @@ fn all_but(exempt: &[&str]) -> Vec<&'static str> {
 
 #[test]
 fn every_room_is_on_the_list() {
-    let lib = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let lib =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let rooms: Vec<&str> = lib
         .lines()
         .filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';'))
@@ -82,7 +87,18 @@ fn every_room_is_on_the_list() {
 #[test]
 fn vocabulary_and_pure_stages_touch_nothing_outside() {
     let rooms = [&VOCABULARY[..], &PURE].concat();
-    let words = ["tokio", "axum", "sqlx", "sea_orm", "ort", "std::fs", "std::net", "std::process", "SystemTime", "Instant"];
+    let words = [
+        "tokio",
+        "axum",
+        "sqlx",
+        "sea_orm",
+        "ort",
+        "std::fs",
+        "std::net",
+        "std::process",
+        "SystemTime",
+        "Instant",
+    ];
     assert_absent(&rooms, &words);
 }
 
@@ -91,12 +107,18 @@ fn dependencies_point_one_way() {
     for room in VOCABULARY {
         let others = [&PURE[..], &ADAPTERS, &FACES].concat();
         let paths: Vec<String> = others.iter().map(|r| format!("crate::{r}")).collect();
-        assert_absent(&[room], &paths.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_absent(
+            &[room],
+            &paths.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
     }
     for room in PURE {
         let others = [&ADAPTERS[..], &FACES].concat();
         let paths: Vec<String> = others.iter().map(|r| format!("crate::{r}")).collect();
-        assert_absent(&[room], &paths.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_absent(
+            &[room],
+            &paths.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
     }
     for room in ADAPTERS {
         // adapters do not import one another, nor what is built on them
@@ -106,7 +128,10 @@ fn dependencies_point_one_way() {
             .filter(|r| **r != room)
             .map(|r| format!("crate::{r}"))
             .collect();
-        assert_absent(&[room], &paths.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_absent(
+            &[room],
+            &paths.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
     }
     assert_absent(&["pipeline"], &["crate::cli"]);
 }
@@ -118,7 +143,10 @@ fn only_inference_names_ort() {
 
 #[test]
 fn only_source_runs_other_programs() {
-    assert_absent(&all_but(&["source"]), &["std::process::Command", "process::Command", "ffmpeg"]);
+    assert_absent(
+        &all_but(&["source"]),
+        &["std::process::Command", "process::Command", "ffmpeg"],
+    );
 }
 
 #[test]

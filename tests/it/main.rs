@@ -1,5 +1,11 @@
 //! Integration tests: one binary, a module for each face of the program.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise, in its helpers too"
+)]
+
 mod architecture;
 mod photos;
 mod scan;

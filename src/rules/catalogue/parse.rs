@@ -193,7 +193,7 @@ fn rule(mut table: Table, path: &str) -> Result<PhotoRule, Problem> {
         "person_item" => {
             let p: super::PersonItem = read(table, path)?;
             let checked = p.check();
-            (PhotoRule::PersonItem(p), checked)
+            (PhotoRule::PersonItem(Box::new(p)), checked)
         }
         "presence" => {
             let p: super::Presence = read(table, path)?;

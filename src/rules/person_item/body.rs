@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::detection::Detection;
 use crate::geometry::BBox;
 use crate::hazard::Text;
 
@@ -64,20 +65,22 @@ impl Part {
                 compact: (-0.10, 0.45),
                 same_spot: 0.6,
             },
+            // From the mouth alone to the whole face, depending on who labelled: small, and two
+            // of its own heights below the top of the head.
             Part::Face => Shape {
                 height: 0.080,
-                centre: 1.1,
-                spread: 1.5,
-                standing: (-0.02, 0.26),
-                compact: (-0.05, 0.50),
+                centre: 1.9,
+                spread: 1.3,
+                standing: (-0.02, 0.35),
+                compact: (-0.05, 0.60),
                 same_spot: 0.5,
             },
-            // A vest reaches from the shoulders (0.18) to below the hips (0.6).
+            // A vest reaches from the shoulders (0.18) to below the hips (0.56 and more).
             Part::Torso => Shape {
-                height: 0.320,
-                centre: 1.07,
+                height: 0.380,
+                centre: 0.95,
                 spread: 0.6,
-                standing: (0.15, 0.60),
+                standing: (0.12, 0.60),
                 compact: (0.15, 0.95),
                 same_spot: 0.55,
             },
@@ -176,6 +179,21 @@ impl Part {
     /// Limit for [`Part::overlap`].
     pub(super) fn same_spot(self) -> f32 {
         self.shape().same_spot
+    }
+
+    /// Each part once, the best of its boxes (`found` comes best first). Stricter than a
+    /// detector's NMS, because a second box on one head would count as a second person.
+    pub(super) fn distinct(self, found: Vec<Detection>) -> Vec<Detection> {
+        let mut kept: Vec<Detection> = Vec::with_capacity(found.len());
+        for d in found {
+            if kept
+                .iter()
+                .all(|k| self.overlap(k.bbox, d.bbox) < self.same_spot())
+            {
+                kept.push(d);
+            }
+        }
+        kept
     }
 
     /// Whether a bare part that fits no posture may still be that of the person around it: it

@@ -119,8 +119,8 @@ pub(super) struct Matches {
 /// Matches people with spots, best first, one to one.
 pub(super) fn matches(rule: &PersonItem, scene: &Scene<'_>) -> Matches {
     let persons = distinct(rule.person.find(scene, rule.min_score));
-    let items = rule.item.find(scene, rule.min_score);
-    let bares = rule.bare.find(scene, rule.min_score);
+    let items = rule.part.distinct(rule.item.find(scene, rule.min_score));
+    let bares = rule.part.distinct(rule.bare.find(scene, rule.min_score));
     let spots = spots(rule.part, &items, &bares);
 
     let mut spot_of: Vec<Option<usize>> = vec![None; persons.len()];
@@ -146,7 +146,7 @@ pub(super) fn matches(rule: &PersonItem, scene: &Scene<'_>) -> Matches {
     let mut people: Vec<Match> = Vec::new();
     for (i, person) in persons.iter().enumerate() {
         let verdict = match spot_of[i] {
-            Some(s) => judge(rule, &spots[s]),
+            Some(s) => judge(rule, scene, &spots[s]),
             None => Verdict::Undetermined(why_not_found(rule, scene, &persons, i, &items)),
         };
         people.push(Match {
@@ -158,7 +158,7 @@ pub(super) fn matches(rule: &PersonItem, scene: &Scene<'_>) -> Matches {
     let mut stray_items = 0;
     for (spot, _) in spots.iter().zip(&taken).filter(|(_, taken)| !**taken) {
         let (item, bare) = spot.scores();
-        match judge(rule, spot) {
+        match judge(rule, scene, spot) {
             // A lone item may lie on a table: it is nobody. The same when it wins clearly.
             _ if item > bare && item - bare >= rule.undecided_margin => stray_items += 1,
             _ if spot.bare.is_none() => stray_items += 1,
@@ -180,8 +180,8 @@ pub(super) fn matches(rule: &PersonItem, scene: &Scene<'_>) -> Matches {
     }
 }
 
-fn judge(rule: &PersonItem, spot: &Spot) -> Verdict {
-    let height = spot.bbox().height();
+fn judge(rule: &PersonItem, scene: &Scene<'_>, spot: &Spot) -> Verdict {
+    let height = spot.bbox().height() * scene.seen_scale;
     if height < rule.min_part_px {
         return Verdict::Undetermined(Cause::Small(height));
     }
@@ -206,14 +206,10 @@ fn why_not_found(
 ) -> Cause {
     let person = persons[index].bbox;
     let expected = rule.part.expected(person);
-    let px = expected.height();
+    let px = expected.height() * scene.seen_scale;
     if px < rule.min_part_px {
         return Cause::TooFar(px);
     }
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "pictures are far below 2^24 pixels wide"
-    )]
     let (width, height) = (scene.width as f32, scene.height as f32);
     if person.y1 <= height * EDGE || person.x1 <= width * EDGE || person.x2 >= width * (1.0 - EDGE)
     {

@@ -40,14 +40,14 @@ impl PersonItem {
             (
                 missing,
                 Text::new(
-                    format!("{} {}", be(missing), self.missing.en),
+                    format!("{} {}", have(missing), self.missing.en),
                     self.missing.zh.as_str(),
                 ),
             ),
             (
                 worn,
                 Text::new(
-                    format!("{} {}", be(worn), self.worn.en),
+                    format!("{} {}", have(worn), self.worn.en),
                     self.worn.zh.as_str(),
                 ),
             ),
@@ -74,11 +74,11 @@ impl PersonItem {
         );
         if stray_items > 0 {
             text.en += &format!(
-                " {stray_items} x {} on nobody clears nobody.",
+                " Not counted: {stray_items} x {} without a person around.",
                 self.item.name.en
             );
             text.zh += &format!(
-                "另有{stray_items}件{}未穿戴在人员身上，不计入。",
+                "另有{stray_items}件{}未对应到人员，不计入。",
                 self.item.name.zh
             );
         }
@@ -119,21 +119,21 @@ impl PersonItem {
         match cause {
             Cause::Small(px) => Text::new(
                 format!(
-                    "{} only {most_en}{px:.0} px high, at least {min:.0} px are needed",
+                    "{} only {most_en}{px:.0} px high as the model saw it, at least {min:.0} px are needed: come nearer or look in tiles",
                     part.en
                 ),
                 format!(
-                    "{}在画面中{most_zh}仅高{px:.0}像素，至少需{min:.0}像素",
+                    "{}在模型所见画面中{most_zh}仅高{px:.0}像素，至少需{min:.0}像素，请靠近拍摄或分块检测",
                     part.zh
                 ),
             ),
             Cause::TooFar(px) => Text::new(
                 format!(
-                    "too far away: the {} would be {most_en}about {px:.0} px high, at least {min:.0} px are needed",
+                    "too far away: the {} would be {most_en}about {px:.0} px high as the model sees it, at least {min:.0} px are needed: come nearer or look in tiles",
                     part.en
                 ),
                 format!(
-                    "距离过远，{}估计{most_zh}仅高约{px:.0}像素，至少需{min:.0}像素",
+                    "距离过远，{}在模型所见画面中估计{most_zh}仅高约{px:.0}像素，至少需{min:.0}像素，请靠近拍摄或分块检测",
                     part.zh
                 ),
             ),
@@ -149,7 +149,7 @@ impl PersonItem {
             ),
             Cause::Cut => Text::new(
                 format!("cut by the edge of the picture, no {} seen", part.en),
-                format!("人员被画面边缘截断，未见{}", part.zh),
+                format!("被画面边缘截断，未见{}", part.zh),
             ),
             Cause::Hidden => Text::new(
                 format!("{} hidden by somebody in front", part.en),
@@ -175,8 +175,8 @@ impl PersonItem {
         let mut text = if m.person.is_some() {
             Text::new(
                 format!(
-                    "This person shows a {} (score {bare_score:.2}) {}.",
-                    bare.en, self.missing.en
+                    "This person has {}: a {} was found (score {bare_score:.2}).",
+                    self.missing.en, bare.en
                 ),
                 format!(
                     "该人员{}：识别到{}（置信度{bare_score:.2}）。",
@@ -212,6 +212,6 @@ impl PersonItem {
     }
 }
 
-fn be(n: usize) -> &'static str {
-    if n == 1 { "is" } else { "are" }
+fn have(n: usize) -> &'static str {
+    if n == 1 { "has" } else { "have" }
 }

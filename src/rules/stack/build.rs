@@ -4,16 +4,24 @@ use crate::detection::Detection;
 use crate::geometry::BBox;
 
 /// Largest gap or overlap between the lower edge of a box and the upper edge of the one that
-/// carries it, in heights of the lower of the two. A box that stands *behind* another shows its
-/// lower edge beside it, further down, and fails this.
-const CONTACT_GAP: f32 = 0.15;
+/// carries it, in heights of the lower of the two, and in pixels for the error of both edges. A
+/// box that stands *behind* another mostly shows its lower edge beside it, further down, and
+/// fails this.
+const CONTACT_GAP: f32 = 0.08;
+const CONTACT_GAP_PX: f32 = 2.0;
 
 /// Least overlap in width of two boxes in contact, in widths of the narrower one.
 const CONTACT_WIDTH: f32 = 0.15;
 
-/// Boxes whose heights differ by more than this factor are at different distances, or one of
-/// them is a part.
-const LIKE_HEIGHT: f32 = 3.0;
+/// Boxes in contact whose heights or widths differ by more than this factor may be at different
+/// distances: a small box far behind looks like a small one on top.
+const LIKE_SIZE: f32 = 2.0;
+
+/// Share of a box that another may cover before its outline is not its own any more.
+const COVERED: f32 = 0.15;
+
+/// A box this close to the picture's side may be cut there, share of the picture's width.
+const EDGE: f32 = 0.005;
 
 /// Drift and lean compare boxes of like width only: a small box on the side of a large one is
 /// shifted, but stands well.
@@ -42,6 +50,19 @@ pub(super) struct Measures {
     pub(super) support_margin: f32,
     /// Height by base width.
     pub(super) slenderness: f32,
+}
+
+/// Why a pile that was found cannot be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Doubt {
+    /// The picture's side cuts a box.
+    Cut,
+    /// Boxes cover one another: seen from above, or a heap.
+    Covered,
+    /// Boxes of very different size: perhaps one behind the other.
+    Unlike,
+    /// As it looks it would have fallen already: the view deceives, or it is held from behind.
+    WouldFall,
 }
 
 /// All piles of at least two tiers. `boxes` come in an order that does not depend on the scene's.
@@ -88,9 +109,8 @@ pub(super) fn piles(boxes: &[Detection]) -> Vec<Pile> {
 fn stands_on(upper: BBox, lower: BBox) -> bool {
     let (hu, hl) = (upper.height(), lower.height());
     let overlap = upper.x2.min(lower.x2) - upper.x1.max(lower.x1);
-    (upper.y2 - lower.y1).abs() <= CONTACT_GAP * hu.min(hl)
+    (upper.y2 - lower.y1).abs() <= CONTACT_GAP * hu.min(hl) + CONTACT_GAP_PX
         && overlap >= CONTACT_WIDTH * upper.width().min(lower.width())
-        && hu.max(hl) <= LIKE_HEIGHT * hu.min(hl)
         && lower.center().1 - upper.center().1 > (hu + hl) / 3.0
 }
 
@@ -109,6 +129,43 @@ impl Pile {
 
     pub(super) fn weakest_score(&self) -> f32 {
         self.boxes.iter().map(|d| d.score).fold(1.0, f32::min)
+    }
+
+    /// Whether the outlines are what they seem. `all` are all boxes of the scene, the small ones
+    /// included; `width` is that of the picture.
+    ///
+    /// Most pictures of boxes are no side views of a stack, and a row of boxes one behind the
+    /// other, seen from above, has contacts in the picture like a stack.
+    pub(super) fn doubt(&self, m: &Measures, all: &[Detection], width: f32) -> Option<Doubt> {
+        let (near, far) = (width * EDGE, width * (1.0 - EDGE));
+        if self
+            .boxes
+            .iter()
+            .any(|d| d.bbox.x1 <= near || d.bbox.x2 >= far)
+        {
+            return Some(Doubt::Cut);
+        }
+        let covers =
+            |a: BBox, b: BBox| a != b && a.share_inside(b).max(b.share_inside(a)) >= COVERED;
+        if self
+            .boxes
+            .iter()
+            .any(|d| all.iter().any(|o| covers(d.bbox, o.bbox)))
+        {
+            return Some(Doubt::Covered);
+        }
+        let ratio = |a: f32, b: f32| a.max(b) / a.min(b);
+        let unlike = |a: BBox, b: BBox| {
+            ratio(a.width(), b.width()) > LIKE_SIZE || ratio(a.height(), b.height()) > LIKE_SIZE
+        };
+        if self.carriers.iter().enumerate().any(|(i, carriers)| {
+            carriers
+                .iter()
+                .any(|c| unlike(self.boxes[i].bbox, self.boxes[*c].bbox))
+        }) {
+            return Some(Doubt::Unlike);
+        }
+        (m.support_margin <= 0.0).then_some(Doubt::WouldFall)
     }
 
     /// All measures; the mass of a box is taken as its area in the picture (even filling, like
@@ -164,7 +221,6 @@ impl Pile {
             }
             let (left, right) = (hull.x1.max(b.x1), hull.x2.min(b.x2));
             let (mass, moment) = load[i];
-            #[expect(clippy::cast_possible_truncation, reason = "a pixel position fits f32")]
             let centre = (moment / mass) as f32;
             let margin = (centre - left).min(right - centre) / ((right - left) / 2.0);
             m.support_margin = m.support_margin.min(margin);

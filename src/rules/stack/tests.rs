@@ -90,7 +90,7 @@ fn stacks_that_stand() {
         "small on the side of a large one",
         &[
             carton(100.0, 700.0, 200.0, 100.0),
-            carton(100.0, 640.0, 80.0, 60.0),
+            carton(100.0, 640.0, 110.0, 60.0),
         ],
         Compliant,
         0,
@@ -140,20 +140,20 @@ fn stacks_that_do_not() {
     assert_eq!(names(&e)[1], "slenderness");
 
     let e = stack(
-        "balanced on an edge",
+        "balanced near an edge",
         &[
-            carton(100.0, 700.0, 60.0, 80.0),
-            carton(95.0, 620.0, 150.0, 80.0),
+            carton(100.0, 700.0, 80.0, 80.0),
+            carton(95.0, 620.0, 155.0, 80.0),
         ],
         NonCompliant,
         1,
         "1 of 1",
     );
     assert!(names(&e).contains(&"support_margin"));
-    assert!(e.candidates[0].text.en.contains("beyond the edge"));
+    assert!(e.candidates[0].text.en.contains("close to the edge"));
 
     let mut two = column(&[100.0, 100.0]);
-    two.extend(column(&[400.0, 450.0]));
+    two.extend(column(&[400.0, 445.0]));
     let e = stack("one of two", &two, NonCompliant, 1, "1 of 2 stacks");
     assert_eq!(e.candidates[0].bbox.x1, 400.0);
 }
@@ -173,4 +173,34 @@ fn a_worse_stack_scores_higher() {
     };
     assert!(score(27.0) < score(35.0));
     assert!(score(27.0) >= 0.4 && score(35.0) <= 0.8);
+}
+
+#[test]
+fn a_view_that_deceives_is_not_judged() {
+    let doubt = |what, seen: &[Seen<'_>], says| stack(what, seen, CannotDetermine, 0, says);
+    doubt(
+        "would have fallen",
+        &column(&[100.0, 155.0]),
+        "view deceives",
+    );
+    doubt("cut at the side", &column(&[0.0, 30.0]), "cut by the side");
+    doubt(
+        "small one, perhaps behind",
+        &[
+            carton(100.0, 700.0, 200.0, 100.0),
+            carton(260.0, 660.0, 70.0, 40.0),
+        ],
+        "very different size",
+    );
+    let mut heap = column(&[100.0, 130.0]);
+    heap.push(carton(160.0, 690.0, 100.0, 80.0));
+    doubt("heap", &heap, "cover one another");
+    // One stack measured and fine, one not measured: not all is well.
+    let mut two = column(&[100.0, 100.0]);
+    two.extend(column(&[400.0, 455.0]));
+    doubt("one of two", &two, "Stacks measured: 1");
+    // One bad, one not measured: the bad one counts.
+    let mut two = column(&[100.0, 140.0]);
+    two.extend(column(&[400.0, 455.0]));
+    stack("one of two", &two, NonCompliant, 1, "not measured: 1");
 }

@@ -1,0 +1,20 @@
+//! What a person sees of a scan: annotated pictures and the HTML report.
+//!
+//! Pure: pixels and records in, pixels and text out.
+
+mod annotate;
+mod font;
+mod options;
+mod paint;
+mod palette;
+mod place;
+mod report;
+mod strip;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use annotate::annotate;
+pub use options::{AnnotateOptions, signature};
+pub use report::{KindName, ReportAbout, ReportWriter};
