@@ -40,6 +40,15 @@ pub enum DecodeError {
         /// The score.
         score: f32,
     },
+    /// A score that is no number.
+    #[error(
+        "output `{output}` holds scores that are no numbers: the model's arithmetic broke down on \
+         this picture; half precision is the usual reason, try the float32 export"
+    )]
+    NotANumber {
+        /// Output tensor.
+        output: String,
+    },
     /// A class number beyond the labels.
     #[error(
         "output `{output}` holds the class number {class}, but there are {labels} labels; \
