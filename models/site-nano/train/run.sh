@@ -5,7 +5,7 @@
 #   WORK       folder for the virtual environment, cache, checkpoints and results (some 6 GB)
 # Run again after a break it goes on from the last checkpoint.
 set -eu
-data=$1 weights=$2 work=$3 minutes=${4:-120} size=${5:-480}
+data=$1 weights=$2 work=$3 minutes=${4:-120} size=${5:-512}
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$work"
 [ -x "$work/venv/bin/python" ] || python3 -m venv "$work/venv"

@@ -13,6 +13,9 @@ const EDGE: f32 = 0.005;
 /// Share of the expected part that something nearer must cover to hide it.
 const HIDDEN: f32 = 0.5;
 
+/// Share of the smaller box above which two parts are taken for one person's.
+const SEEN_TWICE: f32 = 0.6;
+
 /// One person, or a part without a person's box.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Match {
@@ -156,7 +159,15 @@ pub(super) fn matches(rule: &PersonItem, scene: &Scene<'_>) -> Matches {
         });
     }
     let mut stray_items = 0;
-    for (spot, _) in spots.iter().zip(&taken).filter(|(_, taken)| !**taken) {
+    // What lies mostly on a spot that was given to somebody is that person seen twice.
+    let given: Vec<BBox> = spot_of.iter().flatten().map(|s| spots[*s].bbox()).collect();
+    let again = |b: BBox| {
+        given
+            .iter()
+            .any(|g| b.share_inside(*g).max(g.share_inside(b)) >= SEEN_TWICE)
+    };
+    let left = spots.iter().zip(&taken).filter(|(_, taken)| !**taken);
+    for (spot, _) in left.filter(|(spot, _)| !again(spot.bbox())) {
         let (item, bare) = spot.scores();
         match judge(rule, scene, spot) {
             // A lone item may lie on a table: it is nobody. The same when it wins clearly.

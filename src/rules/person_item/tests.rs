@@ -511,3 +511,17 @@ proptest::proptest! {
         helmet("carried", &[p, carried], CannotDetermine, 0, "cannot be judged");
     }
 }
+
+#[test]
+fn a_torso_seen_twice_is_one_person() {
+    let e = look(
+        "PPE-02",
+        &NANO,
+        &[
+            ("person", 0.8, [685.0, 297.0, 52.0, 113.0]),
+            ("no_vest", 0.63, [690.0, 303.0, 42.0, 105.0]),
+            ("no_vest", 0.44, [699.0, 319.0, 25.0, 38.0]),
+        ],
+    );
+    assert_eq!(e.candidates.len(), 1, "{:?}", e.candidates);
+}
