@@ -1,6 +1,6 @@
 use crate::hazard::Answer::{self, CannotDetermine, Compliant, NonCompliant, NotApplicable};
 use crate::rules::Evaluation;
-use crate::rules::tests::{Seen, check};
+use crate::rules::tests::{NANO, Seen, check, look};
 
 /// A standing person of 300 px at `x`: box, and where head, torso and face are.
 fn person(x: f32) -> Seen<'static> {
