@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod hostile;
 mod photos;
 mod scan;
 mod support;
