@@ -1,7 +1,13 @@
 //! One criterion bench for each stage of a photo's way.
 
-#![allow(clippy::unwrap_used, reason = "a measuring program may stop at the first surprise")]
-#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a measuring program may stop at the first surprise"
+)]
+#![allow(
+    missing_docs,
+    reason = "criterion's macros make undocumented functions"
+)]
 
 use std::hint::black_box;
 use std::io::Cursor;
@@ -66,7 +72,9 @@ fn stages(c: &mut Criterion) {
     let size = photo.upright_size();
 
     c.bench_function("digest", |b| b.iter(|| Sha256::digest(black_box(&jpeg))));
-    c.bench_function("open", |b| b.iter(|| Photo::open(black_box(&jpeg), &limits).unwrap()));
+    c.bench_function("open", |b| {
+        b.iter(|| Photo::open(black_box(&jpeg), &limits).unwrap())
+    });
     c.bench_function("decode", |b| {
         b.iter(|| photo.decode(Some(fitted_size(size, spec))).unwrap());
     });
@@ -78,7 +86,9 @@ fn stages(c: &mut Criterion) {
     let letterbox = prepare(decoded.stored(), None, spec, &mut tensor).unwrap();
     let shape = (1, 3, spec.height as usize, spec.width as usize);
     let input = ArrayView4::from_shape(shape, &tensor).unwrap();
-    c.bench_function("infer", |b| b.iter(|| model.detect(black_box(input)).unwrap()));
+    c.bench_function("infer", |b| {
+        b.iter(|| model.detect(black_box(input)).unwrap())
+    });
     let outputs = model.detect(input).unwrap().remove(0);
     let thresholds = manifest.class_thresholds();
     c.bench_function("postprocess", |b| {
@@ -88,7 +98,9 @@ fn stages(c: &mut Criterion) {
     c.bench_function("nms of 80", |b| {
         b.iter(|| nms(black_box(boxes.clone()), 0.65, true, 300));
     });
-    c.bench_function("tile plan", |b| b.iter(|| plan(Tiles::Auto, black_box(size), spec.width)));
+    c.bench_function("tile plan", |b| {
+        b.iter(|| plan(Tiles::Auto, black_box(size), spec.width))
+    });
     let rules = RuleSet::new(&Catalogue::builtin(), None).unwrap();
     let labels = manifest.label_map();
     let scene = Scene {
@@ -96,6 +108,7 @@ fn stages(c: &mut Criterion) {
         height: 1000,
         detections: &boxes,
         labels: &labels,
+        seen_scale: 1.0,
     };
     c.bench_function("rules, crowd of 40", |b| {
         b.iter(|| evaluate(&rules, black_box(&scene), None));
@@ -111,7 +124,9 @@ fn stages(c: &mut Criterion) {
     });
     let picture = RgbImage::from_pixel(2048, 1536, image::Rgb([90, 110, 120]));
     let options = AnnotateOptions::standalone(sitewarden::hazard::Lang::En, "bench");
-    c.bench_function("annotate", |b| b.iter(|| annotate(&picture, &record, &options)));
+    c.bench_function("annotate", |b| {
+        b.iter(|| annotate(&picture, &record, &options))
+    });
 }
 
 criterion_group! {

@@ -19,9 +19,9 @@ pub enum Tiles {
 /// Share of a tile that its neighbour sees too: an object up to that size is whole in one of them.
 const OVERLAP: f32 = 0.2;
 /// A photo whose longer side is below this many input sides is looked at whole only.
-const WORTH_TILING: f32 = 2.0;
-/// Original pixels of a tile's side for one input pixel, at the least: finer shows no more.
-const COARSEST_TILE: f32 = 2.0;
+const WORTH_TILING: f32 = 1.5;
+/// Original pixels for one input pixel, at the least: enlarging shows no more.
+const FINEST_TILE: f32 = 1.0;
 /// Most tiles along the longer side; bounds the cost of a panorama.
 const MAX_TILES_PER_SIDE: u32 = 4;
 
@@ -35,7 +35,7 @@ pub fn plan(tiles: Tiles, (width, height): (u32, u32), input_side: u32) -> Vec<B
     }
     // n tiles with overlap o cover n*t - (n-1)*o*t
     let most = MAX_TILES_PER_SIDE as f32;
-    let side = (long / (most - (most - 1.0) * OVERLAP)).max(COARSEST_TILE * input);
+    let side = (long / (most - (most - 1.0) * OVERLAP)).max(FINEST_TILE * input);
     let (xs, ys) = (starts(w, side), starts(h, side));
     if xs.len() * ys.len() == 1 {
         return Vec::new();
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_small_photo_is_looked_at_whole() {
-        assert!(plan(Tiles::Auto, (640, 480), 416).is_empty());
+        assert!(plan(Tiles::Auto, (600, 480), 416).is_empty());
         assert!(plan(Tiles::Off, (8000, 6000), 416).is_empty());
     }
 

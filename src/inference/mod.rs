@@ -6,6 +6,7 @@
 mod golden;
 mod manifest;
 mod model;
+mod places;
 mod runtime;
 mod session;
 mod verify;

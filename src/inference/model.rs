@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::ArrayView4;
 use ort::session::Session;
 use ort::value::{Outlet, TensorElementType, ValueType};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::golden;
@@ -71,7 +72,9 @@ impl Model {
             sessions: options.threads.sessions.max(1),
             ..options.threads
         };
+        // In parallel: a session takes as long to optimise its graph as a run or two.
         let sessions = (0..threads.sessions)
+            .into_par_iter()
             .map(|_| session::build(runtime, &onnx, threads, options.provider))
             .collect::<ort::Result<Vec<_>>>()
             .map_err(refused)?;

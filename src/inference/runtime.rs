@@ -7,6 +7,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
+use super::places;
+
 /// Environment variable with the path of the library; comes before everything else.
 pub const LIBRARY_VAR: &str = "SITEWARDEN_ORT_LIB";
 
@@ -24,9 +26,6 @@ const LIBRARY: &str = if cfg!(target_os = "macos") {
 
 /// Where `make runtime` puts the library in a checkout.
 const CACHE: &str = ".cache/onnxruntime";
-
-/// How far above the program's folder a checkout's root may lie (`target/release/deps`).
-const LEVELS_UP: usize = 4;
 
 /// The loaded ONNX Runtime. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -73,9 +72,9 @@ impl Runtime {
     /// Loads the library, or gives the one that is loaded.
     ///
     /// Without a path: `SITEWARDEN_ORT_LIB`; `ORT_DYLIB_PATH`;
-    /// `.cache/onnxruntime/libonnxruntime.so` in the working directory, beside the program or in
-    /// a folder above it; `libonnxruntime.so` beside the program or in `../lib` from there; then
-    /// wherever the system's loader looks. A failed attempt may be repeated.
+    /// `.cache/onnxruntime/libonnxruntime.so` in the checkout that the program was built in;
+    /// `libonnxruntime.so` beside the program or in `../lib` from there; then wherever the
+    /// system's loader looks. A failed attempt may be repeated.
     ///
     /// # Errors
     /// [`RuntimeError`] says what was tried and what to do.
@@ -143,18 +142,11 @@ fn find() -> Result<PathBuf, RuntimeError> {
             return named(variable, path.into());
         }
     }
-    let program = env::current_exe().ok();
-    let beside = program.as_deref().and_then(Path::parent);
-    let places = std::iter::once(PathBuf::from(CACHE))
-        .chain(
-            beside
-                .into_iter()
-                .flat_map(|dir| dir.ancestors().take(LEVELS_UP))
-                .map(|dir| dir.join(CACHE)),
-        )
-        .chain(beside.map(Path::to_owned))
-        .chain(beside.map(|dir| dir.join("../lib")));
-    for place in places {
+    // Never the working directory: code that lies beside someone's photos must not run.
+    let cache = places::checkout().map(|dir| dir.join(CACHE));
+    let beside = places::beside_program();
+    let lib = beside.as_deref().map(|dir| dir.join("../lib"));
+    for place in [cache, beside, lib].into_iter().flatten() {
         let file = place.join(LIBRARY);
         if file.is_file() {
             return Ok(file.canonicalize().unwrap_or(file));

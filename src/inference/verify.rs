@@ -6,17 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::manifest::{MANIFEST_FILE, Manifest};
+use super::places;
 use super::{LoadOptions, Model, ModelError, Runtime};
 
 /// Environment variable with folders of models, separated as in `PATH`.
 pub const MODELS_VAR: &str = "SITEWARDEN_MODELS";
 
-/// How far above the program's folder a checkout's root may lie (`target/release/deps`).
-const LEVELS_UP: usize = 4;
-
 /// Where models are looked for, best first: `SITEWARDEN_MODELS`; `models` in the working
-/// directory; `models` beside the program and in the folders above it; `../share/sitewarden/models`
-/// from there.
+/// directory, in the checkout that the program was built in, and beside the program;
+/// `../share/sitewarden/models` from there.
 pub fn search_path() -> Vec<PathBuf> {
     let mut path: Vec<PathBuf> = match env::var_os(MODELS_VAR) {
         Some(list) => env::split_paths(&list)
@@ -25,14 +23,9 @@ pub fn search_path() -> Vec<PathBuf> {
         None => Vec::new(),
     };
     path.push(PathBuf::from("models"));
-    let program = env::current_exe().ok();
-    if let Some(beside) = program.as_deref().and_then(Path::parent) {
-        path.extend(
-            beside
-                .ancestors()
-                .take(LEVELS_UP)
-                .map(|dir| dir.join("models")),
-        );
+    path.extend(places::checkout().map(|dir| dir.join("models")));
+    if let Some(beside) = places::beside_program() {
+        path.push(beside.join("models"));
         path.push(beside.join("../share/sitewarden/models"));
     }
     path

@@ -171,12 +171,13 @@ impl<'a> PhotoPipeline<'a> {
     fn judge(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Judged, JudgeError> {
         let photo = Photo::open(bytes, &self.settings.limits)?;
         let size = photo.upright_size();
-        let detections = self.look(&photo, scratch)?;
+        let (detections, seen_scale) = self.look(&photo, scratch)?;
         let scene = Scene {
             width: size.0,
             height: size.1,
             detections: &detections,
             labels: &self.labels,
+            seen_scale,
         };
         let evaluation = rules::evaluate(self.rules, &scene, self.settings.on.as_deref());
         Ok(Judged {
@@ -186,8 +187,13 @@ impl<'a> PhotoPipeline<'a> {
         })
     }
 
-    /// Detections at or above their class threshold, best first, original upright pixels.
-    fn look(&self, photo: &Photo<'_>, scratch: &mut Scratch) -> Result<Vec<Detection>, JudgeError> {
+    /// Detections at or above their class threshold, best first, original upright pixels; and
+    /// the scale of the finest view, input pixels for one original pixel, at most 1.
+    fn look(
+        &self,
+        photo: &Photo<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(Vec<Detection>, f32), JudgeError> {
         let manifest = self.detector.manifest();
         let spec = &manifest.input;
         let size = photo.upright_size();
@@ -197,6 +203,7 @@ impl<'a> PhotoPipeline<'a> {
             .chain(tiles.into_iter().map(Some))
             .collect();
         let mut views = Vec::with_capacity(regions.len());
+        let mut finest: f32 = 0.0;
         for regions in regions.chunks(VIEWS_AT_ONCE) {
             let one = spec.tensor_len();
             scratch.tensor.resize(regions.len() * one, 0.0);
@@ -210,14 +217,17 @@ impl<'a> PhotoPipeline<'a> {
             let input = tensor_view(&scratch.tensor, regions.len(), spec)?;
             let outputs = self.detector.detect(input)?;
             for ((region, letterbox), outputs) in regions.iter().zip(letterboxes).zip(outputs) {
+                finest = finest.max(letterbox.scale_x.min(letterbox.scale_y));
                 let seen = manifest.decode(&outputs, &letterbox, &self.thresholds)?;
                 views.push((*region, seen));
             }
         }
-        if views.len() == 1 {
-            return Ok(views.pop().map(|(_, seen)| seen).unwrap_or_default());
-        }
-        Ok(tiling::merge(views, size, MERGE_IOU, MAX_DETECTIONS))
+        let detections = if views.len() == 1 {
+            views.pop().map(|(_, seen)| seen).unwrap_or_default()
+        } else {
+            tiling::merge(views, size, MERGE_IOU, MAX_DETECTIONS)
+        };
+        Ok((detections, finest.min(1.0)))
     }
 
     fn detection_record(&self, d: &Detection) -> DetectionRecord {

@@ -30,15 +30,22 @@ impl<'a> Candidates<'a> {
     }
 
     /// A score outside `0..=1` means that the manifest misreads the model, most often logits
-    /// taken for probabilities. NaN is let through: the box is dropped later.
+    /// taken for probabilities. One that is no number means that the model's arithmetic broke
+    /// down: to drop it would pass a picture that nobody has looked at.
     pub(crate) fn check_score(&self, output: &str, score: f32) -> Result<(), DecodeError> {
-        if !(-SCORE_SLACK..=1.0 + SCORE_SLACK).contains(&score) {
-            return Err(DecodeError::Score {
+        let allowed = -SCORE_SLACK..=1.0 + SCORE_SLACK;
+        if allowed.contains(&score) {
+            Ok(())
+        } else if score.is_nan() {
+            Err(DecodeError::NotANumber {
+                output: output.to_owned(),
+            })
+        } else {
+            Err(DecodeError::Score {
                 output: output.to_owned(),
                 score,
-            });
+            })
         }
-        Ok(())
     }
 
     /// A box with a score for every class, each multiplied by `factor`: the best class, or with
@@ -58,7 +65,7 @@ impl<'a> Candidates<'a> {
             let s = s * factor;
             if multi_label {
                 self.push(bbox, class, s);
-            } else if best.is_none_or(|(_, b)| s > b) && !s.is_nan() {
+            } else if best.is_none_or(|(_, b)| s > b) {
                 best = Some((class, s));
             }
         }
@@ -80,7 +87,7 @@ impl<'a> Candidates<'a> {
     ) -> Result<(), DecodeError> {
         self.check_score(output, score)?;
         // Padding rows carry score 0 and any class; they are no evidence of a wrong list.
-        if score.is_nan() || score <= 0.0 || score < self.lowest {
+        if score <= 0.0 || score < self.lowest {
             return Ok(());
         }
         let labels = self.thresholds.len();

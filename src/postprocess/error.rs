@@ -18,12 +18,12 @@ pub enum DecodeError {
     /// A named output does not exist.
     #[error("the model has no output `{wanted}`, it has {found:?}; correct the name in [head]")]
     MissingOutput {
-        /// Name that [head] asks for.
+        /// Name that `[head]` asks for.
         wanted: String,
         /// Names that the model has.
         found: Vec<String>,
     },
-    /// Several outputs, and [head] names none.
+    /// Several outputs, and `[head]` names none.
     #[error("the model has the outputs {found:?}; name the one to read as `output` in [head]")]
     WhichOutput {
         /// Names that the model has.
@@ -39,6 +39,15 @@ pub enum DecodeError {
         output: String,
         /// The score.
         score: f32,
+    },
+    /// A score that is no number.
+    #[error(
+        "output `{output}` holds scores that are no numbers: the model's arithmetic broke down on \
+         this picture; half precision is the usual reason, try the float32 export"
+    )]
+    NotANumber {
+        /// Output tensor.
+        output: String,
     },
     /// A class number beyond the labels.
     #[error(
@@ -61,7 +70,7 @@ pub enum DecodeError {
         /// Classes of the model.
         classes: usize,
     },
-    /// A value in [head] cannot be used.
+    /// A value in `[head]` cannot be used.
     #[error("[head] {0}")]
     Head(String),
 }

@@ -38,7 +38,8 @@ use spec::Suppression;
 /// class only, unless the head says `multi_label`.
 ///
 /// # Errors
-/// The outputs do not have the names, shapes or value ranges that `head` describes.
+/// The outputs do not have the names, shapes or value ranges that `head` describes, or hold
+/// scores that are no numbers.
 pub fn decode(
     head: &HeadSpec,
     classes: usize,

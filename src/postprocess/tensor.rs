@@ -83,7 +83,7 @@ pub(crate) struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Value at a row and a column; NaN outside, which every decoder drops.
+    /// Value at a row and a column; NaN outside, which no decoder takes for a score or a box.
     pub(crate) fn at(&self, row: usize, col: usize) -> f32 {
         self.data
             .get(row * self.row_stride + col * self.col_stride)

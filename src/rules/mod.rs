@@ -82,6 +82,9 @@ pub struct Scene<'a> {
     pub detections: &'a [Detection],
     /// The classes of the model.
     pub labels: &'a LabelMap,
+    /// Pixels that the model saw for one pixel of the picture, in the finest view; at most 1.
+    /// A head of 30 px in a photo that was shrunk to a quarter was judged on 8.
+    pub seen_scale: f32,
 }
 
 /// What the rules say about one picture.

@@ -44,7 +44,7 @@ pub struct PersonItem {
     pub min_score: f32,
     /// Item and bare part predicted on one spot with scores closer than this: undecided.
     pub undecided_margin: f32,
-    /// A part lower than this in the picture is not judged, pixels of the original.
+    /// A part that the model saw lower than this is not judged, pixels (see [`Scene::seen_scale`]).
     pub min_part_px: f32,
 }
 
@@ -96,7 +96,7 @@ impl PersonItem {
                 Outcome::cannot_determine(self.only_items(stray_items))
             };
         }
-        let finds: Vec<Find> = people.iter().filter_map(|m| self.find(m)).collect();
+        let finds: Vec<Find> = people.iter().filter_map(|m| self.find(scene, m)).collect();
         let undetermined = people
             .iter()
             .any(|m| matches!(m.verdict, Verdict::Undetermined(_)));
@@ -112,7 +112,7 @@ impl PersonItem {
         Outcome::new(finds, otherwise, reason)
     }
 
-    fn find(&self, m: &Match) -> Option<Find> {
+    fn find(&self, scene: &Scene<'_>, m: &Match) -> Option<Find> {
         let Verdict::Missing {
             bare,
             contradiction,
@@ -131,8 +131,8 @@ impl PersonItem {
                 Some(bare.bbox),
             ),
             input(
-                format!("{}_height_px", self.bare.noun()),
-                Some(bare.bbox.height()),
+                format!("{}_height_seen_px", self.bare.noun()),
+                Some(bare.bbox.height() * scene.seen_scale),
                 Some(self.min_part_px),
                 None,
             ),

@@ -43,6 +43,7 @@ pub(super) fn look(code: &str, labels: &[&str], seen: &[Seen<'_>]) -> Evaluation
         height: 1000,
         detections: &detections,
         labels: &map,
+        seen_scale: 1.0,
     };
     let mut all = evaluate(&rules, &scene, None);
     all.answers.retain(|a| a.code == code);
@@ -67,6 +68,7 @@ fn a_mask_is_missed_only_where_it_was_asked_for() {
         height: 1000,
         detections: &detections,
         labels: &labels,
+        seen_scale: 1.0,
     };
     for (codes, expected) in [
         (None, Answer::CannotDetermine),
@@ -111,6 +113,7 @@ fn every_kind_answers_on_an_empty_scene() {
         height: 480,
         detections: &[],
         labels: &labels,
+        seen_scale: 1.0,
     };
     let all = rules(None).unwrap();
     let e = evaluate(&all, &scene, None);
@@ -203,6 +206,7 @@ fn candidates_come_best_first_and_cite_what_is_in_force() {
         height: 1000,
         detections: &detections,
         labels: &labels,
+        seen_scale: 1.0,
     };
     let set = rules(None).unwrap();
     let e = evaluate(&set, &scene, Some("2026-01-01"));
@@ -260,6 +264,7 @@ fn all_answers(detections: &[Detection]) -> Evaluation {
         height: 3000,
         detections,
         labels: &labels,
+        seen_scale: 1.0,
     };
     thread_local!(static ALL: RuleSet = rules(None).unwrap());
     ALL.with(|all| evaluate(all, &scene, None))

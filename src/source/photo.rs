@@ -342,10 +342,19 @@ fn jpeg_header(bytes: &[u8]) -> Result<((u32, u32), Orientation), PhotoError> {
         .and_then(|mut d| d.read_header(bytes))
         .map_err(jpeg_damaged)?;
     let side = |n: usize| u32::try_from(n).map_err(jpeg_damaged);
-    let orientation = image::codecs::jpeg::JpegDecoder::new(Cursor::new(bytes))
-        .and_then(|mut d| d.orientation())
+    // The reader copies what it is given and the EXIF block stands near the beginning, so the
+    // beginning is tried first.
+    let orientation = exif_orientation(bytes.get(..EXIF_WITHIN).unwrap_or(bytes))
+        .or_else(|_| exif_orientation(bytes))
         .unwrap_or(Orientation::NoTransforms);
     Ok(((side(header.width)?, side(header.height)?), orientation))
+}
+
+/// Bytes within which the headers of an ordinary photo end.
+const EXIF_WITHIN: usize = 256 << 10;
+
+fn exif_orientation(bytes: &[u8]) -> image::ImageResult<Orientation> {
+    image::codecs::jpeg::JpegDecoder::new(Cursor::new(bytes))?.orientation()
 }
 
 /// More scans than any camera or editor writes; a crafted progressive file may hold thousands.

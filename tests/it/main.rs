@@ -7,6 +7,7 @@
 )]
 
 mod architecture;
+mod heic;
 mod hostile;
 mod photos;
 mod scan;

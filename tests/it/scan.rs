@@ -353,15 +353,21 @@ fn tiles_find_what_the_whole_view_is_too_coarse_for() {
     let mut canvas = image::RgbImage::from_pixel(4000, 3000, image::Rgb([128, 132, 126]));
     let small = image::open(astronaut())
         .unwrap()
-        .thumbnail(200, 200)
+        .thumbnail(400, 400)
         .to_rgb8();
     image::imageops::replace(&mut canvas, &small, 3100, 2000);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("large.jpg");
     canvas.save(&path).unwrap();
     let path = path.to_str().unwrap();
+    let whole = json(&scan(&[path, "--format", "json", "--tiles", "off"]));
+    assert_eq!(best(photo(&whole, 0), "head"), None);
     let tiled = json(&scan(&[path, "--format", "json", "--tiles", "auto"]));
-    let head = best(photo(&tiled, 0), "head").expect("a head in the tiles");
-    assert!(head[0] > 3100.0 && head[0] + head[2] < 3300.0, "{head:?}");
-    assert!(head[1] > 1990.0 && head[1] + head[3] < 2200.0, "{head:?}");
+    let [x, y, w, h] = best(photo(&tiled, 0), "head").expect("a head in the tiles");
+    // her face is around (225, 120) of 512
+    assert!(
+        x < 3276.0 && x + w > 3276.0 && y < 2094.0 && y + h > 2094.0,
+        "{x} {y} {w} {h}"
+    );
+    assert!(w < 250.0 && h < 250.0, "{w} {h}");
 }

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torchvision.ops import box_iou, generalized_box_iou_loss
 
-from model import CLASSES
+from model import CLASSES, GROUPS, decode
 
 TOPK, CENTRE = 10, 2.5
 BOX_WEIGHT, L1_WEIGHT = 5.0, 1.0
@@ -55,16 +55,16 @@ def simota(boxes, logits, gt, pts, st):
     return cand[a], g, iou[a, g]
 
 
-def loss_fn(raw, logits, boxes_list, ignore_list, pts, st, use_l1, gamma=0.0):
-    """raw [B,N,4], logits [B,N,C] (fp32). Returns total loss and parts."""
+def loss_fn(raw, logits, boxes_list, ignore_list, pts, st, use_l1, class_weight, gamma=0.0):
+    """raw [B,N,4 a group], logits [B,N,C] (fp32). Returns total loss and parts."""
     b, n, nc = logits.shape
-    xy = (raw[..., :2] + pts) * st[:, None]
-    wh = raw[..., 2:].clamp(max=8).exp() * st[:, None]
-    xyxy = torch.cat((xy - wh / 2, xy + wh / 2), -1)
+    raw = raw.unflatten(2, (len(GROUPS), 4)).transpose(1, 2)              # [B,G,N,4]
+    box = decode(raw, pts, st)
+    xyxy = torch.cat((box[..., :2] - box[..., 2:] / 2, box[..., :2] + box[..., 2:] / 2), -1)
     centre = (pts + 0.5) * st[:, None]
     target = torch.zeros_like(logits)
     weight = torch.ones_like(logits)
-    bi, ai, gts = [], [], []
+    bi, ki, ai, gts = [], [], [], []
     with torch.no_grad():
         for i in range(b):
             gt, ig = boxes_list[i], ignore_list[i]
@@ -73,33 +73,37 @@ def loss_fn(raw, logits, boxes_list, ignore_list, pts, st, use_l1, gamma=0.0):
                 hit = torch.zeros(n, nc)
                 hit.index_add_(1, ig[:, 4].long(), inside.float())
                 weight[i][hit > 0] = 0.0
-            a, g, iou = simota(xyxy[i], logits[i], gt, pts, st)
-            if not len(a):
-                continue
-            cls = gt[g, 4].long()
-            for c, others in EXCLUSIVE.items():
-                m = a[(cls == c) & (gt[g, 5] == 1)]
-                if len(m):
-                    weight[i][m[:, None], torch.tensor(others)] = 1.0
-            target[i, a, cls] = iou
-            weight[i, a, cls] = gt[g, 5]
-            bi.append(torch.full_like(a, i)); ai.append(a); gts.append(gt[g])
+            for k, group in enumerate(GROUPS):
+                of = gt[torch.isin(gt[:, 4].long(), torch.tensor(group))]
+                a, g, iou = simota(xyxy[i, k], logits[i], of, pts, st)
+                if not len(a):
+                    continue
+                cls = of[g, 4].long()
+                for c, others in EXCLUSIVE.items():
+                    m = a[(cls == c) & (of[g, 5] == 1)]
+                    if len(m):
+                        weight[i][m[:, None], torch.tensor(others)] = 1.0
+                target[i, a, cls] = iou
+                weight[i, a, cls] = of[g, 5]
+                bi.append(torch.full_like(a, i)); ki.append(torch.full_like(a, k))
+                ai.append(a); gts.append(of[g])
     bce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     if gamma:
         bce = bce * (target - logits.detach().sigmoid()).abs() ** gamma
+    weight = weight * class_weight
     norm = (target * weight).sum().clamp(min=1.0)
     lc = (bce * weight).sum() / norm
     if not bi:
         return lc, dict(cls=lc.item(), box=0.0, l1=0.0, fg=0)
-    bi, ai, gts = torch.cat(bi), torch.cat(ai), torch.cat(gts)
+    bi, ki, ai, gts = (torch.cat(v) for v in (bi, ki, ai, gts))
     w = gts[:, 5]
-    lb = (generalized_box_iou_loss(xyxy[bi, ai], gts[:, :4], reduction="none") * w).sum() / w.sum()
+    lb = (generalized_box_iou_loss(xyxy[bi, ki, ai], gts[:, :4], reduction="none") * w).sum() / w.sum()
     loss = lc + BOX_WEIGHT * lb
     l1 = torch.zeros(())
     if use_l1:
         s, p = st[ai][:, None], pts[ai]
         t = torch.cat(((gts[:, :2] + gts[:, 2:4]) / 2 / s - p,
                        ((gts[:, 2:4] - gts[:, :2]) / s).clamp(min=1e-3).log()), 1)
-        l1 = ((raw[bi, ai] - t).abs().sum(1) * w).sum() / w.sum()
+        l1 = ((raw[bi, ki, ai] - t).abs().sum(1) * w).sum() / w.sum()
         loss = loss + L1_WEIGHT * l1
     return loss, dict(cls=lc.item(), box=lb.item(), l1=l1.item(), fg=len(ai))

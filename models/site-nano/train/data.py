@@ -11,12 +11,11 @@ import tomllib
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from model import CLASSES
 
 PAD = 114
-SIZES_EARLY = (352, 384, 416, 448, 480)
+SIZES_EARLY = (352, 384, 416, 448)
 SIZES_LATE = (416, 448, 480, 512)
 
 
@@ -45,15 +44,15 @@ class Cache:
 
 def colour(img, rng):
     """Brightness, contrast, hue and saturation; now and then greyscale, blur, JPEG, noise."""
-    if rng.random() < 0.8:
+    if rng.random() < 0.6:
         hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
-        dh, gs, gv = rng.integers(-8, 9), rng.uniform(0.5, 1.5), rng.uniform(0.6, 1.4)
+        dh, gs, gv = rng.integers(-6, 7), rng.uniform(0.6, 1.4), rng.uniform(0.7, 1.35)
         x = np.arange(256)
         hsv = cv2.merge((cv2.LUT(hsv[..., 0], ((x + dh) % 180).astype(np.uint8)),
                          cv2.LUT(hsv[..., 1], np.clip(x * gs, 0, 255).astype(np.uint8)),
                          cv2.LUT(hsv[..., 2], np.clip(x * gv, 0, 255).astype(np.uint8))))
         img = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         g, a, b = rng.uniform(0.7, 1.4), rng.uniform(0.8, 1.2), rng.uniform(-20, 20)
         lut = np.clip(((np.arange(256) / 255.0) ** g * 255) * a + b, 0, 255).astype(np.uint8)
         img = cv2.LUT(img, lut)
@@ -117,23 +116,47 @@ def paste(canvas, img, item, masked, rect, scale, aspect, rng, centre):
     return out, ign
 
 
-class Train(Dataset):
-    """Item i is a whole batch; random numbers come from (seed, i), so a resumed run goes on."""
-    def __init__(self, cache, batch, seed, progress):
-        self.cache, self.batch, self.seed, self.progress = cache, batch, seed, progress
+def tile(img, item, rng):
+    """One of the four photos of a ready-made mosaic, as an image and item of its own."""
+    cx, cy = item["centre"]
+    tiles = [(0, 0, cx, cy), (cx, 0, item["w"], cy), (0, cy, cx, item["h"]),
+             (cx, cy, item["w"], item["h"])]
+    inside = [[b for b in item["boxes"] if x0 <= (b[0] + b[2]) / 2 < x1
+               and y0 <= (b[1] + b[3]) / 2 < y1] for x0, y0, x1, y1 in tiles]
+    k = int(rng.choice([i for i in range(4) if inside[i] or rng.random() < 0.1] or [0]))
+    x0, y0, x1, y1 = tiles[k]
+    boxes = [[max(b[0], x0) - x0, max(b[1], y0) - y0, min(b[2], x1) - x0, min(b[3], y1) - y0]
+             + b[4:] for b in inside[k]]
+    return img[y0:y1, x0:x1], dict(item, boxes=boxes, ignore=[])
+
+
+class Train:
+    """Random numbers come from (seed, step, rank), so a resumed run goes on where it was."""
+    def __init__(self, cache, batch, seed, rank=0):
+        self.cache, self.batch, self.seed, self.rank = cache, batch, seed, rank
         sets = load_sets()
         self.masked = {k: masked_classes(v) for k, v in sets.items()}
         self.mosaic = {k: v["mosaic"] for k, v in sets.items()}
+        self.square = {k: v.get("made_of_mosaics", False) for k, v in sets.items()}
+        self.scale = {k: v["scale"] for k, v in sets.items()}
         w = np.array([sets[i["set"]]["sampling"] for i in cache.items])
         self.p, self.epoch = w / w.sum(), float(w.sum())
-
-    def __len__(self):
-        return 1 << 30
+        # Class weights: root of the rarity among the drawn boxes, kept within 0.7 and 2.5; they
+        # weigh a class's positives and negatives alike, so scores stay calibrated.
+        n = np.ones(len(CLASSES))
+        for it, wi in zip(cache.items, w):
+            for b in it["boxes"]:
+                n[b[4]] += wi
+        self.class_weight = torch.tensor(np.clip(np.sqrt(np.median(n) / n), 0.7, 2.5)).float()
 
     def one(self, size, late, rng):
         canvas = np.full((size, size, 3), PAD, np.uint8)
         first = self.cache.items[rng.choice(len(self.p), p=self.p)]
-        get = lambda it: (self.cache.image(it), it, self.masked[it["set"]])
+        def get(it):
+            img = self.cache.image(it)
+            if it.get("centre") and rng.random() < 0.4:
+                img, it = tile(img, it, rng)
+            return img, it, self.masked[it["set"]]
         if not late and rng.random() < self.mosaic[first["set"]]:
             cx, cy = (int(size * rng.uniform(0.35, 0.65)) for _ in range(2))
             rects = [(0, 0, cx, cy), (cx, 0, size, cy), (0, cy, cx, size), (cx, cy, size, size)]
@@ -146,22 +169,30 @@ class Train(Dataset):
                 boxes += b
                 ignore += g
         else:
-            full = (0, 0, size, size)
-            if rng.random() < (0.4 if late else 0.15):           # as at inference
-                scale, aspect, centre = 1.0, 1.0, False
-            else:
-                lo, hi = (0.75, 1.4) if late else (0.5, 1.9)
-                scale = float(np.exp(rng.uniform(np.log(lo), np.log(hi))))
-                aspect, centre = rng.uniform(0.85, 1.18), True
-            boxes, ignore = paste(canvas, *get(first), full, scale, aspect, rng, centre)
+            img, item, masked = get(first)
+            # Squeezed to the square where the set's own photos are, else as they are.
+            h, w = img.shape[:2]
+            square = self.square[first["set"]]
+            scale, aspect = (max(h, w) / (h * w) ** 0.5, h / w) if square else (1.0, 1.0)
+            centre = rng.random() > (0.65 if late else 0.3)       # else as at inference
+            if centre:
+                if late:
+                    lo, hi = (1.0, 1.4) if square else (0.75, 1.4)
+                elif item is not first:              # a tile: already twice as near as its photo
+                    lo, hi = 0.75, 1.1
+                else:
+                    lo, hi = self.scale[first["set"]]
+                scale *= float(np.exp(rng.uniform(np.log(lo), np.log(hi))))
+                aspect *= rng.uniform(0.85, 1.18)
+            boxes, ignore = paste(canvas, img, item, masked, (0, 0, size, size), scale, aspect,
+                                  rng, centre)
         return colour(canvas, rng), boxes, ignore
 
-    def __getitem__(self, i):
-        cv2.setNumThreads(0)
-        rng = np.random.default_rng((self.seed, i))
-        late = self.progress.value >= 0.75
-        size = int(rng.choice(SIZES_LATE if late else SIZES_EARLY))
-        rows = [self.one(size, late, rng) for _ in range(self.batch)]
+    def batch_at(self, step, late):
+        """The same input size on every rank (they wait for each other), other photos."""
+        size = np.random.default_rng((self.seed, step)).choice(SIZES_LATE if late else SIZES_EARLY)
+        rng = np.random.default_rng((self.seed, step, self.rank))
+        rows = [self.one(int(size), late, rng) for _ in range(self.batch)]
         x = torch.from_numpy(np.stack([r[0] for r in rows]))
         t = lambda v, n: torch.tensor(v, dtype=torch.float32).reshape(-1, n)
-        return x, [t(r[1], 6) for r in rows], [t(r[2], 5) for r in rows], late
+        return x, [t(r[1], 6) for r in rows], [t(r[2], 5) for r in rows]

@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from data import Cache, load_sets
-from model import CLASSES, SiteNano, decode, grid
+from model import CLASSES, SiteNano, detections, grid
 from prepare import letterbox
 
 
@@ -26,7 +26,7 @@ def torch_predictor(net, size):
     @torch.no_grad()
     def run(x):
         raw, logits = net(x.contiguous(memory_format=torch.channels_last))
-        return decode(raw, pts, st), logits.sigmoid()
+        return detections(raw, logits, pts, st)
     return run
 
 

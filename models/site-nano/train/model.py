@@ -8,6 +8,10 @@ Head: YOLOX multiplies a class probability by a class-agnostic objectness. With 
 sets objectness cannot be trained (an unlabelled person would be called background), so the logit
 is  z_c = conv_a(class feature)_c + conv_b(box feature)_c : conv_b starts from the pretrained
 objectness for every class, conv_a from the related COCO class where there is one.
+
+Boxes: two a cell, one for the classes of WORN (what a person wears or bares, centred on the same
+cells as the person or the head itself) and one for all others. A cell in a face can so answer for
+a head and for a mask at once. Both start from the pretrained box.
 """
 import numpy as np
 import onnx
@@ -19,6 +23,8 @@ from onnx import numpy_helper
 CLASSES = ["person", "helmet", "head", "vest", "no_vest", "mask", "no_mask", "cone",
            "machinery", "vehicle", "forklift", "fire", "smoke", "box"]
 STRIDES = (8, 16, 32)
+WORN = [CLASSES.index(c) for c in ("vest", "no_vest", "mask", "no_mask")]
+GROUPS = ([i for i in range(len(CLASSES)) if i not in WORN], WORN)
 # COCO-80 indices a class starts from: person; car, bus, truck. Others start near zero.
 COCO_INIT = {"person": [0], "vehicle": [2, 5, 7]}
 
@@ -29,7 +35,12 @@ class Conv(nn.Module):
         self.conv = nn.Conv2d(cin, cout, k, s, k // 2, groups=groups)
 
     def forward(self, x):
-        return F.silu(self.conv(x))
+        c = self.conv
+        if x.dtype == torch.bfloat16 and c.groups > 1 and c.stride[0] > 1:
+            # oneDNN's bf16 input gradient of a strided depthwise convolution takes 7 x fp32's time
+            with torch.autocast("cpu", enabled=False):
+                return F.silu(c(x.float()).to(x.dtype))
+        return F.silu(c(x))
 
 
 class DWConv(nn.Sequential):
@@ -90,7 +101,7 @@ class SiteNano(nn.Module):
         self.stems = nn.ModuleList(Conv(k, c) for k in (64, 128, 256))
         self.cls = nn.ModuleList(nn.Sequential(DWConv(c, c), DWConv(c, c)) for _ in range(3))
         self.reg = nn.ModuleList(nn.Sequential(DWConv(c, c), DWConv(c, c)) for _ in range(3))
-        self.box_pred = nn.ModuleList(nn.Conv2d(c, 4, 1) for _ in range(3))
+        self.box_pred = nn.ModuleList(nn.Conv2d(c, 4 * len(GROUPS), 1) for _ in range(3))
         self.cls_a = nn.ModuleList(nn.Conv2d(c, num_classes, 1, bias=False) for _ in range(3))
         self.cls_b = nn.ModuleList(nn.Conv2d(c, num_classes, 1) for _ in range(3))
 
@@ -113,7 +124,7 @@ class SiteNano(nn.Module):
         return out
 
     def forward(self, x):
-        """Raw box terms [B,N,4] (stride units) and class logits [B,N,C]."""
+        """Raw box terms [B,N,4 a group] (stride units) and class logits [B,N,C]."""
         return self.predict(self.features(x))
 
     def predict(self, features):
@@ -141,6 +152,17 @@ def decode(raw, pts, st):
     return torch.cat((xy, wh), -1)
 
 
+def detections(raw, logits, pts, st):
+    """Boxes [B,G*N,4] and probabilities [B,G*N,C]: a group's cells hold nothing of other groups."""
+    prob, boxes, probs = logits.sigmoid(), [], []
+    for k, group in enumerate(GROUPS):
+        boxes.append(decode(raw[..., 4 * k:4 * k + 4], pts, st))
+        mask = torch.zeros(logits.shape[-1], device=logits.device)
+        mask[group] = 1.0
+        probs.append(prob * mask)
+    return torch.cat(boxes, 1), torch.cat(probs, 1)
+
+
 def load_coco(model, path, prior=None):
     """Copy the COCO-80 ONNX into the model: convolutions matched by order of execution."""
     g = onnx.load(path).graph
@@ -164,9 +186,9 @@ def load_coco(model, path, prior=None):
             assert tuple(m.weight.shape) == wt.shape, (name, m, wt.shape)
             m.weight.copy_(t(wt)); m.bias.copy_(t(b))
         for i in range(3):
-            for kind, m in (("reg", model.box_pred[i]),):
-                m.weight.copy_(t(w[f"head.{kind}_preds.{i}.weight"]))
-                m.bias.copy_(t(w[f"head.{kind}_preds.{i}.bias"]))
+            for p in ("weight", "bias"):
+                v = t(w[f"head.reg_preds.{i}.{p}"])
+                getattr(model.box_pred[i], p).copy_(torch.cat([v] * len(GROUPS)))
             ow, ob = t(w[f"head.obj_preds.{i}.weight"]), t(w[f"head.obj_preds.{i}.bias"])
             cw, cb = t(w[f"head.cls_preds.{i}.weight"]), t(w[f"head.cls_preds.{i}.bias"])
             model.cls_b[i].weight.copy_(ow.expand(model.nc, -1, -1, -1))

@@ -26,10 +26,15 @@ TRUCK = 7         # COCO calls excavators and forklifts trucks: a truck is only 
 
 
 def group(set_name, source):
-    """Photos of one origin stay on one side of the split: a source photo, or a whole video."""
+    """Photos of one origin stay on one side of the split: a source photo, or a whole video.
+
+    The fire sets' frames called img-N or image-N come from many videos: runs of 25 stay together.
+    """
     stem = source.split(".rf.")[0]
     if "fire" in set_name:
-        stem = re.sub(r"(_mp4)?[-_]?\d+_(jpg|png|jpeg)$", "", stem)
+        m = re.match(r"(.*?)(?:_mp4)?[-_]?(\d+)_(?:jpg|png|jpeg)$", stem)
+        if m:
+            stem = m[1] + (f"-{int(m[2]) // 25}" if m[1] in ("img", "image") else "")
     return stem
 
 
@@ -44,6 +49,26 @@ def letterbox(img, size):
     out = np.full((size, size, 3), 114, np.uint8)
     out[:h, :w] = cv2.resize(img, (w, h), interpolation=interp)
     return out, r
+
+
+def mosaic_centre(img):
+    """(x, y) where the four photos of a ready-made mosaic meet, or None.
+
+    At a seam most rows (columns) jump; an edge inside a photo crosses only some: so the median of
+    the jumps stands out at the seam.
+    """
+    out = []
+    for axis in (1, 0):
+        d = np.abs(np.diff(img.astype(np.int16), axis=axis)).max(2)
+        jump = np.median(d, axis=1 - axis)
+        n = len(jump)
+        lo, hi = n // 5, n - n // 5
+        k = lo + int(jump[lo:hi].argmax())
+        rest = np.delete(jump, range(max(0, k - 2), k + 3))
+        if jump[k] < 6 or jump[k] < 2 * rest[lo:hi].max():
+            return None
+        out.append(k + 1)
+    return out
 
 
 class Teacher:
@@ -139,6 +164,8 @@ def main():
                             "hold" if held_out(name, im["source"]) else "train")
                         index.append(dict(set=name, split=sp, id=im["id"], offset=offset, h=h, w=w,
                                           boxes=boxes, ignore=ignore))
+                        if sc.get("made_of_mosaics") and split == "train":
+                            index[-1]["centre"] = mosaic_centre(img)
                         px.write(np.ascontiguousarray(img).tobytes())
                         offset += img.size
                 ns = [i["split"] for i in index if i["set"] == name]

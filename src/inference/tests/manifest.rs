@@ -167,6 +167,49 @@ fn what_is_read_is_what_was_written() {
     assert_eq!(parse(&text).unwrap(), manifest);
 }
 
+/// Every example in the documentation is a manifest that is accepted.
+#[test]
+fn the_documented_examples() {
+    let text = include_str!("../../../models/README.md");
+    let blocks: Vec<_> = text.split("```toml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 7);
+    for block in blocks {
+        let example = block.split("```").next().unwrap();
+        let manifest = parse(example).unwrap_or_else(|e| panic!("{e}\n{example}"));
+        assert_eq!(manifest.labels.len(), 3);
+    }
+}
+
+/// The defaults that the documentation states.
+#[test]
+fn the_documented_defaults() {
+    for (short, long) in [
+        (
+            "family = 'yolox'",
+            "strides = [8, 16, 32]\ndecoded = false\nlogits = false\nnms_iou = 0.45\n\
+             class_agnostic = false\nmulti_label = false\nmax_detections = 300",
+        ),
+        (
+            "family = 'yolov8'",
+            "normalized = false\nlogits = false\nnms_iou = 0.7\nclass_agnostic = false\n\
+             multi_label = false\nmax_detections = 300",
+        ),
+        (
+            "family = 'detr'\nlayout = 'postprocessed'",
+            "boxes = 'boxes'\nscores = 'scores'\nlabels = 'labels'\nbackground = 'none'\n\
+             max_detections = 300",
+        ),
+        (
+            "family = 'ssd'",
+            "layout = 'separate'\nnormalized = true\nactivation = 'none'\n\
+             background = 'first'\nmulti_label = true\nmax_detections = 300",
+        ),
+    ] {
+        let parse = |text: &str| toml::from_str::<crate::postprocess::HeadSpec>(text).unwrap();
+        assert_eq!(parse(short), parse(&format!("{short}\n{long}")));
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC*") {

@@ -110,6 +110,7 @@ golden!(
     rtdetr_joined,
     detr_softmax,
     rfdetr,
+    rfdetr_background_first,
     ssd_raw,
     ssd_tensorflow,
     ssd_rows,

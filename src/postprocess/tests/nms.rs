@@ -37,6 +37,36 @@ fn naive(mut all: Vec<Detection>, iou: f32, per_class: bool) -> Vec<Detection> {
     kept.map(|(d, _)| *d).collect()
 }
 
+/// An overlap of exactly the threshold may stand, as in `torchvision.ops.nms`.
+#[test]
+fn an_overlap_of_the_threshold_stands() {
+    let at = |x: f32, score: f32| Detection {
+        class: 0,
+        score,
+        bbox: BBox::new(x, 0.0, x + 3.0, 1.0),
+    };
+    let pair = vec![at(0.0, 0.9), at(1.0, 0.8)];
+    assert_eq!(pair[0].bbox.iou(pair[1].bbox), 0.5);
+    assert_eq!(nms(pair.clone(), 0.5, true, 9).len(), 2);
+    assert_eq!(nms(pair, 0.499, true, 9).len(), 1);
+}
+
+/// The bound on candidates cuts the worst, not the last.
+#[test]
+fn the_best_of_very_many_are_kept() {
+    let count = 40_000u16;
+    let rows: Vec<[f32; 5]> = (0..count)
+        .map(|i| [0.5, 0.5, 0.1, 0.1, f32::from(i + 1) / f32::from(count)])
+        .collect();
+    let shape = [1, rows.len(), 5];
+    let outputs = [output("o", &shape, rows.as_flattened())];
+    let spec = head("family = 'detr'\nlayout = 'joined'\nmax_detections = 100000");
+    let found = decode(&spec, 1, (64, 64), &outputs, &identity(), &[0.0]).unwrap();
+    assert_eq!(found.len(), 30_000);
+    assert_eq!(found[0].score, 1.0);
+    assert_eq!(found[29_999].score, 10_001.0 / 40_000.0);
+}
+
 proptest! {
     #[test]
     fn equals_the_definition(all in detections(), iou in 0.0..1.0f32, per_class: bool) {

@@ -55,6 +55,21 @@ fn logits_taken_for_scores() {
     assert!(decode(&logits, 2, (64, 64), &outputs, &identity(), &[0.5; 2]).is_ok());
 }
 
+/// To drop it would pass a picture that nobody has looked at.
+#[test]
+fn scores_that_are_no_numbers() {
+    let mut data = [0.5; 18];
+    data[17] = f32::NAN;
+    let outputs = [output("o", ANCHORS, &data)];
+    refuses("family = 'yolov8'", 2, &outputs, "arithmetic broke down");
+    refuses(
+        "family = 'yolov8'\nlogits = true",
+        2,
+        &outputs,
+        "arithmetic broke down",
+    );
+}
+
 #[test]
 fn a_class_beyond_the_labels() {
     let row = [0.0, 0.0, 9.0, 9.0, 0.9, 2.0];
@@ -154,9 +169,8 @@ fn what_lies_outside_the_picture_is_dropped() {
         [4.0, 20.0, 20.0, 26.0, 0.7, 0.0],
         [4.0, 20.0, 4.0, 26.0, 0.6, 0.0],
         [4.0, 20.0, f32::NAN, 26.0, 0.6, 0.0],
-        [4.0, 20.0, 20.0, 26.0, f32::NAN, 0.0],
     ];
-    let outputs = [output("o", &[1, 6, 6], rows.as_flattened())];
+    let outputs = [output("o", &[1, 5, 6], rows.as_flattened())];
     let spec = head("family = 'yolov8'\nlayout = 'end_to_end'");
     let found = decode(&spec, 1, (64, 64), &outputs, &laid, &[0.5]).unwrap();
     let tops: Vec<_> = found
@@ -176,4 +190,49 @@ fn each_class_has_its_own_threshold() {
     let spec = head("family = 'yolov8'\nlayout = 'end_to_end'");
     let found = decode(&spec, 2, (64, 64), &outputs, &identity(), &[0.6, 0.5]).unwrap();
     assert_eq!(found.iter().map(|d| d.class).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_batch_is_no_picture() {
+    let data = [0.1; 36];
+    let outputs = [output("o", &[2, 6, 3], &data)];
+    refuses(
+        "family = 'yolov8'",
+        2,
+        &outputs,
+        "shape [2, 6, 3], expected [1, rows, columns]",
+    );
+}
+
+#[test]
+fn an_objectness_that_is_no_score() {
+    let data = [4.0, 4.0, 4.0, 4.0, 5.0, 0.5, 0.5];
+    let outputs = [output("o", &[1, 1, 7], &data)];
+    refuses(
+        "family = 'yolox'\ndecoded = true",
+        2,
+        &outputs,
+        "score 5, outside 0..=1",
+    );
+}
+
+#[test]
+fn background_and_padding_rows_are_dropped() {
+    // An object; background; padding with a class that no model has; the same under threshold.
+    let rows = [
+        [0.0, 1.0, 0.9, 0.0, 0.0, 0.5, 0.5],
+        [0.0, 0.0, 0.9, 0.0, 0.0, 0.5, 0.5],
+        [0.0, 99.0, 0.0, 0.0, 0.0, 0.5, 0.5],
+        [0.0, 99.0, 0.1, 0.0, 0.0, 0.5, 0.5],
+    ];
+    let outputs = [output("o", &[1, 1, 4, 7], rows.as_flattened())];
+    let spec = head("family = 'ssd'\nlayout = 'rows'");
+    let found = decode(&spec, 2, (64, 64), &outputs, &identity(), &[0.5, 0.5]).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].class, found[0].score), (0, 0.9));
+    // With a threshold of 0 the padding is still no detection, but the fourth row is a wrong list.
+    let three = [output("o", &[1, 1, 3, 7], rows[..3].as_flattened())];
+    let found = decode(&spec, 2, (64, 64), &three, &identity(), &[0.0, 0.0]).unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(decode(&spec, 2, (64, 64), &outputs, &identity(), &[0.0, 0.0]).is_err());
 }

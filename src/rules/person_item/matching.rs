@@ -146,7 +146,7 @@ pub(super) fn matches(rule: &PersonItem, scene: &Scene<'_>) -> Matches {
     let mut people: Vec<Match> = Vec::new();
     for (i, person) in persons.iter().enumerate() {
         let verdict = match spot_of[i] {
-            Some(s) => judge(rule, &spots[s]),
+            Some(s) => judge(rule, scene, &spots[s]),
             None => Verdict::Undetermined(why_not_found(rule, scene, &persons, i, &items)),
         };
         people.push(Match {
@@ -158,7 +158,7 @@ pub(super) fn matches(rule: &PersonItem, scene: &Scene<'_>) -> Matches {
     let mut stray_items = 0;
     for (spot, _) in spots.iter().zip(&taken).filter(|(_, taken)| !**taken) {
         let (item, bare) = spot.scores();
-        match judge(rule, spot) {
+        match judge(rule, scene, spot) {
             // A lone item may lie on a table: it is nobody. The same when it wins clearly.
             _ if item > bare && item - bare >= rule.undecided_margin => stray_items += 1,
             _ if spot.bare.is_none() => stray_items += 1,
@@ -180,8 +180,8 @@ pub(super) fn matches(rule: &PersonItem, scene: &Scene<'_>) -> Matches {
     }
 }
 
-fn judge(rule: &PersonItem, spot: &Spot) -> Verdict {
-    let height = spot.bbox().height();
+fn judge(rule: &PersonItem, scene: &Scene<'_>, spot: &Spot) -> Verdict {
+    let height = spot.bbox().height() * scene.seen_scale;
     if height < rule.min_part_px {
         return Verdict::Undetermined(Cause::Small(height));
     }
@@ -206,7 +206,7 @@ fn why_not_found(
 ) -> Cause {
     let person = persons[index].bbox;
     let expected = rule.part.expected(person);
-    let px = expected.height();
+    let px = expected.height() * scene.seen_scale;
     if px < rule.min_part_px {
         return Cause::TooFar(px);
     }

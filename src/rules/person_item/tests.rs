@@ -53,7 +53,7 @@ fn one_person() {
     let names: Vec<&str> = c.inputs.iter().map(|i| i.name.as_str()).collect();
     assert_eq!(
         names,
-        ["head", "head_height_px", "helmet_overlap", "person"]
+        ["head", "head_height_seen_px", "helmet_overlap", "person"]
     );
     assert_eq!(c.inputs[1].value, Some(39.0));
     assert_eq!(c.inputs[1].limit, Some(16.0));
@@ -221,7 +221,7 @@ fn what_is_too_small_is_not_judged() {
             &[far, (label, 0.9, [510.0, 500.0, 10.0, 12.0])],
             CannotDetermine,
             0,
-            "head only 12 px high, at least 16 px",
+            "head only 12 px high as the model saw it, at least 16 px",
         );
     }
     helmet(
@@ -243,7 +243,7 @@ fn what_is_too_small_is_not_judged() {
         &[far],
         CannotDetermine,
         0,
-        "would be about 12 px high",
+        "would be about 12 px high as the model sees it",
     );
     helmet(
         "cut at the top",
@@ -261,7 +261,7 @@ fn what_is_too_small_is_not_judged() {
         ],
         CannotDetermine,
         0,
-        "3 of 3 persons found cannot be judged (2: too far away: the head would be at most about 12 px high, at least 16 px are needed; 1: cut",
+        "3 of 3 persons found cannot be judged (2: too far away: the head would be at most about 12 px high as the model sees it, at least 16 px are needed: come nearer or look in tiles; 1: cut",
     );
 }
 

@@ -119,21 +119,21 @@ impl PersonItem {
         match cause {
             Cause::Small(px) => Text::new(
                 format!(
-                    "{} only {most_en}{px:.0} px high, at least {min:.0} px are needed",
+                    "{} only {most_en}{px:.0} px high as the model saw it, at least {min:.0} px are needed: come nearer or look in tiles",
                     part.en
                 ),
                 format!(
-                    "{}在画面中{most_zh}仅高{px:.0}像素，至少需{min:.0}像素",
+                    "{}在模型所见画面中{most_zh}仅高{px:.0}像素，至少需{min:.0}像素，请靠近拍摄或分块检测",
                     part.zh
                 ),
             ),
             Cause::TooFar(px) => Text::new(
                 format!(
-                    "too far away: the {} would be {most_en}about {px:.0} px high, at least {min:.0} px are needed",
+                    "too far away: the {} would be {most_en}about {px:.0} px high as the model sees it, at least {min:.0} px are needed: come nearer or look in tiles",
                     part.en
                 ),
                 format!(
-                    "距离过远，{}估计{most_zh}仅高约{px:.0}像素，至少需{min:.0}像素",
+                    "距离过远，{}在模型所见画面中估计{most_zh}仅高约{px:.0}像素，至少需{min:.0}像素，请靠近拍摄或分块检测",
                     part.zh
                 ),
             ),

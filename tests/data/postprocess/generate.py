@@ -192,12 +192,20 @@ def detr(rng):
           dict(family="detr", layout="split", boxes="pred_boxes", scores="logits", activation="softmax", background="last"),
           classes, size, lb, threshold, [("logits", soft), ("pred_boxes", boxes)], clipped(found))
 
-    logits = f32(rng.normal(-1.2, 1.2, (queries, classes + 1)), 3)[None]
+    logits = f32(rng.normal(-1.2, 1.2, (queries, classes + 1)))[None]
     (found,) = rfdetr_postprocess()(num_select=300)(
         dict(pred_logits=torch.from_numpy(logits), pred_boxes=torch.from_numpy(boxes)), target)
     found = [(c, s, b) for c, s, b in clipped(found) if s > threshold and c < classes]
     write("rfdetr", "rfdetr PostProcess, last slot dropped as its ONNX guide says",
           dict(family="detr", layout="split", boxes="dets", scores="labels", background="last"),
+          classes, size, lb, threshold, [("dets", boxes), ("labels", logits)], found)
+
+    # Checkpoints of the first kind: slot 0 is background.
+    (found,) = rfdetr_postprocess()(num_select=300)(
+        dict(pred_logits=torch.from_numpy(logits), pred_boxes=torch.from_numpy(boxes)), target)
+    found = [(c - 1, s, b) for c, s, b in clipped(found) if s > threshold and c > 0]
+    write("rfdetr_background_first", "rfdetr PostProcess, slot 0 dropped as its ONNX guide says",
+          dict(family="detr", layout="split", boxes="dets", scores="labels", background="first"),
           classes, size, lb, threshold, [("dets", boxes), ("labels", logits)], found)
 
     joined = f32(np.concatenate([boxes[0], rng.beta(1, 2, (queries, classes))], 1))[None]
@@ -252,7 +260,9 @@ def ssd(rng):
     m, valid = 12, 9
     corner = rng.uniform(0, 0.5, (m, 2))
     tf = f32(np.concatenate([corner, corner + rng.uniform(0.1, 0.5, (m, 2))], 1))
-    scores = f32(np.sort(rng.uniform(0.1, 1, m))[::-1])
+    # In no order, so that rows beyond the valid ones would pass the threshold.
+    scores = f32(rng.uniform(0.1, 1, m))
+    assert (scores[valid:] > threshold).any()
     labels = rng.integers(1, classes + 1, m).astype(np.float32)
     xyxy = tf[:, [1, 0, 3, 2]] * np.array(original * 2)
     text = "definition of the TensorFlow object detection API's outputs"
