@@ -22,7 +22,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench bench-peers lint ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench bench-peers lint fuzz ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -132,6 +132,23 @@ bench: tools runtime ## criterion benches, one for each stage
 
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)
+
+FUZZ := $(CACHE)/cargo-fuzz/bin/cargo-fuzz
+TARGETS ?= photo manifest catalogue outputs
+SECONDS_EACH ?= 60
+
+$(FUZZ):
+	$(call install,a C++ compiler,command -v c++,g++)
+	cargo install --quiet --locked --root $(CACHE)/cargo-fuzz cargo-fuzz --version 0.13.2
+
+fuzz: tools $(FUZZ) ## hostile input from libFuzzer; see tests/fuzz/README.md
+	@cp Cargo.lock tests/fuzz/Cargo.lock
+	@for target in $(TARGETS); do \
+	  mkdir -p tests/fuzz/corpus/$$target; \
+	  $(FUZZ) run --fuzz-dir tests/fuzz -s none $$target \
+	    tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- \
+	    -max_total_time=$(SECONDS_EACH) -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=256 -max_len=4096; \
+	done
 
 ci: ## what CI runs
 	bash .ci/run

@@ -14,6 +14,9 @@ use crate::tiling::Tiles;
 /// Read from the current folder when no other file is named.
 pub const DEFAULT_FILE: &str = "sitewarden.toml";
 
+/// Most photos worked on at once: each has a session and a decoded photo in memory.
+pub const MAX_JOBS: usize = 256;
+
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -94,10 +97,12 @@ impl Config {
                 "scan.min_score is {score}; give a number from 0 to 1"
             );
         }
-        anyhow::ensure!(
-            config.scan.jobs != Some(0),
-            "scan.jobs is 0; give at least 1, or leave it out for all cores"
-        );
+        if let Some(jobs) = config.scan.jobs {
+            anyhow::ensure!(
+                (1..=MAX_JOBS).contains(&jobs),
+                "scan.jobs is {jobs}; give 1 to {MAX_JOBS}, or leave it out for all cores"
+            );
+        }
         Ok(config)
     }
 }
@@ -133,6 +138,7 @@ mod tests {
         assert!(error("[scan]\ntile = 'auto'").contains("tile"));
         assert!(error("[scna]").contains("scna"));
         assert!(error("[scan]\nmin_score = 1.5").contains("0 to 1"));
-        assert!(error("[scan]\njobs = 0").contains("at least 1"));
+        assert!(error("[scan]\njobs = 0").contains("give 1 to"));
+        assert!(error("[scan]\njobs = 9000000000").contains("give 1 to"));
     }
 }

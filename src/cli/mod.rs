@@ -12,6 +12,7 @@ mod hazards;
 mod models;
 mod scan;
 mod schema;
+mod stop;
 mod table;
 
 /// Exit codes, as `--help` and the README document them.
@@ -82,10 +83,14 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// A line on standard error; a closed standard error is no reason to fail.
-fn eprintln_line(line: &str) {
+/// A message on standard error, disarmed: it may hold a file's name. A closed standard error is
+/// no reason to fail.
+fn eprintln_line(message: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let mut err = std::io::stderr().lock();
+    for line in message.lines() {
+        let _ = writeln!(err, "{}", table::plain(line));
+    }
 }
 
 fn severity_name(severity: Severity) -> &'static str {

@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{exit, hazards, severity_name, table};
-use crate::config::Config;
+use super::{exit, hazards, severity_name, stop, table};
+use crate::config::{Config, MAX_JOBS};
 use crate::hazard::{Lang, Severity};
 use crate::inference::{self, LoadOptions, Model, Runtime, Threads};
 use crate::pipeline::ordered::for_each_ordered;
@@ -19,7 +19,7 @@ use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
 use crate::record::{PhotoRecord, ScanDocument};
 use crate::render::{self, AnnotateOptions, KindName, ReportAbout, ReportWriter};
 use crate::rules::RuleSet;
-use crate::source::discover::{Found, discover};
+use crate::source::discover::{Found, discover, has_photo_ending};
 use crate::source::photo::{self, PhotoError};
 use crate::tiling::Tiles;
 
@@ -40,7 +40,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
     /// Write a self-contained HTML report
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = parse_report)]
     report: Option<PathBuf>,
     /// One score threshold for all classes, 0 to 1, instead of the model's own
     #[arg(long, value_name = "SCORE", value_parser = parse_score)]
@@ -56,8 +56,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "SEVERITY", value_enum)]
     fail_on: Option<FailOn>,
     /// Photos worked on at once [default: the number of cores]
-    #[arg(long, value_name = "N")]
-    jobs: Option<NonZero<usize>>,
+    #[arg(long, value_name = "N", value_parser = parse_jobs)]
+    jobs: Option<usize>,
     /// Look at large photos in overlapping tiles too: finds smaller objects, costs up to 17 x
     #[arg(long, value_enum)]
     tiles: Option<Tiles>,
@@ -92,6 +92,22 @@ fn parse_score(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "give a number from 0 to 1".to_owned())
 }
 
+/// `--report *.jpg` would put the report in the place of a photo.
+fn parse_report(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if has_photo_ending(&path) {
+        return Err("this names a photo; name the report, for example report.html".to_owned());
+    }
+    Ok(path)
+}
+
+fn parse_jobs(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|jobs| (1..=MAX_JOBS).contains(jobs))
+        .ok_or_else(|| format!("give a number from 1 to {MAX_JOBS}"))
+}
+
 /// Longer side of annotated pictures, pixels.
 const ANNOTATED_SIDE: u32 = 2048;
 /// Longer side of pictures in the report, pixels.
@@ -121,10 +137,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     };
     let jobs = args
         .jobs
-        .or(config.scan.jobs.and_then(NonZero::new))
+        .or(config.scan.jobs)
+        .and_then(NonZero::new)
         .or_else(|| std::thread::available_parallelism().ok())
         .unwrap_or(NonZero::<usize>::MIN);
-    let many = discover(args.paths.clone()).nth(1).is_some();
+    let many = photos(&args).nth(1).is_some();
     let threads = if many {
         Threads::throughput(jobs)
     } else {
@@ -134,8 +151,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
     if let Some(dir) = &args.annotate {
         std::fs::create_dir_all(dir)
-            .with_context(|| format!("cannot create the folder {}", dir.display()))?;
+            .with_context(|| format!("cannot create the folder {}; name another", dir.display()))?;
     }
+    stop::on_signal().context("cannot listen to signals")?;
 
     let workers: Vec<Scratch> = (0..if many { jobs.get() } else { 1 })
         .map(|_| Scratch::default())
@@ -143,7 +161,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     let mut sink = Sink::new(&args, &pipeline, &rules, many)?;
     let mut failed = None;
     for_each_ordered(
-        discover(args.paths.clone()),
+        photos(&args),
         workers,
         |scratch, index, found| scan_one(&args, &pipeline, index, found, scratch),
         |_, done| match sink.take(done) {
@@ -155,9 +173,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
         },
     );
     match failed {
-        Some(e) => Err(e),
         None => sink.finish(),
+        // nobody reads any more
+        Some(e) if super::is_broken_pipe(&e) => Err(e),
+        Some(e) => {
+            super::eprintln_line(&format!("sitewarden: {e:#}"));
+            Ok(exit::INCOMPLETE)
+        }
     }
+}
+
+/// Everything to scan; the folder of annotated pictures is not.
+fn photos(args: &Args) -> impl Iterator<Item = Found> + Send + use<> {
+    discover(args.paths.clone(), args.annotate.clone())
 }
 
 fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<RuleSet> {
@@ -254,8 +282,7 @@ fn write_annotated(
         stem
     };
     let digest = record.sha256.as_deref().unwrap_or_default();
-    let short: String = stem.chars().take(100).collect();
-    let path = dir.join(format!("{short}-{:.8}.jpg", digest));
+    let path = dir.join(format!("{}-{digest:.8}.jpg", shortened(&stem)));
     write_whole(&path, &picture).with_context(|| {
         format!(
             "cannot write {}; check space and permissions",
@@ -265,8 +292,14 @@ fn write_annotated(
     Ok(path)
 }
 
+/// So much of a name that what is added to it still fits into the 255 bytes of a file's name.
+fn shortened(stem: &str) -> &str {
+    &stem[..stem.floor_char_boundary(200)]
+}
+
 /// Writes a file so that it is there whole or not at all.
 fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let _whole = stop::writing();
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(bytes)?;
@@ -288,7 +321,8 @@ fn persist(file: tempfile::NamedTempFile, path: &Path) -> anyhow::Result<()> {
 /// Everything that is written while the scan runs.
 struct Sink<'a> {
     args: &'a Args,
-    out: BufWriter<std::io::Stdout>,
+    /// Until it cannot be written to.
+    out: Option<BufWriter<std::io::Stdout>>,
     document: ScanDocument,
     report: Option<Report>,
     progress: ProgressBar,
@@ -322,7 +356,7 @@ impl<'a> Sink<'a> {
             .map(|path| Report::new(path, args, pipeline, rules, &document))
             .transpose()?;
         let progress = if many && std::io::stderr().is_terminal() {
-            let total = discover(args.paths.clone()).count() as u64;
+            let total = photos(args).count() as u64;
             ProgressBar::new(total).with_style(ProgressStyle::with_template(
                 "{bar:30} {pos}/{len} photos, {per_sec}, {eta} left",
             )?)
@@ -340,7 +374,7 @@ impl<'a> Sink<'a> {
         }
         Ok(Self {
             args,
-            out,
+            out: Some(out),
             document,
             report,
             progress,
@@ -356,20 +390,22 @@ impl<'a> Sink<'a> {
     }
 
     fn take(&mut self, done: Done) -> anyhow::Result<()> {
-        if let Some(report) = &mut self.report {
-            report
-                .writer
-                .write_photo(
-                    &mut report.body,
-                    &done.record,
-                    done.report_picture.as_deref(),
-                )
-                .with_context(|| format!("cannot write {}", report.path.display()))?;
+        if let Some(report) = &mut self.report
+            && let Err(e) = report.writer.write_photo(
+                &mut report.body,
+                &done.record,
+                done.report_picture.as_deref(),
+            )
+        {
+            self.report = None;
+            self.not_written(&format!(
+                "no report: cannot write to the temporary folder {}; make room there, or set \
+                 TMPDIR: {e}",
+                std::env::temp_dir().display()
+            ));
         }
         if let Some(Err(e)) = &done.annotated {
-            self.unwritten += 1;
-            self.progress
-                .suspend(|| super::eprintln_line(&format!("sitewarden: {e:#}")));
+            self.not_written(&format!("{e:#}"));
         }
         self.photos += 1;
         self.unreadable += usize::from(done.record.error.is_some());
@@ -387,41 +423,65 @@ impl<'a> Sink<'a> {
                 )),
             }
         }
+        let printed = self.print(done);
+        self.progress.inc(1);
+        self.go_on_without_output(printed)
+    }
+
+    fn print(&mut self, done: Done) -> anyhow::Result<()> {
+        let Some(out) = &mut self.out else {
+            return Ok(());
+        };
         match self.args.format {
             Format::Json => {
-                self.out
-                    .write_all(if self.photos > 1 { b",\n" } else { b"\n" })?;
-                serde_json::to_writer(&mut self.out, &done.record)?;
+                out.write_all(if self.photos > 1 { b",\n" } else { b"\n" })?;
+                serde_json::to_writer(out, &done.record)?;
             }
             Format::Jsonl => {
                 self.document.photos = vec![done.record];
-                serde_json::to_writer(&mut self.out, &self.document)?;
-                writeln!(self.out)?;
+                serde_json::to_writer(&mut *out, &self.document)?;
+                writeln!(out)?;
                 // a reader at the other end of a pipe wants each line when it is ready
-                self.out.flush()?;
+                out.flush()?;
             }
             Format::Table => {
                 let text = photo_rows(&done, self.lang, self.width);
                 self.progress.suspend(|| {
-                    self.out.write_all(text.as_bytes())?;
-                    self.out.flush()
+                    out.write_all(text.as_bytes())?;
+                    out.flush()
                 })?;
             }
         }
-        self.progress.inc(1);
         Ok(())
+    }
+
+    /// What was asked for elsewhere is still made when standard output takes no more.
+    fn go_on_without_output(&mut self, printed: anyhow::Result<()>) -> anyhow::Result<()> {
+        let Err(e) = printed else { return Ok(()) };
+        let args = self.args;
+        if args.annotate.is_none() && self.report.is_none() && args.fail_on.is_none() {
+            return Err(e.context("cannot write to standard output; make room where it goes"));
+        }
+        self.out = None;
+        if !super::is_broken_pipe(&e) {
+            self.not_written(&format!("cannot write to standard output: {e:#}"));
+        }
+        Ok(())
+    }
+
+    /// Says what could not be written, and counts it.
+    fn not_written(&mut self, message: &str) {
+        self.unwritten += 1;
+        self.progress
+            .suspend(|| super::eprintln_line(&format!("sitewarden: {message}")));
     }
 
     fn finish(mut self) -> anyhow::Result<u8> {
         self.progress.finish_and_clear();
-        match self.args.format {
-            Format::Json => writeln!(self.out, "\n]}}")?,
-            Format::Jsonl => {}
-            Format::Table => self.summary()?,
-        }
-        self.out.flush()?;
-        if let Some(report) = self.report.take() {
-            report.finish()?;
+        let closed = self.close();
+        self.go_on_without_output(closed)?;
+        if let Some(Err(e)) = self.report.take().map(Report::finish) {
+            self.not_written(&format!("{e:#}"));
         }
         if self.photos == 0 {
             bail!(
@@ -442,24 +502,36 @@ impl<'a> Sink<'a> {
         })
     }
 
-    fn summary(&mut self) -> std::io::Result<()> {
+    /// The end of what goes to standard output.
+    fn close(&mut self) -> anyhow::Result<()> {
+        let end = match self.args.format {
+            Format::Json => "\n]}\n".to_owned(),
+            Format::Jsonl => String::new(),
+            Format::Table => self.summary(),
+        };
+        if let Some(out) = &mut self.out {
+            out.write_all(end.as_bytes())?;
+            out.flush()?;
+        }
+        Ok(())
+    }
+
+    fn summary(&mut self) -> String {
         let total: usize = self.by_kind.iter().map(|(.., n)| n).sum();
-        writeln!(
-            self.out,
-            "{} photos, {} candidates for a person to decide, {} photos not readable",
+        let mut text = format!(
+            "{} photos, {} candidates for a person to decide, {} photos not readable\n",
             self.photos, total, self.unreadable
-        )?;
+        );
         self.by_kind.sort_by(|a, b| a.0.code.cmp(&b.0.code));
         for (kind, severity, count) in &self.by_kind {
-            writeln!(
-                self.out,
-                "  {count:>5} x {}  {}  {}",
+            text += &format!(
+                "  {count:>5} x {}  {}  {}\n",
                 kind.code,
                 table::pad(severity_name(*severity), 8),
                 kind.name.get(self.lang)
-            )?;
+            );
         }
-        Ok(())
+        text
     }
 }
 
@@ -471,6 +543,7 @@ impl Report {
         rules: &RuleSet,
         document: &ScanDocument,
     ) -> anyhow::Result<Self> {
+        Self::check_place(path).with_context(|| Self::cannot_write(path))?;
         let paths: Vec<_> = args.paths.iter().map(|p| p.to_string_lossy()).collect();
         let about = ReportAbout {
             created: jiff::Timestamp::now()
@@ -495,14 +568,20 @@ impl Report {
         })
     }
 
+    /// Whether the report can be written, before hours of work.
+    fn check_place(path: &Path) -> anyhow::Result<()> {
+        if path.is_dir() {
+            bail!("it is a folder");
+        }
+        tempfile::NamedTempFile::new_in(folder_of(path))?;
+        Ok(())
+    }
+
     /// The summary comes first in the file but is known last: head, then the body kept aside.
     fn finish(self) -> anyhow::Result<()> {
         let write = || -> anyhow::Result<()> {
-            let dir = match self.path.parent() {
-                Some(dir) if dir != Path::new("") => dir,
-                _ => Path::new("."),
-            };
-            let mut file = tempfile::NamedTempFile::new_in(dir)?;
+            let _whole = stop::writing();
+            let mut file = tempfile::NamedTempFile::new_in(folder_of(&self.path))?;
             let mut body = self.body.into_inner().map_err(|e| e.into_error())?;
             body.rewind()?;
             let mut out = BufWriter::new(&mut file);
@@ -513,12 +592,22 @@ impl Report {
             drop(out);
             persist(file, &self.path)
         };
-        write().with_context(|| {
-            format!(
-                "cannot write the report {}; check the folder, its permissions and the space left",
-                self.path.display()
-            )
-        })
+        let path = self.path.clone();
+        write().with_context(|| Self::cannot_write(&path))
+    }
+
+    fn cannot_write(path: &Path) -> String {
+        format!(
+            "cannot write the report {}; check the folder, its permissions and the space left",
+            path.display()
+        )
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(dir) if dir != Path::new("") => dir,
+        _ => Path::new("."),
     }
 }
 

@@ -8,10 +8,15 @@ pub(super) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
-/// Replaces control characters: a file name must not steer the terminal.
+/// Replaces control characters, and those that turn the direction of writing: a file name must
+/// not steer the terminal nor look like another.
 pub(super) fn plain(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if steers(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
@@ -70,5 +75,6 @@ mod tests {
     #[test]
     fn escape_sequences_are_disarmed() {
         assert!(!plain("\u{1b}[31mred\n").contains(['\u{1b}', '\n']));
+        assert_eq!(plain("\u{202e}gpj.exe"), "\u{fffd}gpj.exe");
     }
 }

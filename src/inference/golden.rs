@@ -12,6 +12,9 @@ use crate::preprocess::{InputSpec, Layout};
 /// weights, small enough to read.
 const SAMPLES: usize = 256;
 
+/// Longest file of a record, bytes: the largest input that a manifest allows.
+const MAX_FILE: u64 = 1 << 30;
+
 /// `golden.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,7 +116,8 @@ pub(super) fn input(dir: &Path, manifest: &Manifest) -> Result<Vec<f32>, GoldenE
         file: file.clone(),
         reason,
     };
-    let bytes = std::fs::read(dir.join(file)).map_err(|e| fault(e.to_string()))?;
+    let bytes =
+        super::read_plain_file(&dir.join(file), MAX_FILE).map_err(|e| fault(e.to_string()))?;
     let expected = 3 * manifest.input.width as usize * manifest.input.height as usize;
     if bytes.len() != 4 * expected {
         return Err(fault(format!(
@@ -132,8 +136,9 @@ pub(super) fn read(dir: &Path, spec: &GoldenSpec) -> Result<Golden, GoldenError>
         file: spec.output.clone(),
         reason,
     };
-    let text = std::fs::read_to_string(dir.join(&spec.output)).map_err(|e| fault(e.to_string()))?;
-    let golden: Golden = serde_json::from_str(&text).map_err(|e| fault(e.to_string()))?;
+    let text = super::read_plain_file(&dir.join(&spec.output), MAX_FILE)
+        .map_err(|e| fault(e.to_string()))?;
+    let golden: Golden = serde_json::from_slice(&text).map_err(|e| fault(e.to_string()))?;
     if golden.input != spec.input {
         return Err(fault(format!(
             "was recorded with the input {:?}, the manifest says {:?}",

@@ -164,7 +164,9 @@ impl Manifest {
     /// Missing, unreadable, or refused by [`Manifest::parse`].
     pub fn read(dir: &Path) -> Result<Self, ManifestError> {
         let file = dir.join(MANIFEST_FILE);
-        match std::fs::read_to_string(&file) {
+        match super::read_plain_file(&file, MAX_MANIFEST).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
+        }) {
             Ok(text) => Self::parse(&text, &file),
             Err(e) => Err(ManifestError::Read {
                 file,
@@ -203,6 +205,9 @@ impl Manifest {
             if text.trim().is_empty() {
                 return fault(key, "must not be empty".into());
             }
+            if text.contains(char::is_control) {
+                return fault(key, format!("is {text:?}, must be one plain line"));
+            }
         }
         if !is_file_name(&self.file) {
             return fault(
@@ -224,7 +229,7 @@ impl Manifest {
             return fault("labels", "must name at least one class".into());
         }
         for (i, label) in self.labels.iter().enumerate() {
-            if label.trim().is_empty() || label == DEFAULT {
+            if label.trim().is_empty() || label == DEFAULT || label.contains(char::is_control) {
                 return fault(
                     "labels",
                     format!("holds {label:?}, which cannot be a class name"),
@@ -234,8 +239,8 @@ impl Manifest {
                 return fault("labels", format!("holds {label:?} twice"));
             }
         }
-        if self.max_batch == 0 {
-            return fault("max_batch", "must be 1 or more".into());
+        if !(1..=MAX_BATCH).contains(&self.max_batch) {
+            return fault("max_batch", format!("must lie in 1..={MAX_BATCH}"));
         }
         if let Some((key, reason)) = input_fault(&self.input) {
             return fault(key, reason);
@@ -323,6 +328,12 @@ fn is_file_name(name: &str) -> bool {
         (Some(std::path::Component::Normal(n)), None) if n == name
     )
 }
+
+/// Most pictures in one run; more gain nothing and cost memory.
+const MAX_BATCH: usize = 1024;
+
+/// Longest manifest, bytes.
+const MAX_MANIFEST: u64 = 1 << 20;
 
 /// Largest input side; a guard against a slip of the pen that would ask for terabytes.
 const MAX_SIDE: u32 = 8192;

@@ -16,7 +16,7 @@ mod tests;
 
 use std::fmt;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use ndarray::ArrayView4;
@@ -265,7 +265,11 @@ pub enum ModelError {
         actual: String,
     },
     /// ONNX Runtime does not take the file, or not on that provider.
-    #[error("ONNX Runtime refuses {} on {provider}: {reason}", path.display())]
+    #[error(
+        "ONNX Runtime refuses {} on {provider}: {reason}; fetch or export the model again, or \
+         give a library that supports it",
+        path.display()
+    )]
     Refused {
         /// The file.
         path: PathBuf,
@@ -314,6 +318,18 @@ pub enum ModelError {
         /// What the system said.
         reason: String,
     },
+}
+
+/// Reads a file of a model's folder: a link to a device or a pipe there would never end.
+fn read_plain_file(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(std::io::Error::other("not an ordinary file"));
+    }
+    if metadata.len() > most {
+        return Err(std::io::Error::other(format!("longer than {most} bytes")));
+    }
+    std::fs::read(path)
 }
 
 fn places(searched: &[PathBuf]) -> String {

@@ -261,10 +261,13 @@ impl Detect for Model {
     }
 }
 
+/// Longest ONNX file, bytes; its format ends at 2 GiB.
+const MAX_WEIGHTS: u64 = 2 << 30;
+
 /// Reads the ONNX file and holds its digest against the manifest. The bytes that were checked
 /// are the bytes that run.
 fn read_weights(path: &Path, declared: &str) -> Result<Vec<u8>, ModelError> {
-    let bytes = std::fs::read(path).map_err(|e| ModelError::Weights {
+    let bytes = super::read_plain_file(path, MAX_WEIGHTS).map_err(|e| ModelError::Weights {
         path: path.to_owned(),
         reason: e.to_string(),
     })?;

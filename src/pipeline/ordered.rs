@@ -13,6 +13,17 @@ struct State<I, T> {
     done: BTreeMap<usize, T>,
     /// No more items will be taken.
     exhausted: bool,
+    /// A worker has panicked.
+    broken: bool,
+}
+
+/// Runs when dropped, so when the thread unwinds; forgotten otherwise.
+struct OnPanic<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnPanic<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 /// Results that may wait for an earlier one, for each worker.
@@ -20,7 +31,8 @@ const AHEAD: usize = 4;
 
 /// Runs `work` over `items` on one thread for each element of `workers` (its own scratch
 /// state), and hands every result to `sink` in input order. At most `workers.len() * 4`
-/// results are ever waiting. Stops early when `sink` breaks.
+/// results are ever waiting. Stops early when `sink` breaks, or when `work` panics: then so does
+/// this function, instead of waiting for a result that will never come.
 pub fn for_each_ordered<I, W, T>(
     items: I,
     workers: Vec<W>,
@@ -39,6 +51,7 @@ pub fn for_each_ordered<I, W, T>(
         wanted: 0,
         done: BTreeMap::new(),
         exhausted: false,
+        broken: false,
     });
     let changed = Condvar::new();
     // Nothing panics while the lock is held, but a lock lost is no reason to lose results.
@@ -64,7 +77,12 @@ pub fn for_each_ordered<I, W, T>(
                     let index = s.next;
                     s.next += 1;
                     drop(s);
+                    let alarm = OnPanic(|| {
+                        lock().broken = true;
+                        changed.notify_all();
+                    });
                     let result = work(&mut worker, index, item);
+                    std::mem::forget(alarm);
                     lock().done.insert(index, result);
                     changed.notify_all();
                 }
@@ -77,7 +95,9 @@ pub fn for_each_ordered<I, W, T>(
                 if let Some(result) = s.done.remove(&wanted) {
                     break Some(result);
                 }
-                if s.exhausted && wanted >= s.next {
+                if s.broken || (s.exhausted && wanted >= s.next) {
+                    s.exhausted = true;
+                    changed.notify_all();
                     break None;
                 }
                 s = wait(s);
@@ -142,6 +162,17 @@ mod tests {
                 }
                 ControlFlow::Continue(())
             },
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "a scoped thread panicked")]
+    fn a_worker_that_panics_ends_the_work() {
+        for_each_ordered(
+            0..10_000,
+            vec![(); 2],
+            |(), _, item| assert_ne!(item, 7),
+            |_, ()| ControlFlow::Continue(()),
         );
     }
 

@@ -141,10 +141,7 @@ impl<'a> PhotoPipeline<'a> {
             }
         };
         record.sha256 = Some(hex(&Sha256::digest(bytes)));
-        // A decoder or a rule that panics on hostile input costs this photo, not the run.
-        match catch_unwind(AssertUnwindSafe(|| self.judge(bytes, scratch)))
-            .unwrap_or_else(|panic| Err(JudgeError::Panicked(panic_text(&*panic))))
-        {
+        match guarded(|| self.judge(bytes, scratch)) {
             Ok(judged) => {
                 (record.width, record.height) = (Some(judged.size.0), Some(judged.size.1));
                 let lang = self.settings.lang;
@@ -253,6 +250,16 @@ impl<'a> PhotoPipeline<'a> {
         max_side: u32,
         options: &AnnotateOptions<'_>,
     ) -> Result<Vec<u8>, JudgeError> {
+        guarded(|| self.draw(bytes, record, max_side, options))
+    }
+
+    fn draw(
+        &self,
+        bytes: &[u8],
+        record: &PhotoRecord,
+        max_side: u32,
+        options: &AnnotateOptions<'_>,
+    ) -> Result<Vec<u8>, JudgeError> {
         // Decoded a second time on purpose: what the model sees must not depend on whether
         // somebody wanted a picture.
         let photo = Photo::open(bytes, &self.settings.limits)?;
@@ -265,6 +272,12 @@ impl<'a> PhotoPipeline<'a> {
         let picture = preprocess::resized_upright(decoded.stored(), whole, target)?;
         encode_jpeg(&render::annotate(&picture, record, options))
     }
+}
+
+/// A decoder or a rule that panics on hostile input costs this photo, not the run.
+fn guarded<T>(work: impl FnOnce() -> Result<T, JudgeError>) -> Result<T, JudgeError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(JudgeError::Panicked(panic_text(&*panic))))
 }
 
 fn encode_jpeg(picture: &RgbImage) -> Result<Vec<u8>, JudgeError> {

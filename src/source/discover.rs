@@ -25,26 +25,42 @@ pub enum Found {
     },
 }
 
-/// Walks the arguments in order, folders recursively in the order of their names, lazily:
-/// a folder of a million photos costs no memory. Links to folders are not followed.
-pub fn discover(arguments: Vec<PathBuf>) -> impl Iterator<Item = Found> + Send {
-    arguments.into_iter().flat_map(expand)
+/// Walks the arguments in order, folders recursively in the order of their names, lazily: of a
+/// million photos, only the names in one folder are held. Links to folders are not followed,
+/// and `skip`, where the results go, is not entered.
+pub fn discover(
+    arguments: Vec<PathBuf>,
+    skip: Option<PathBuf>,
+) -> impl Iterator<Item = Found> + Send {
+    let mut stdin_seen = false;
+    arguments.into_iter().flat_map(move |argument| {
+        if argument != Path::new("-") {
+            return expand(argument, skip.as_deref());
+        }
+        if std::mem::replace(&mut stdin_seen, true) {
+            return missing(
+                argument,
+                "standard input can be read only once; name - once",
+            );
+        }
+        one(Found::Stdin)
+    })
 }
 
-fn expand(argument: PathBuf) -> Box<dyn Iterator<Item = Found> + Send> {
-    if argument == Path::new("-") {
-        return one(Found::Stdin);
-    }
+fn expand(argument: PathBuf, skip: Option<&Path>) -> Box<dyn Iterator<Item = Found> + Send> {
     if argument.is_dir() {
-        return Box::new(walk(&argument));
+        return Box::new(walk(&argument, skip));
     }
     if argument.symlink_metadata().is_ok() {
         return one(Found::File(argument));
     }
     // A pattern that the shell did not expand (quoted, or on Windows).
     match argument.to_str().filter(|s| s.contains(['*', '?', '['])) {
-        Some(pattern) => globbed(pattern),
-        None => missing(argument.clone(), "there is no such file or folder"),
+        Some(pattern) => globbed(pattern, skip),
+        None => missing(
+            argument.clone(),
+            "there is no such file or folder; check its spelling",
+        ),
     }
 }
 
@@ -59,17 +75,26 @@ fn missing(path: PathBuf, reason: impl Into<String>) -> Box<dyn Iterator<Item = 
     })
 }
 
-fn globbed(pattern: &str) -> Box<dyn Iterator<Item = Found> + Send> {
+fn globbed(pattern: &str, skip: Option<&Path>) -> Box<dyn Iterator<Item = Found> + Send> {
     let paths = match glob::glob(pattern) {
         Ok(paths) => paths,
-        Err(e) => return missing(pattern.into(), format!("not a valid pattern: {e}")),
+        Err(e) => {
+            return missing(
+                pattern.into(),
+                format!("not a valid pattern: {e}; correct it, or name the files"),
+            );
+        }
     };
     let mut paths = paths.peekable();
     if paths.peek().is_none() {
-        return missing(pattern.into(), "no file matches this pattern");
+        return missing(
+            pattern.into(),
+            "no file matches this pattern; check its spelling",
+        );
     }
-    Box::new(paths.flat_map(|path| match path {
-        Ok(path) if path.is_dir() => Box::new(walk(&path)),
+    let skip = skip.map(Path::to_owned);
+    Box::new(paths.flat_map(move |path| match path {
+        Ok(path) if path.is_dir() => Box::new(walk(&path, skip.as_deref())),
         Ok(path) => one(Found::File(path)),
         Err(e) => missing(
             e.path().to_owned(),
@@ -78,16 +103,24 @@ fn globbed(pattern: &str) -> Box<dyn Iterator<Item = Found> + Send> {
     }))
 }
 
-fn walk(folder: &Path) -> impl Iterator<Item = Found> + Send + use<> {
+fn walk(folder: &Path, skip: Option<&Path>) -> impl Iterator<Item = Found> + Send + use<> {
     let root = folder.to_owned();
+    // the folder itself may be reached by another name
+    let skip = skip.and_then(|path| path.canonicalize().ok());
     WalkDir::new(folder)
         .sort_by_file_name()
         .into_iter()
+        .filter_entry(move |entry| {
+            let same = || entry.path().canonicalize().ok() == skip;
+            !(skip.is_some() && entry.depth() > 0 && entry.file_type().is_dir() && same())
+        })
         .filter_map(move |entry| match entry {
             Ok(entry) => {
-                // a link to a photo counts, a link to a folder does not (cycles)
+                // A link to a photo counts, a broken one too: it is reported. A link to a folder
+                // does not (cycles), nor does a pipe or a device: reading one may never end.
                 let file = entry.file_type().is_file()
-                    || (entry.path_is_symlink() && !entry.path().is_dir());
+                    || (entry.path_is_symlink()
+                        && entry.path().metadata().map_or(true, |m| m.is_file()));
                 (file && has_photo_ending(entry.path())).then(|| Found::File(entry.into_path()))
             }
             Err(e) => Some(Found::Missing {
@@ -97,7 +130,8 @@ fn walk(folder: &Path) -> impl Iterator<Item = Found> + Send + use<> {
         })
 }
 
-fn has_photo_ending(path: &Path) -> bool {
+/// Whether a file's name ends like a photo's.
+pub fn has_photo_ending(path: &Path) -> bool {
     path.extension().is_some_and(|ending| {
         ENDINGS
             .iter()

@@ -2,8 +2,13 @@
 //! decoder of a patent-laden, much-attacked format stays outside this process.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
+
+use super::photo::PhotoLimits;
 
 /// Longest time that one conversion may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -36,18 +41,19 @@ pub fn is_heic(bytes: &[u8]) -> bool {
             .is_some_and(|brand| BRANDS.contains(&brand))
 }
 
-/// Converts the first picture of a HEIC file into a PNG.
+/// Converts the first picture of a HEIC file into a PNG. The child's memory is bounded: a few
+/// hundred bytes may declare a thousand million pixels.
 ///
 /// # Errors
 /// [`HeicError`].
-pub fn convert(bytes: &[u8]) -> Result<Vec<u8>, HeicError> {
+pub fn convert(bytes: &[u8], limits: &PhotoLimits) -> Result<Vec<u8>, HeicError> {
+    let _busy = BUSY.read().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir()?;
     let source = folder.path().join("in.heic");
     let target = folder.path().join("out.png");
     std::fs::File::create(&source)?.write_all(bytes)?;
     let log = std::fs::File::create(folder.path().join("log"))?;
-    let child = Command::new("heif-convert")
-        .args([&source, &target])
+    let child = converter(&source, &target, limits)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -61,6 +67,11 @@ pub fn convert(bytes: &[u8]) -> Result<Vec<u8>, HeicError> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
+        if STOP.load(Ordering::Relaxed) {
+            child.kill()?;
+            child.wait()?;
+            return Err(HeicError::Failed("stopped by a signal".into()));
+        }
         if Instant::now() > deadline {
             child.kill()?;
             child.wait()?;
@@ -71,10 +82,58 @@ pub fn convert(bytes: &[u8]) -> Result<Vec<u8>, HeicError> {
         }
         std::thread::sleep(Duration::from_millis(10));
     };
-    if status.success() && target.exists() {
-        return Ok(std::fs::read(target)?);
+    if status.code() == Some(NO_SUCH_COMMAND) {
+        return Err(HeicError::NoConverter);
+    }
+    // of several pictures in one file each gets a number
+    let numbered = folder.path().join("out-1.png");
+    for target in [target, numbered] {
+        if status.success() && target.exists() {
+            return Ok(std::fs::read(target)?);
+        }
     }
     let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-    let reason = log.lines().next().unwrap_or("no reason given").trim();
-    Err(HeicError::Failed(reason.chars().take(200).collect()))
+    let reason = match log.lines().next() {
+        Some(line) => line.trim().chars().take(200).collect(),
+        None => format!("heif-convert ended with {status}"),
+    };
+    Err(HeicError::Failed(reason))
+}
+
+static STOP: AtomicBool = AtomicBool::new(false);
+static BUSY: RwLock<()> = RwLock::new(());
+
+/// Ends all conversions; none runs, and nothing of them is left, while the result is held.
+pub fn stop() -> RwLockWriteGuard<'static, ()> {
+    STOP.store(true, Ordering::Relaxed);
+    BUSY.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a shell answers when it does not find the program.
+const NO_SUCH_COMMAND: i32 = 127;
+
+/// Address space of the converter beyond the pixels themselves, KiB: stacks and heaps of its
+/// threads.
+#[cfg(unix)]
+const CONVERTER_KIB: u64 = 2 << 20;
+
+#[cfg(unix)]
+fn converter(source: &Path, target: &Path, limits: &PhotoLimits) -> Command {
+    let mut shell = Command::new("sh");
+    // where a system knows no such limit, the conversion goes on without it
+    shell.args([
+        "-c",
+        "ulimit -v \"$1\" 2>/dev/null; exec heif-convert \"$2\" \"$3\"",
+    ]);
+    shell.arg("sh");
+    shell.arg((CONVERTER_KIB + limits.max_decode_bytes / 1024).to_string());
+    shell.args([source, target]);
+    shell
+}
+
+#[cfg(not(unix))]
+fn converter(source: &Path, target: &Path, _: &PhotoLimits) -> Command {
+    let mut command = Command::new("heif-convert");
+    command.args([source, target]);
+    command
 }

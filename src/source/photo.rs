@@ -38,6 +38,12 @@ impl Default for PhotoLimits {
     }
 }
 
+/// Longest side of a photo, pixels: JPEG's own limit.
+const MAX_SIDE: u32 = 65_535;
+
+/// Most bytes that the colour profile and texts of a PNG may unpack to.
+const MAX_PNG_METADATA: u64 = 32 << 20;
+
 /// Why a photo could not be judged. Every message says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum PhotoError {
@@ -69,6 +75,17 @@ pub enum PhotoError {
         /// The limit, pixels.
         limit: u64,
     },
+    /// A shape that no camera makes; resizing it costs memory with its length.
+    #[error(
+        "the picture is {width} x {height} pixels, no side may have more than {MAX_SIDE}; \
+         cut it into shorter ones"
+    )]
+    TooLong {
+        /// Declared width, pixels.
+        width: u32,
+        /// Declared height, pixels.
+        height: u32,
+    },
     /// No known signature.
     #[error("not a picture that can be read; give JPEG, PNG, WebP, BMP, TIFF, GIF or HEIC")]
     UnknownFormat,
@@ -99,8 +116,13 @@ pub enum PhotoError {
 /// [`PhotoError::Io`], [`PhotoError::Empty`], [`PhotoError::FileTooLarge`].
 pub fn read_file(path: &Path, limits: &PhotoLimits) -> Result<Vec<u8>, PhotoError> {
     let file = std::fs::File::open(path)?;
-    if file.metadata()?.is_dir() {
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
         return Err(PhotoError::Io(std::io::ErrorKind::IsADirectory.into()));
+    }
+    let limit = limits.max_file_bytes;
+    if metadata.len() > limit {
+        return Err(PhotoError::FileTooLarge { limit });
     }
     read(file, limits)
 }
@@ -162,8 +184,12 @@ impl<'a> Photo<'a> {
             return Err(PhotoError::Empty);
         }
         if heic::is_heic(bytes) {
+            let png = heic::convert(bytes, limits)?;
             // the converter has already applied the orientation
-            let mut photo = Self::open_owned(heic::convert(bytes)?.into(), limits)?;
+            let mut photo = Self::open_owned(png.into(), limits).map_err(|e| match e {
+                PhotoError::Damaged { detail, .. } => heic::HeicError::Failed(detail).into(),
+                other => other,
+            })?;
             photo.orientation = Orientation::NoTransforms;
             return Ok(photo);
         }
@@ -190,6 +216,9 @@ impl<'a> Photo<'a> {
                 height,
                 limit: limits.max_pixels,
             });
+        }
+        if width.max(height) > MAX_SIDE {
+            return Err(PhotoError::TooLong { width, height });
         }
         if width == 0 || height == 0 {
             return Err(PhotoError::Damaged {
@@ -254,6 +283,12 @@ fn swap_if(swap: bool, (a, b): (u32, u32)) -> (u32, u32) {
 fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, image::ImageError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.no_limits(); // dimensions are checked first, memory when decoding
+    if format == ImageFormat::Png {
+        // a profile is unpacked with the header
+        let mut limits = image::Limits::no_limits();
+        limits.max_alloc = Some(MAX_PNG_METADATA);
+        reader.limits(limits);
+    }
     reader.into_decoder()
 }
 
@@ -365,15 +400,11 @@ fn decode_jpeg(
         .ok_or_else(|| jpeg_damaged("the decoder gave too few pixels"))
 }
 
-/// Warnings of libjpeg after which every pixel is still there (its `jerror.h`).
+/// The one warning of libjpeg (its `jerror.h`) after which every pixel is still there: padding
+/// before the end marker. Before another marker it may hide a worse one, of which libjpeg then
+/// does not tell.
 fn is_harmless(message: &str) -> bool {
-    [
-        "extraneous bytes before marker",
-        "unknown JFIF revision",
-        "Unknown Adobe color transform",
-    ]
-    .iter()
-    .any(|warning| message.contains(warning))
+    message.contains("extraneous bytes before marker 0xd9")
 }
 
 /// CMYK in a JPEG is stored inverted (255 is no ink), as Adobe's programs write it.

@@ -8,6 +8,7 @@
 
 mod architecture;
 mod heic;
+mod hostile;
 mod photos;
 mod scan;
 mod support;

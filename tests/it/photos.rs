@@ -5,7 +5,7 @@ use sitewarden::geometry::BBox;
 use sitewarden::preprocess::resized_upright;
 use sitewarden::source::photo::{Photo, PhotoError, PhotoLimits};
 
-use crate::support::{encoded, gradient, jpeg_with_orientation, stored_for};
+use crate::support::{crc32, encoded, gradient, jpeg_with_orientation, stored_for};
 
 /// Decodes at full size and turns upright.
 fn decode(bytes: &[u8]) -> Result<RgbImage, PhotoError> {
@@ -196,6 +196,40 @@ fn cmyk_jpeg_has_its_colours() {
     assert!(worst <= 6, "off by {worst}: {:?}", decoded.get_pixel(5, 5));
 }
 
+/// A PNG of `width` grey pixels in one row, with a chunk more before the pixels.
+fn png_row(width: u32, chunk: &[u8]) -> Vec<u8> {
+    let row = DynamicImage::new_luma8(width, 1);
+    let mut png = encoded(&row, ImageFormat::Png);
+    let header = 8 + 12 + 13;
+    png.splice(header..header, chunk.iter().copied());
+    png
+}
+
+#[test]
+fn a_line_of_pixels_without_end_is_refused() {
+    let longest = png_row(65_535, &[]);
+    assert_eq!(decode(&longest).unwrap().dimensions(), (65_535, 1));
+    let error = decode(&png_row(65_536, &[])).unwrap_err();
+    assert!(matches!(error, PhotoError::TooLong { .. }), "{error}");
+    assert!(error.to_string().contains("65535"), "{error}");
+}
+
+#[test]
+fn padding_before_the_end_of_a_jpeg_is_no_damage() {
+    let mut jpeg = encoded(
+        &DynamicImage::ImageRgb8(gradient(64, 48)),
+        ImageFormat::Jpeg,
+    );
+    let whole = decode(&jpeg).unwrap();
+    let end = jpeg.len() - 2;
+    jpeg.splice(end..end, [0; 9]);
+    assert_eq!(decode(&jpeg).unwrap(), whole);
+    // and what is cut off stays missing, whatever ends it
+    jpeg.truncate(jpeg.len() / 2);
+    jpeg.extend([0, 0, 0, 0xff, 0xd9]);
+    assert!(decode(&jpeg).is_err());
+}
+
 /// Headers that promise 20000 x 20000 pixels, in 200 bytes.
 fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     let side = 20_000u32;
@@ -225,14 +259,6 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         bytes.resize(bytes.len().max(200), 0);
     }
     all
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0u32, |crc, b| {
-        (0..8).fold(crc ^ u32::from(*b), |c, _| {
-            (c >> 1) ^ (0xedb8_8320 & (c & 1).wrapping_neg())
-        })
-    })
 }
 
 #[test]

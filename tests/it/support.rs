@@ -87,3 +87,21 @@ pub(crate) fn stored_for(upright: &RgbImage, orientation: u8) -> RgbImage {
         *upright.get_pixel(x, y)
     })
 }
+
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, b| {
+        (0..8).fold(crc ^ u32::from(*b), |c, _| {
+            (c >> 1) ^ (0xedb8_8320 & (c & 1).wrapping_neg())
+        })
+    })
+}
+
+/// A chunk of a PNG, with its length and checksum.
+pub(crate) fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut chunk = (data.len() as u32).to_be_bytes().to_vec();
+    chunk.extend(kind);
+    chunk.extend(data);
+    let crc = crc32(&chunk[4..]);
+    chunk.extend(crc.to_be_bytes());
+    chunk
+}

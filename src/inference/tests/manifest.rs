@@ -66,6 +66,22 @@ fn missing_keys() {
 #[test]
 fn values_that_cannot_be_used() {
     refuses("\"tiny\"", "\" \"", &["`name` must not be empty"]);
+    refuses(
+        "\"tiny\"",
+        "\"a\\u001b[31m\"",
+        &["`name` is", "one plain line"],
+    );
+    refuses(
+        "\"head\"]",
+        "\"a\\n\"]",
+        &["`labels` holds", "cannot be a class name"],
+    );
+    let batch = "max_batch = 18014398509481984";
+    refuses(
+        "max_batch = 4",
+        batch,
+        &["`max_batch` must lie in 1..=1024"],
+    );
     for file in [
         "../other/model.onnx",
         "/etc/passwd",

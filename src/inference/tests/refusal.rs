@@ -33,6 +33,19 @@ fn no_folder_no_manifest_no_weights() {
     assert!(error.contains("cannot read the weights"), "{error}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_device_in_the_place_of_a_file_is_not_read() {
+    let shelf = Shelf::new();
+    let dir = shelf.model("tiny", MANIFEST, YOLOV8);
+    for file in ["model.onnx", "model.toml"] {
+        std::fs::remove_file(dir.join(file)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.join(file)).unwrap();
+        let error = load(&dir).unwrap_err().to_string();
+        assert!(error.contains("not an ordinary file"), "{error}");
+    }
+}
+
 #[test]
 fn another_file_than_declared() {
     let zeros = "0".repeat(64);
