@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::support::{astronaut, json, program, text};
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn a_heic_photo_is_scanned_and_without_the_converter_the_package_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let heic = folder.path().join("a.heic");
