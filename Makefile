@@ -13,6 +13,8 @@ ARCH := $(shell uname -m)
 # Labelled data and clips for the checks of the model; not part of the product.
 DATA ?= ../shared/data
 OUT ?= demo-out
+# for a target folder elsewhere (CARGO_TARGET_DIR): the program looks for it in the checkout only
+export SITEWARDEN_ORT_LIB ?= $(abspath $(CACHE)/onnxruntime/libonnxruntime.so)
 PROGRAM := $(or $(CARGO_TARGET_DIR),target)/release/sitewarden
 
 ORT_VERSION := 1.31.1
@@ -118,7 +120,7 @@ lint: tools ## format, clippy, documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 $(CACHE)/venv-%/ready: benches/peers/requirements-%.txt
-	$(call install,Python's venv,python3 -c 'import ensurepip, venv',python3-venv)
+	$(call install,the venv module of Python,python3 -c 'import ensurepip' && python3 -c 'import venv',python3-venv)
 	@rm -rf $(@D) && python3 -m venv $(@D)
 	@$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
