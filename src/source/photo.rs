@@ -41,7 +41,7 @@ impl Default for PhotoLimits {
 /// Longest side of a photo, pixels: JPEG's own limit.
 const MAX_SIDE: u32 = 65_535;
 
-/// Most bytes that the colour profile and texts of a PNG may unpack to.
+/// Most bytes that a row, the colour profile and the texts of a PNG may unpack to.
 const MAX_PNG_METADATA: u64 = 32 << 20;
 
 /// Why a photo could not be judged. Every message says what to do next.
@@ -202,10 +202,28 @@ impl<'a> Photo<'a> {
     ) -> Result<Self, PhotoError> {
         let format = image::guess_format(&bytes).map_err(|_| PhotoError::UnknownFormat)?;
         let name = format_name(format).ok_or(PhotoError::UnknownFormat)?;
+        let mut bytes = bytes;
         let (stored_size, orientation) = if format == ImageFormat::Jpeg {
-            jpeg_header(&bytes)?
+            let orientation = jpeg_orientation(&bytes);
+            let size = jpeg_size(&bytes).or_else(|error| -> Result<_, PhotoError> {
+                let bare = without_metadata(&bytes).ok_or(error)?;
+                let size = jpeg_size(&bare)?;
+                bytes = bare.into();
+                Ok(size)
+            })?;
+            (size, orientation)
         } else {
-            let mut decoder = decoder(&bytes, format).map_err(|e| image_error(name, &e))?;
+            let mut decoder = decoder(&bytes, format).map_err(|e| match e {
+                // not a limit that a person has set
+                image::ImageError::Limits(_) => PhotoError::Unsupported {
+                    format: name,
+                    detail: format!(
+                        "a row, its texts or its colour profile take more than {} MiB",
+                        MAX_PNG_METADATA >> 20
+                    ),
+                },
+                e => image_error(name, &e),
+            })?;
             let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
             (decoder.dimensions(), orientation)
         };
@@ -337,17 +355,46 @@ fn jpeg_damaged(detail: impl ToString) -> PhotoError {
     }
 }
 
-fn jpeg_header(bytes: &[u8]) -> Result<((u32, u32), Orientation), PhotoError> {
+fn jpeg_size(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
     let header = Decompressor::new()
         .and_then(|mut d| d.read_header(bytes))
         .map_err(jpeg_damaged)?;
     let side = |n: usize| u32::try_from(n).map_err(jpeg_damaged);
+    Ok((side(header.width)?, side(header.height)?))
+}
+
+/// The JPEG without what does not change its pixels: comments, colour profile, EXIF. libjpeg warns
+/// of faults in them as it warns of lost pixels, and tells the last warning only. `None` if the
+/// head is not that of a JPEG.
+fn without_metadata(bytes: &[u8]) -> Option<Vec<u8>> {
+    const START_OF_SCAN: u8 = 0xda;
+    const COMMENT: u8 = 0xfe;
+    const ADOBE: u8 = 0xee; // tells how colours are stored
+    let (start, mut rest) = bytes.split_at_checked(2)?;
+    let mut out = start.to_vec();
+    loop {
+        let &[0xff, marker, high, low, ..] = rest else {
+            return None;
+        };
+        if marker == START_OF_SCAN {
+            out.extend_from_slice(rest);
+            return Some(out);
+        }
+        let length = 2 + usize::from(u16::from_be_bytes([high, low]));
+        let (segment, after) = rest.split_at_checked(length)?;
+        if !matches!(marker, 0xe0..=0xef | COMMENT) || marker == ADOBE {
+            out.extend_from_slice(segment);
+        }
+        rest = after;
+    }
+}
+
+fn jpeg_orientation(bytes: &[u8]) -> Orientation {
     // The reader copies what it is given and the EXIF block stands near the beginning, so the
     // beginning is tried first.
-    let orientation = exif_orientation(bytes.get(..EXIF_WITHIN).unwrap_or(bytes))
+    exif_orientation(bytes.get(..EXIF_WITHIN).unwrap_or(bytes))
         .or_else(|_| exif_orientation(bytes))
-        .unwrap_or(Orientation::NoTransforms);
-    Ok(((side(header.width)?, side(header.height)?), orientation))
+        .unwrap_or(Orientation::NoTransforms)
 }
 
 /// Bytes within which the headers of an ordinary photo end.

@@ -215,6 +215,29 @@ fn a_line_of_pixels_without_end_is_refused() {
 }
 
 #[test]
+fn faults_in_what_is_no_pixel_do_no_harm() {
+    let sound = encoded(&gradient(64, 48).into(), ImageFormat::Jpeg);
+    let pixels = decode(&sound).unwrap();
+    let jfif = sound.windows(5).position(|w| w == b"JFIF\0").unwrap();
+    let mut version = sound.clone();
+    version[jfif + 5] = 7;
+    // the second of two parts of a colour profile, without the first
+    let mut profile = sound.clone();
+    let part = [&[0xff, 0xe2, 0, 18][..], b"ICC_PROFILE\0", &[2, 2, 0, 0]].concat();
+    profile.splice(2..2, part);
+    for (what, bytes) in [("JFIF version", version), ("profile", profile)] {
+        let header = turbojpeg::read_header(&bytes);
+        assert!(
+            what == "profile" || header.is_err(),
+            "{what}: libjpeg says nothing"
+        );
+        assert_eq!(decode(&bytes).unwrap(), pixels, "{what}");
+        let cut = &bytes[..bytes.len() - 40];
+        assert!(decode(cut).is_err(), "{what}: cut short");
+    }
+}
+
+#[test]
 fn padding_before_the_end_of_a_jpeg_is_no_damage() {
     let mut jpeg = encoded(
         &DynamicImage::ImageRgb8(gradient(64, 48)),

@@ -16,7 +16,7 @@ from model import CLASSES
 
 PAD = 114
 SIZES_EARLY = (352, 384, 416, 448)
-SIZES_LATE = (416, 448, 480, 512)
+SIZES_LATE = (448, 480, 512, 544)
 
 
 def load_sets():
@@ -60,6 +60,10 @@ def colour(img, rng):
         img = cv2.cvtColor(cv2.cvtColor(img, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     if rng.random() < 0.08:
         img = cv2.GaussianBlur(img, (0, 0), rng.uniform(0.4, 1.4))
+    if rng.random() < 0.08:                    # a camera with fewer pixels than the file has
+        f = rng.uniform(0.35, 0.8)
+        small = cv2.resize(img, None, fx=f, fy=f, interpolation=cv2.INTER_AREA)
+        img = cv2.resize(small, img.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     if rng.random() < 0.08:
         q = int(rng.integers(20, 70))
         img = cv2.imdecode(cv2.imencode(".jpg", img, [cv2.IMWRITE_JPEG_QUALITY, q])[1], 1)
@@ -154,7 +158,7 @@ class Train:
         first = self.cache.items[rng.choice(len(self.p), p=self.p)]
         def get(it):
             img = self.cache.image(it)
-            if it.get("centre") and rng.random() < 0.4:
+            if it.get("centre") and rng.random() < 0.5:
                 img, it = tile(img, it, rng)
             return img, it, self.masked[it["set"]]
         if not late and rng.random() < self.mosaic[first["set"]]:

@@ -71,6 +71,24 @@ def mosaic_centre(img):
     return out
 
 
+def tighten(boxes, w, h, edges, s):
+    """Undo, on average, the growth of boxes that were turned with their photo and boxed again.
+
+    Turned by t, a box w x h becomes w cos t + h sin t wide. `s` is the mean of |sin t|; a side on
+    one of `edges` (picture border, seam of a mosaic) was cut there and stays.
+    """
+    xs, ys = edges
+    out = []
+    for x1, y1, x2, y2, *rest in boxes:
+        bw, bh = x2 - x1, y2 - y1
+        dx = min(max(bw - (bw - s * bh) / (1 - s * s), 0), 0.3 * bw) / 2
+        dy = min(max(bh - (bh - s * bw) / (1 - s * s), 0), 0.3 * bh) / 2
+        free = lambda v, at: all(abs(v - e) > 3 for e in at)
+        out.append([x1 + dx * free(x1, xs), y1 + dy * free(y1, ys),
+                    x2 - dx * free(x2, xs), y2 - dy * free(y2, ys), *rest])
+    return out
+
+
 class Teacher:
     """The pretrained COCO-80 network, at a free input size (the published ONNX is fixed)."""
     def __init__(self, path):
@@ -165,7 +183,10 @@ def main():
                         index.append(dict(set=name, split=sp, id=im["id"], offset=offset, h=h, w=w,
                                           boxes=boxes, ignore=ignore))
                         if sc.get("made_of_mosaics") and split == "train":
-                            index[-1]["centre"] = mosaic_centre(img)
+                            centre = mosaic_centre(img)
+                            cx, cy = centre or (0, 0)
+                            index[-1].update(centre=centre, boxes=tighten(
+                                boxes, w, h, ((0, cx, w), (0, cy, h)), sc["turned"]))
                         px.write(np.ascontiguousarray(img).tobytes())
                         offset += img.size
                 ns = [i["split"] for i in index if i["set"] == name]

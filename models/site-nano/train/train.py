@@ -22,8 +22,9 @@ import torch.multiprocessing as mp
 from assign import loss_fn
 from data import Cache, Train
 from evaluate import evaluate, mean, torch_predictor
-from model import CLASSES, SiteNano, grid, load_coco
+from model import CLASSES, SiteNano, grid, load_coco, widened
 
+PAUSE = 10.0                   # seconds: a longer step was a stopped process; not all time spent
 LATE = 0.75                    # from here on: no mosaic, L1 loss, larger inputs (YOLOX habit)
 
 
@@ -60,6 +61,7 @@ def options():
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--steps", type=int, default=0, help="stop early, for a smoke test")
     ap.add_argument("--resume", action="store_true")
+    ap.add_argument("--init", help="start from an earlier run's last.pt instead of the COCO weights")
     return ap.parse_args()
 
 
@@ -72,6 +74,9 @@ def main(rank, a):
     torch.manual_seed(a.seed)
     last, curve = os.path.join(a.out, "last.pt"), os.path.join(a.out, "curve.csv")
     net = load_coco(SiteNano(), a.weights, prior=-3.0).to(memory_format=torch.channels_last)
+    if a.init:
+        s = torch.load(a.init, map_location="cpu", weights_only=True)["ema"]
+        net.load_state_dict({k: widened(s[k], v) for k, v in net.state_dict().items()})
     opt = torch.optim.AdamW(groups(net, a.lr, a.head_lr, a.wd), betas=(0.9, 0.99), fused=True)
     ema, step, spent = copy.deepcopy(net), 0, 0.0
     if a.resume and os.path.exists(last):
@@ -141,7 +146,7 @@ def main(rank, a):
         # One sum over all processes: the gradients, and the first process's clock for everybody.
         now = time.time()
         flat = torch.cat([q.grad.reshape(-1) for q in params]
-                         + [torch.tensor([spent + now - t0 if rank == 0 else 0.0])])
+                         + [torch.tensor([spent + min(now - t0, PAUSE) if rank == 0 else 0.0])])
         dist.all_reduce(flat)
         spent, t0 = float(flat[-1]), now
         for q, v in zip(params, flat[:-1].split([q.numel() for q in params])):
