@@ -1,7 +1,7 @@
 """sitewarden against its peers on 12-megapixel JPEGs, all in one run, as whole processes.
 
-(a) `sitewarden scan`, (b) a plain Python pipeline (python_scan.py), (d) the bare cost (the bench
-`bare_cost`). The same photos, the same ONNX file, all cores. The runs are interleaved and the
+(a) `sitewarden scan`, (b) a plain Python pipeline (python_scan.py), (c) the Rust library usls
+(usls/), (d) the bare cost (the bench `bare_cost`). The same photos, the same ONNX file, all cores. The runs are interleaved and the
 median is taken; ratios are what counts. Peak memory is the largest resident set of the process
 and its children.
 """
@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+import tomllib
 
 import cv2
 import numpy as np
@@ -65,6 +66,20 @@ def bare_cost_program():
     sys.exit("cargo named no program for the bench")
 
 
+def usls_command(model, jobs, photos):
+    """Builds the peer and gives the command; None where it does not build."""
+    package = pathlib.Path(__file__).parent / "usls"
+    target = pathlib.Path(".cache/usls").resolve()
+    built = subprocess.run(["cargo", "build", "--release", "--quiet", "--locked", "--manifest-path", str(package / "Cargo.toml"), "--target-dir", str(target)])
+    if built.returncode != 0:
+        print("usls did not build; going on without it")
+        return None
+    manifest = tomllib.loads((pathlib.Path(model) / "model.toml").read_text())
+    onnx = str((pathlib.Path(model) / manifest["file"]).resolve())
+    side, classes = str(manifest["input"]["width"]), str(len(manifest["labels"]))
+    return [str(target / "release/usls-scan"), onnx, side, classes, jobs, *photos]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", required=True)
@@ -82,6 +97,9 @@ def main():
         "python": [sys.executable, str(pathlib.Path(__file__).parent / "python_scan.py"), "--model", args.model, "--jobs", jobs, *photos],
         "bare": [bare_cost_program(), "--model", args.model, "--jobs", jobs, *photos],
     }
+    if usls := usls_command(args.model, jobs, photos):
+        peers["usls"] = usls
+        os.environ["ORT_DYLIB_PATH"] = os.environ["SITEWARDEN_ORT_LIB"]
     extra = {"sitewarden --tiles auto": [*peers["sitewarden"][:5], "auto", *peers["sitewarden"][6:]]}
     print(f"{len(photos)} JPEGs of 4000 x 3000, {size:.1f} MB each, {jobs} jobs, {args.rounds} rounds")
     seconds = {name: [] for name in [*peers, *extra]}
@@ -100,7 +118,11 @@ def main():
             f"(min {min(values):.2f}, max {max(values):.2f})  peak {memory[name]:.0f} MiB"
         )
     # ratios within a round: what disturbed one run disturbed its neighbour
-    for other, better in (("bare", "aim at most 1.10"), ("python", "aim at most 0.67, that is 1.5 x its throughput")):
+    aims = {"bare": "aim at most 1.10", "python": "aim at most 0.67, that is 1.5 x its throughput", "usls": "no aim"}
+    for other in peers:
+        if other not in aims:
+            continue
+        better = aims[other]
         ratios = [a / b for a, b in zip(seconds["sitewarden"], seconds[other])]
         print(f"sitewarden / {other}: {statistics.median(ratios):.3f} ({better})")
 

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::hazard::Severity;
 
+mod files;
 mod hazards;
 mod models;
 mod scan;

@@ -1,0 +1,90 @@
+//! The report of a scan: its body is kept aside until the counts for its head are known.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::Args;
+use crate::cli::files::{folder_of, persist};
+use crate::cli::stop;
+use crate::pipeline::photo::PhotoPipeline;
+use crate::record::ScanDocument;
+use crate::render::{KindName, ReportAbout, ReportWriter};
+use crate::rules::RuleSet;
+
+pub(super) struct Report {
+    pub(super) writer: ReportWriter,
+    pub(super) body: BufWriter<File>,
+    path: PathBuf,
+}
+
+impl Report {
+    pub(super) fn new(
+        path: &Path,
+        args: &Args,
+        pipeline: &PhotoPipeline<'_>,
+        rules: &RuleSet,
+        document: &ScanDocument,
+    ) -> anyhow::Result<Self> {
+        Self::check_place(path).with_context(|| Self::cannot_write(path))?;
+        let paths: Vec<_> = args.paths.iter().map(|p| p.to_string_lossy()).collect();
+        let about = ReportAbout {
+            created: jiff::Timestamp::now()
+                .strftime("%Y-%m-%d %H:%M UTC")
+                .to_string(),
+            source: paths.join(" "),
+            program_version: document.sitewarden.clone(),
+            model: document.model.clone(),
+            kinds: rules
+                .kinds()
+                .iter()
+                .map(|kind| KindName {
+                    code: kind.code.clone(),
+                    name: kind.name.clone(),
+                })
+                .collect(),
+        };
+        Ok(Self {
+            writer: ReportWriter::new(about, pipeline.settings().lang),
+            body: BufWriter::new(tempfile::tempfile().context("cannot create a temporary file")?),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Whether the report can be written, before hours of work.
+    fn check_place(path: &Path) -> anyhow::Result<()> {
+        if path.is_dir() {
+            bail!("it is a folder");
+        }
+        tempfile::NamedTempFile::new_in(folder_of(path))?;
+        Ok(())
+    }
+
+    /// The summary comes first in the file but is known last: head, then the body kept aside.
+    pub(super) fn finish(self) -> anyhow::Result<()> {
+        let write = || -> anyhow::Result<()> {
+            let _whole = stop::writing();
+            let mut file = tempfile::NamedTempFile::new_in(folder_of(&self.path))?;
+            let mut body = self.body.into_inner().map_err(|e| e.into_error())?;
+            body.rewind()?;
+            let mut out = BufWriter::new(&mut file);
+            self.writer.write_head(&mut out)?;
+            std::io::copy(&mut body.take(u64::MAX), &mut out)?;
+            self.writer.write_tail(&mut out)?;
+            out.flush()?;
+            drop(out);
+            persist(file, &self.path)
+        };
+        let path = self.path.clone();
+        write().with_context(|| Self::cannot_write(&path))
+    }
+
+    fn cannot_write(path: &Path) -> String {
+        format!(
+            "cannot write the report {}; check the folder, its permissions and the space left",
+            path.display()
+        )
+    }
+}
