@@ -79,8 +79,12 @@ impl Config {
             None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
             None => return Ok(Self::default()),
         };
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let text = std::fs::read_to_string(path).with_context(|| {
+            let path = path.display();
+            format!(
+                "cannot read the configuration {path}: it must be there, readable, text in UTF-8"
+            )
+        })?;
         let mut config = Self::parse(&text)
             .with_context(|| format!("the configuration {} is not valid", path.display()))?;
         if let Some(catalogue) = &mut config.hazards.catalogue {

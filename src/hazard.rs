@@ -33,7 +33,18 @@ impl Text {
 }
 
 /// Language of the texts shown to a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Lang {
     /// English.
@@ -98,6 +109,18 @@ pub enum Answer {
     CannotDetermine,
     /// Nothing that this kind is about is in the picture.
     NotApplicable,
+}
+
+impl Answer {
+    /// The name that records use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NonCompliant => "non_compliant",
+            Self::Compliant => "compliant",
+            Self::CannotDetermine => "cannot_determine",
+            Self::NotApplicable => "not_applicable",
+        }
+    }
 }
 
 /// The answer of one hazard kind for one picture.

@@ -1,12 +1,14 @@
 //! The record of a scan as it is written and read: `sitewarden scan --format json`.
 //! Its JSON Schema is `sitewarden schema scan`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::hazard::{Answer, Citation, RuleInput, Severity, Text};
+use crate::hazard::{Answer, Citation, Lang, RuleInput, Severity, Text};
 
-/// One scan: the program, the model, and every photo in the order given.
+/// One scan: the program, the model, the settings, and every photo in the order given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "sitewarden scan")]
 pub struct ScanDocument {
@@ -14,6 +16,8 @@ pub struct ScanDocument {
     pub sitewarden: String,
     /// The model that looked.
     pub model: ModelRecord,
+    /// What else the decisions rest on.
+    pub settings: SettingsRecord,
     /// One entry for each photo, unreadable ones included.
     pub photos: Vec<PhotoRecord>,
 }
@@ -27,6 +31,27 @@ pub struct ModelRecord {
     pub version: String,
     /// SHA-256 of the weights file, lower-case hexadecimal.
     pub sha256: String,
+}
+
+/// What the decisions rest on besides photo and model: with the same three, the same decisions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SettingsRecord {
+    /// Version of the hazard catalogue.
+    pub catalogue_version: String,
+    /// Digest of the catalogue in force, an overlay included.
+    pub catalogue_sha256: String,
+    /// The kinds asked for by code; null for all.
+    pub hazards: Option<Vec<String>>,
+    /// `auto` when large photos were also looked at in tiles, else `off`.
+    pub tiles: String,
+    /// The one threshold asked for instead of the model's own; null if none was.
+    pub min_score: Option<f32>,
+    /// The threshold in force for each class.
+    pub thresholds: BTreeMap<String, f32>,
+    /// Language of the reasons.
+    pub lang: Lang,
+    /// The day on which cited clauses had to be in force, `YYYY-MM-DD`.
+    pub on: Option<String>,
 }
 
 /// What was seen in one photo.

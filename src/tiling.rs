@@ -16,6 +16,15 @@ pub enum Tiles {
     Auto,
 }
 
+impl std::fmt::Display for Tiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Off => "off",
+            Self::Auto => "auto",
+        })
+    }
+}
+
 /// Share of a tile that its neighbour sees too: an object up to that size is whole in one of them.
 const OVERLAP: f32 = 0.2;
 /// A photo whose longer side is below this many input sides is looked at whole only.

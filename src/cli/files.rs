@@ -26,6 +26,13 @@ pub(super) fn persist(file: tempfile::NamedTempFile, path: &Path) -> anyhow::Res
     Ok(())
 }
 
+/// Whether a file can be written at this place, before hours of work.
+pub(super) fn check_place(path: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(!path.is_dir(), "it is a folder");
+    tempfile::NamedTempFile::new_in(folder_of(path))?;
+    Ok(())
+}
+
 /// The folder in which a file stands.
 pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {

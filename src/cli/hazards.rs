@@ -1,8 +1,9 @@
 //! `sitewarden hazards`: the catalogue.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::ValueEnum;
 
 use super::{exit, table};
@@ -68,14 +69,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
 
 /// The built-in catalogue with the configured file laid over it.
 pub(super) fn catalogue(config: &Config) -> anyhow::Result<Catalogue> {
-    use anyhow::Context;
-    let builtin = Catalogue::builtin();
-    let Some(path) = &config.hazards.catalogue else {
-        return Ok(builtin);
-    };
+    match &config.hazards.catalogue {
+        Some(path) => overlaid(path),
+        None => Ok(Catalogue::builtin()),
+    }
+}
+
+/// The built-in catalogue with this file laid over it.
+pub(super) fn overlaid(path: &Path) -> anyhow::Result<Catalogue> {
     let load = || -> anyhow::Result<Catalogue> {
-        let overlay = Catalogue::parse(&std::fs::read_to_string(path)?)?;
-        Ok(builtin.merged_with(&overlay)?)
+        let text = std::fs::read_to_string(path)
+            .context("check hazards.catalogue: the file must be there, readable, text in UTF-8")?;
+        let overlay = Catalogue::parse(&text)?;
+        Ok(Catalogue::builtin().merged_with(&overlay)?)
     };
     load().with_context(|| format!("the hazard catalogue {} is refused", path.display()))
 }

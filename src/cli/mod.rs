@@ -11,6 +11,7 @@ use crate::hazard::Severity;
 mod files;
 mod hazards;
 mod models;
+mod replay;
 mod scan;
 mod schema;
 mod stop;
@@ -40,6 +41,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Scan(Box<scan::Args>),
+    Replay(Box<replay::Args>),
     Models(models::Args),
     Hazards(hazards::Args),
     Schema(schema::Args),
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
     init_log();
     let result = match cli.command {
         Command::Scan(args) => scan::run(*args),
+        Command::Replay(args) => replay::run(&args),
         Command::Models(args) => models::run(args),
         Command::Hazards(args) => hazards::run(args),
         Command::Schema(args) => schema::run(&args),

@@ -1,5 +1,6 @@
 //! `sitewarden scan`: photos in, explained candidates out.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -87,7 +88,7 @@ enum FailOn {
     Major,
 }
 
-fn parse_score(text: &str) -> Result<f32, String> {
+pub(super) fn parse_score(text: &str) -> Result<f32, String> {
     text.parse()
         .ok()
         .filter(|score| (0.0..=1.0).contains(score))
@@ -95,7 +96,7 @@ fn parse_score(text: &str) -> Result<f32, String> {
 }
 
 /// `--report *.jpg` would put the report in the place of a photo.
-fn parse_report(text: &str) -> Result<PathBuf, String> {
+pub(super) fn parse_report(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     if has_photo_ending(&path) {
         return Err("this names a photo; name the report, for example report.html".to_owned());
@@ -103,7 +104,7 @@ fn parse_report(text: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-fn parse_jobs(text: &str) -> Result<usize, String> {
+pub(super) fn parse_jobs(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|jobs| (1..=MAX_JOBS).contains(jobs))
@@ -134,6 +135,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
         limits: config.limits.clone(),
         tiles: args.tiles.unwrap_or(config.scan.tiles),
         min_score: args.min_score.or(config.scan.min_score),
+        thresholds: BTreeMap::new(),
         lang: args.lang.unwrap_or(config.scan.lang),
         on: Some(jiff::Zoned::now().date().to_string()),
     };
@@ -206,7 +208,7 @@ fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<RuleSet> {
     Ok(RuleSet::new(&catalogue, only)?)
 }
 
-fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> {
+pub(super) fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> {
     let runtime = Runtime::load(None)?;
     let dir = inference::locate(name, &inference::search_path())?;
     let options = LoadOptions {

@@ -1,5 +1,6 @@
 //! One photo, from bytes to its record: decode, look (whole and in tiles), apply the rules.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::RgbImage;
@@ -13,7 +14,8 @@ use crate::inference::{Detect, InferError};
 use crate::postprocess::DecodeError;
 use crate::preprocess::{self, InputSpec, Layout, PrepareError};
 use crate::record::{
-    AnswerRecord, CandidateRecord, DetectionRecord, ModelRecord, PhotoRecord, ScanDocument, Why,
+    AnswerRecord, CandidateRecord, DetectionRecord, ModelRecord, PhotoRecord, ScanDocument,
+    SettingsRecord, Why,
 };
 use crate::render::{self, AnnotateOptions};
 use crate::rules::{self, RuleSet, Scene};
@@ -29,6 +31,9 @@ pub struct PhotoSettings {
     pub tiles: Tiles,
     /// One score threshold for all classes instead of the model's own, `0..=1`.
     pub min_score: Option<f32>,
+    /// Thresholds for single classes, before all others. Classes that the model does not have
+    /// are of no consequence.
+    pub thresholds: BTreeMap<String, f32>,
     /// Language of the reasons in the record.
     pub lang: Lang,
     /// The day on which clauses must be in force, `YYYY-MM-DD`.
@@ -88,6 +93,13 @@ impl<'a> PhotoPipeline<'a> {
         if let Some(score) = settings.min_score {
             thresholds.fill(score);
         }
+        for (label, threshold) in manifest.labels.iter().zip(&mut thresholds) {
+            *threshold = settings
+                .thresholds
+                .get(label)
+                .copied()
+                .unwrap_or(*threshold);
+        }
         Self {
             detector,
             rules,
@@ -112,7 +124,22 @@ impl<'a> PhotoPipeline<'a> {
                 version: manifest.version.clone(),
                 sha256: manifest.sha256.clone(),
             },
+            settings: self.settings_record(),
             photos: Vec::new(),
+        }
+    }
+
+    fn settings_record(&self) -> SettingsRecord {
+        let labels = self.labels.names().iter().cloned();
+        SettingsRecord {
+            catalogue_version: self.rules.catalogue_version().to_owned(),
+            catalogue_sha256: self.rules.catalogue_digest().to_owned(),
+            hazards: self.rules.only().map(<[String]>::to_vec),
+            tiles: self.settings.tiles.to_string(),
+            min_score: self.settings.min_score,
+            thresholds: labels.zip(self.thresholds.iter().copied()).collect(),
+            lang: self.settings.lang,
+            on: self.settings.on.clone(),
         }
     }
 

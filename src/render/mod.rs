@@ -8,6 +8,7 @@ mod options;
 mod paint;
 mod palette;
 mod place;
+mod replay;
 mod report;
 mod strip;
 mod words;
@@ -17,4 +18,5 @@ mod tests;
 
 pub use annotate::annotate;
 pub use options::{AnnotateOptions, signature};
+pub use replay::{ReplayPhoto, write_replay_head, write_replay_photo, write_replay_tail};
 pub use report::{KindName, ReportAbout, ReportWriter};

@@ -29,7 +29,8 @@ impl Group {
         labels.names().iter().any(|name| self.matches(name))
     }
 
-    fn matches(&self, name: &str) -> bool {
+    /// Whether this label is one of the group's.
+    pub fn matches(&self, name: &str) -> bool {
         self.labels.iter().any(|l| key(l) == key(name))
     }
 

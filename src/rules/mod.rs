@@ -31,6 +31,9 @@ use crate::hazard::{Answer, Candidate, HazardAnswer, Text};
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleSet {
     kinds: Vec<HazardKind>,
+    only: Option<Vec<String>>,
+    catalogue_version: String,
+    catalogue_digest: String,
 }
 
 impl RuleSet {
@@ -43,10 +46,14 @@ impl RuleSet {
     /// # Errors
     /// For a code that the catalogue does not have; the error lists the ones that look like it.
     pub fn new(catalogue: &Catalogue, only: Option<&[String]>) -> Result<Self, CatalogueError> {
+        let mut rules = Self {
+            kinds: catalogue.kinds().to_vec(),
+            only: None,
+            catalogue_version: catalogue.version().to_owned(),
+            catalogue_digest: catalogue.digest(),
+        };
         let Some(codes) = only else {
-            return Ok(Self {
-                kinds: catalogue.kinds().to_vec(),
-            });
+            return Ok(rules);
         };
         let mut wanted = Vec::with_capacity(codes.len());
         for code in codes {
@@ -55,14 +62,29 @@ impl RuleSet {
                 .ok_or_else(|| catalogue.unknown(code))?;
             wanted.push(&kind.code);
         }
-        Ok(Self {
-            kinds: catalogue
-                .kinds()
-                .iter()
-                .filter(|k| wanted.contains(&&k.code))
-                .map(HazardKind::required_here)
-                .collect(),
-        })
+        rules.kinds = catalogue
+            .kinds()
+            .iter()
+            .filter(|k| wanted.contains(&&k.code))
+            .map(HazardKind::required_here)
+            .collect();
+        rules.only = Some(rules.kinds.iter().map(|k| k.code.clone()).collect());
+        Ok(rules)
+    }
+
+    /// The codes asked for; `None` for the whole catalogue.
+    pub fn only(&self) -> Option<&[String]> {
+        self.only.as_deref()
+    }
+
+    /// Version of the catalogue that the kinds are from.
+    pub fn catalogue_version(&self) -> &str {
+        &self.catalogue_version
+    }
+
+    /// [`Catalogue::digest`] of the catalogue that the kinds are from.
+    pub fn catalogue_digest(&self) -> &str {
+        &self.catalogue_digest
     }
 
     /// The kinds, in the order of the answers.

@@ -57,7 +57,14 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
 }
 
 const VOCABULARY: [&str; 4] = ["geometry", "detection", "hazard", "record"];
-const PURE: [&str; 5] = ["preprocess", "tiling", "postprocess", "rules", "render"];
+const PURE: [&str; 6] = [
+    "preprocess",
+    "tiling",
+    "postprocess",
+    "rules",
+    "render",
+    "eval",
+];
 const ADAPTERS: [&str; 2] = ["source", "inference"];
 const FACES: [&str; 3] = ["pipeline", "config", "cli"];
 

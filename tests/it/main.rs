@@ -10,5 +10,6 @@ mod architecture;
 mod heic;
 mod hostile;
 mod photos;
+mod replay;
 mod scan;
 mod support;

@@ -23,7 +23,7 @@ EXCLUSIVE = {_i("forklift"): [_i(c) for c in ("vehicle", "machinery", "box")],
 
 @torch.no_grad()
 def simota(boxes, logits, gt, pts, st):
-    """boxes [N,4] xyxy, logits [N,C], gt [G,6]. Returns (anchor index, gt index, iou)."""
+    """boxes [N,4] xyxy, logits [N,C], gt [G,7]. Returns (anchor index, gt index, iou)."""
     empty = (torch.zeros(0, dtype=torch.long),) * 2 + (torch.zeros(0),)
     if not len(gt):
         return empty
@@ -96,7 +96,7 @@ def loss_fn(raw, logits, boxes_list, ignore_list, pts, st, use_l1, class_weight,
     if not bi:
         return lc, dict(cls=lc.item(), box=0.0, l1=0.0, fg=0)
     bi, ki, ai, gts = (torch.cat(v) for v in (bi, ki, ai, gts))
-    w = gts[:, 5]
+    w = gts[:, 5] * gts[:, 6]
     lb = (generalized_box_iou_loss(xyxy[bi, ki, ai], gts[:, :4], reduction="none") * w).sum() / w.sum()
     loss = lc + BOX_WEIGHT * lb
     l1 = torch.zeros(())

@@ -1,6 +1,7 @@
 """Batches from the uint8 cache: mosaic, scale and crop, flip, colour, blur; with ignore regions.
 
-A batch item is (pixels uint8 [S,S,3] BGR, boxes [n,6] x1,y1,x2,y2,class,weight, ignore [m,5]).
+A batch item is (pixels uint8 [S,S,3] BGR, boxes [n,7] x1,y1,x2,y2,class,weight,box weight,
+ignore [m,5]).
 `ignore` rows say "no class loss for this class at anchors centred in this rectangle": doubtful
 pseudo-labels, objects cut to a sliver, and, as one rectangle a photo, the set's masked classes.
 """
@@ -70,7 +71,7 @@ def colour(img, rng):
     return img
 
 
-def paste(canvas, img, item, masked, rect, scale, aspect, rng, centre):
+def paste(canvas, img, item, masked, box_weight, rect, scale, aspect, rng, centre):
     """Scale a photo and paste it into `rect` of the canvas; returns its boxes and ignore rows.
 
     centre: place the photo at random (cut or padded) instead of at the top left, unscaled pad.
@@ -114,7 +115,7 @@ def paste(canvas, img, item, masked, rect, scale, aspect, rng, centre):
         if cw * ch / area < 0.3 or min(cw, ch) < 4:
             ign.append(c + [b[4]])
         else:
-            out.append(c + [b[4], b[5]])
+            out.append(c + [b[4], b[5], box_weight.get(int(b[4]), 1.0)])
     ign += [list(b) for b in ignore]
     ign += [[x0, y0, x1, y1, c] for c in masked]
     return out, ign
@@ -140,6 +141,8 @@ class Train:
         self.cache, self.batch, self.seed, self.rank = cache, batch, seed, rank
         sets = load_sets()
         self.masked = {k: masked_classes(v) for k, v in sets.items()}
+        self.box_weight = {k: {CLASSES.index(c): w for c, w in v.get("box_weight", {}).items()}
+                           for k, v in sets.items()}
         self.mosaic = {k: v["mosaic"] for k, v in sets.items()}
         self.square = {k: v.get("made_of_mosaics", False) for k, v in sets.items()}
         self.scale = {k: v["scale"] for k, v in sets.items()}
@@ -160,7 +163,7 @@ class Train:
             img = self.cache.image(it)
             if it.get("centre") and rng.random() < 0.5:
                 img, it = tile(img, it, rng)
-            return img, it, self.masked[it["set"]]
+            return img, it, self.masked[it["set"]], self.box_weight[it["set"]]
         if not late and rng.random() < self.mosaic[first["set"]]:
             cx, cy = (int(size * rng.uniform(0.35, 0.65)) for _ in range(2))
             rects = [(0, 0, cx, cy), (cx, 0, size, cy), (0, cy, cx, size), (cx, cy, size, size)]
@@ -173,7 +176,7 @@ class Train:
                 boxes += b
                 ignore += g
         else:
-            img, item, masked = get(first)
+            img, item, *labels = get(first)
             # Squeezed to the square where the set's own photos are, else as they are.
             h, w = img.shape[:2]
             square = self.square[first["set"]]
@@ -188,7 +191,7 @@ class Train:
                     lo, hi = self.scale[first["set"]]
                 scale *= float(np.exp(rng.uniform(np.log(lo), np.log(hi))))
                 aspect *= rng.uniform(0.85, 1.18)
-            boxes, ignore = paste(canvas, img, item, masked, (0, 0, size, size), scale, aspect,
+            boxes, ignore = paste(canvas, img, item, *labels, (0, 0, size, size), scale, aspect,
                                   rng, centre)
         return colour(canvas, rng), boxes, ignore
 
@@ -199,4 +202,4 @@ class Train:
         rows = [self.one(int(size), late, rng) for _ in range(self.batch)]
         x = torch.from_numpy(np.stack([r[0] for r in rows]))
         t = lambda v, n: torch.tensor(v, dtype=torch.float32).reshape(-1, n)
-        return x, [t(r[1], 6) for r in rows], [t(r[2], 5) for r in rows]
+        return x, [t(r[1], 7) for r in rows], [t(r[2], 5) for r in rows]

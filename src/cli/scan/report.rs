@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use super::Args;
-use crate::cli::files::{folder_of, persist};
+use crate::cli::files::{check_place, folder_of, persist};
 use crate::cli::stop;
 use crate::pipeline::photo::PhotoPipeline;
 use crate::record::ScanDocument;
@@ -28,7 +28,7 @@ impl Report {
         rules: &RuleSet,
         document: &ScanDocument,
     ) -> anyhow::Result<Self> {
-        Self::check_place(path).with_context(|| Self::cannot_write(path))?;
+        check_place(path).with_context(|| Self::cannot_write(path))?;
         let paths: Vec<_> = args.paths.iter().map(|p| p.to_string_lossy()).collect();
         let about = ReportAbout {
             created: jiff::Timestamp::now()
@@ -51,15 +51,6 @@ impl Report {
             body: BufWriter::new(tempfile::tempfile().context("cannot create a temporary file")?),
             path: path.to_owned(),
         })
-    }
-
-    /// Whether the report can be written, before hours of work.
-    fn check_place(path: &Path) -> anyhow::Result<()> {
-        if path.is_dir() {
-            bail!("it is a folder");
-        }
-        tempfile::NamedTempFile::new_in(folder_of(path))?;
-        Ok(())
     }
 
     /// The summary comes first in the file but is known last: head, then the body kept aside.

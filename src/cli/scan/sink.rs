@@ -57,9 +57,10 @@ impl<'a> Sink<'a> {
         if args.format == Format::Json {
             write!(
                 out,
-                "{{\"sitewarden\":{},\"model\":{},\"photos\":[",
+                "{{\"sitewarden\":{},\"model\":{},\"settings\":{},\"photos\":[",
                 serde_json::to_string(&document.sitewarden)?,
-                serde_json::to_string(&document.model)?
+                serde_json::to_string(&document.model)?,
+                serde_json::to_string(&document.settings)?
             )?;
         }
         Ok(Self {

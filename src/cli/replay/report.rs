@@ -1,0 +1,67 @@
+//! The page of a replay: its photos are kept aside until the counts for its head are known.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::cli::files::{check_place, folder_of, persist};
+use crate::cli::stop;
+use crate::eval::changes::{PhotoChanges, ReplayDocument};
+use crate::hazard::Lang;
+use crate::render::{ReplayPhoto, write_replay_head, write_replay_photo, write_replay_tail};
+
+pub(super) struct Report {
+    path: PathBuf,
+    lang: Lang,
+    photos: usize,
+    body: BufWriter<File>,
+}
+
+impl Report {
+    pub(super) fn new(path: &Path, lang: Lang) -> anyhow::Result<Self> {
+        check_place(path).with_context(|| cannot_write(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            lang,
+            photos: 0,
+            body: BufWriter::new(tempfile::tempfile().context("cannot create a temporary file")?),
+        })
+    }
+
+    pub(super) fn photo(
+        &mut self,
+        changes: &PhotoChanges,
+        pictures: &ReplayPhoto,
+    ) -> anyhow::Result<()> {
+        self.photos += 1;
+        write_replay_photo(&mut self.body, self.photos, changes, pictures, self.lang)
+            .with_context(|| cannot_write(&self.path))
+    }
+
+    pub(super) fn finish(self, document: &ReplayDocument) -> anyhow::Result<()> {
+        let write = || -> anyhow::Result<()> {
+            let _whole = stop::writing();
+            let mut file = tempfile::NamedTempFile::new_in(folder_of(&self.path))?;
+            let mut body = self.body.into_inner().map_err(|e| e.into_error())?;
+            body.rewind()?;
+            let mut out = BufWriter::new(&mut file);
+            write_replay_head(&mut out, document, self.lang)?;
+            std::io::copy(&mut body, &mut out)?;
+            write_replay_tail(&mut out)?;
+            out.flush()?;
+            drop(out);
+            persist(file, &self.path)
+        };
+        let path = self.path.clone();
+        write().with_context(|| cannot_write(&path))
+    }
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!(
+        "cannot write the page {}; check the folder, its permissions and the space left",
+        path.display()
+    )
+}
