@@ -4,7 +4,7 @@ use crate::rules::Catalogue;
 const LABELS: [&str; 5] = ["person", "helmet", "head", "fire", "smoke"];
 
 fn labels() -> LabelMap {
-    LabelMap::new(LABELS.iter().map(|l| (*l).to_owned()).collect())
+    LabelMap::new(LABELS)
 }
 
 fn rules(codes: &[&str]) -> RuleSet {
@@ -117,10 +117,14 @@ fn a_head_too_small_to_be_judged_is_missed_and_said_to_be_too_small() {
 
 #[test]
 fn the_curve_trades_coverage_for_risk() {
+    let body = BBox::new(0.0, 95.0, 70.0, 300.0);
     // sure and right twice, unsure and wrong once
     let m = ppe_01(&[
         case(&[("head", head(10.0))], &[("head", head(10.0), 0.95)]),
-        case(&[("helmet", head(10.0))], &[("helmet", head(10.0), 0.95)]),
+        case(
+            &[("helmet", head(10.0))],
+            &[("helmet", head(10.0), 0.95), ("person", body, 0.95)],
+        ),
         case(&[("helmet", head(10.0))], &[("head", head(10.0), 0.4)]),
     ]);
     let first = m.risk_coverage[0];
