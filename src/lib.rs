@@ -16,6 +16,7 @@ pub mod preprocess;
 pub mod render;
 pub mod rules;
 pub mod tiling;
+pub mod tracking;
 
 // adapters: the world
 pub mod inference;

@@ -57,9 +57,10 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
 }
 
 const VOCABULARY: [&str; 4] = ["geometry", "detection", "hazard", "record"];
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
     "preprocess",
     "tiling",
+    "tracking",
     "postprocess",
     "rules",
     "render",
