@@ -10,6 +10,7 @@ pub mod hazard;
 pub mod record;
 
 // pure stages: no I/O, no async, no clock
+pub mod confirm;
 pub mod eval;
 pub mod postprocess;
 pub mod preprocess;

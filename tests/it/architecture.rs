@@ -57,10 +57,11 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
 }
 
 const VOCABULARY: [&str; 4] = ["geometry", "detection", "hazard", "record"];
-const PURE: [&str; 7] = [
+const PURE: [&str; 8] = [
     "preprocess",
     "tiling",
     "tracking",
+    "confirm",
     "postprocess",
     "rules",
     "render",
