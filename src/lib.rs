@@ -10,6 +10,7 @@ pub mod hazard;
 pub mod record;
 
 // pure stages: no I/O, no async, no clock
+pub mod eval;
 pub mod postprocess;
 pub mod preprocess;
 pub mod render;
@@ -17,6 +18,7 @@ pub mod rules;
 pub mod tiling;
 
 // adapters: the world
+pub mod dataset;
 pub mod inference;
 pub mod source;
 

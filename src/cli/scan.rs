@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::files::{folder_of, write_with};
 use super::{exit, hazards, severity_name, stop, table};
 use crate::config::{Config, MAX_JOBS};
 use crate::hazard::{Lang, Severity};
@@ -101,7 +102,7 @@ fn parse_report(text: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-fn parse_jobs(text: &str) -> Result<usize, String> {
+pub(super) fn parse_jobs(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|jobs| (1..=MAX_JOBS).contains(jobs))
@@ -204,7 +205,7 @@ fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<RuleSet> {
     Ok(RuleSet::new(&catalogue, only)?)
 }
 
-fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> {
+pub(super) fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> {
     let runtime = Runtime::load(None)?;
     let dir = inference::locate(name, &inference::search_path())?;
     let options = LoadOptions {
@@ -283,7 +284,7 @@ fn write_annotated(
     };
     let digest = record.sha256.as_deref().unwrap_or_default();
     let path = dir.join(format!("{}-{digest:.8}.jpg", shortened(&stem)));
-    write_whole(&path, &picture).with_context(|| {
+    write_with(&path, |f| f.write_all(&picture)).with_context(|| {
         format!(
             "cannot write {}; check space and permissions",
             path.display()
@@ -295,27 +296,6 @@ fn write_annotated(
 /// So much of a name that what is added to it still fits into the 255 bytes of a file's name.
 fn shortened(stem: &str) -> &str {
     &stem[..stem.floor_char_boundary(200)]
-}
-
-/// Writes a file so that it is there whole or not at all.
-fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let _whole = stop::writing();
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(bytes)?;
-    persist(file, path)
-}
-
-fn persist(file: tempfile::NamedTempFile, path: &Path) -> anyhow::Result<()> {
-    // temporary files are made for their owner alone; what a person asked for is an ordinary file
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(mode)?;
-    }
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Everything that is written while the scan runs.
@@ -580,17 +560,14 @@ impl Report {
     /// The summary comes first in the file but is known last: head, then the body kept aside.
     fn finish(self) -> anyhow::Result<()> {
         let write = || -> anyhow::Result<()> {
-            let _whole = stop::writing();
-            let mut file = tempfile::NamedTempFile::new_in(folder_of(&self.path))?;
             let mut body = self.body.into_inner().map_err(|e| e.into_error())?;
             body.rewind()?;
-            let mut out = BufWriter::new(&mut file);
-            self.writer.write_head(&mut out)?;
-            std::io::copy(&mut body.take(u64::MAX), &mut out)?;
-            self.writer.write_tail(&mut out)?;
-            out.flush()?;
-            drop(out);
-            persist(file, &self.path)
+            write_with(&self.path, |out| {
+                self.writer.write_head(out)?;
+                std::io::copy(&mut body.take(u64::MAX), out)?;
+                self.writer.write_tail(out)
+            })?;
+            Ok(())
         };
         let path = self.path.clone();
         write().with_context(|| Self::cannot_write(&path))
@@ -601,13 +578,6 @@ impl Report {
             "cannot write the report {}; check the folder, its permissions and the space left",
             path.display()
         )
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(dir) if dir != Path::new("") => dir,
-        _ => Path::new("."),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::ValueEnum;
 
 use super::exit;
+use crate::eval::report::BenchReport;
 use crate::record::ScanDocument;
 
 /// Prints the JSON Schema of an output format.
@@ -18,11 +19,14 @@ pub(super) struct Args {
 enum Document {
     /// `scan --format json`, and each line of `--format jsonl`
     Scan,
+    /// `bench`: report.json, and each line of `--format json`
+    Bench,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let schema = match args.document {
         Document::Scan => schemars::schema_for!(ScanDocument),
+        Document::Bench => schemars::schema_for!(BenchReport),
     };
     let mut out = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, &schema)?;
