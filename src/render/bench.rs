@@ -35,10 +35,6 @@ pub fn bench_page(
     lang: Lang,
 ) -> Result<String, askama::Error> {
     let w = words(lang);
-    let pictures = |worst: &[Worst], pictures: &[Option<Picture>]| {
-        let pairs = worst.iter().zip(pictures.iter().chain(std::iter::repeat(&None)));
-        pairs.map(|(one, picture)| picture_view(one, picture.as_ref(), w)).collect()
-    };
     BenchPage {
         w,
         r: report,
@@ -50,8 +46,8 @@ pub fn bench_page(
         calibration: report.calibration.as_ref().map(|c| charts::calibration(c, w)),
         errors: charts::errors(&report.errors, w),
         confusion: ConfusionRow::all(&report.confusion, w),
-        misses: pictures(&report.misses, misses),
-        false_alarms: pictures(&report.false_alarms, false_alarms),
+        misses: gallery(&report.misses, misses, w),
+        false_alarms: gallery(&report.false_alarms, false_alarms, w),
         facts: facts(report, w),
     }
     .render()
@@ -148,6 +144,15 @@ fn facts(report: &BenchReport, w: &'static Words) -> Vec<(&'static str, String)>
         facts.push((w.limit, limit.to_string()));
     }
     facts
+}
+
+fn gallery<'a>(
+    worst: &'a [Worst],
+    pictures: &[Option<Picture>],
+    w: &'static Words,
+) -> Vec<PictureView<'a>> {
+    let pairs = worst.iter().zip(pictures.iter().chain(std::iter::repeat(&None)));
+    pairs.map(|(one, picture)| picture_view(one, picture.as_ref(), w)).collect()
 }
 
 fn picture_view<'a>(

@@ -47,7 +47,6 @@ impl<'a> ClassRow<'a> {
 pub(super) struct ConfusionRow<'a> {
     pub(super) name: &'a str,
     pub(super) cells: Vec<ConfusionCell>,
-    pub(super) total: u64,
 }
 
 pub(super) struct ConfusionCell {
@@ -78,7 +77,6 @@ impl<'a> ConfusionRow<'a> {
             Self {
                 name: confusion.classes.get(row).map_or(w.background, String::as_str),
                 cells: cells.collect(),
-                total,
             }
         })
         .collect()
