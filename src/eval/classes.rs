@@ -179,6 +179,13 @@ impl ClassPlan {
         class.map_or("?", |j| &j.name)
     }
 
+    /// The plan for some of its judged classes.
+    pub fn only(mut self, ids: &std::collections::HashSet<u64>) -> Self {
+        self.judged.retain(|j| ids.contains(&j.id));
+        self.judged_id.retain(|_, id| ids.contains(id));
+        self
+    }
+
     /// Boxes of judged classes only, under their judged ids.
     pub fn keep_judged(&self, truth: &mut GroundTruth) {
         truth.boxes.retain_mut(|b| match self.judged_id(b.class) {

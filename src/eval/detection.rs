@@ -34,7 +34,7 @@ impl From<hotcoco::Error> for EvalError {
 pub struct Evaluation {
     pub(super) coco: COCOeval,
     /// Names in the order of COCO's class axis (rising ids).
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 impl Evaluation {

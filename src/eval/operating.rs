@@ -11,6 +11,8 @@ use super::report::{ClassMetrics, Confusion, Nearest, OperatingPoint, Worst};
 
 /// Misses, and false alarms, that are shown.
 const SHOWN: usize = 12;
+/// Overlap from which something of the other side belongs to an error (TIDE's background).
+const NEAR_IOU: f64 = 0.1;
 /// Of one photo.
 const SHOWN_OF_A_PHOTO: usize = 2;
 
@@ -127,7 +129,7 @@ impl<'a> Scene<'a> {
             let nearest = nearest.max_by(|x, y| x.0.total_cmp(&y.0));
             self.worst(b.photo, b.class, b.bbox, None, |name| {
                 nearest
-                    .filter(|(iou, _)| *iou > 0.0)
+                    .filter(|(iou, _)| *iou >= NEAR_IOU)
                     .map(|(iou, p)| Nearest {
                         class: name(p.class),
                         bbox: p.bbox,
@@ -150,7 +152,7 @@ impl<'a> Scene<'a> {
             let nearest = nearest.max_by(|x, y| x.0.total_cmp(&y.0));
             self.worst(p.photo, p.class, p.bbox, Some(p.score), |name| {
                 nearest
-                    .filter(|(iou, _)| *iou > 0.0)
+                    .filter(|(iou, _)| *iou >= NEAR_IOU)
                     .map(|(iou, b)| Nearest {
                         class: name(b.class),
                         bbox: b.bbox,

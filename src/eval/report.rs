@@ -329,7 +329,7 @@ pub struct Worst {
     pub bbox: [f64; 4],
     /// Confidence of a false alarm; null for a miss.
     pub score: Option<f64>,
-    /// What the other side has nearest to it, if anything touches it.
+    /// What the other side has nearest to it, from an overlap of 0.1.
     pub nearest: Option<Nearest>,
 }
 

@@ -1,5 +1,7 @@
 //! `sitewarden bench`: how good a detector is on labelled photos.
 
+mod baseline;
+mod compare;
 mod judge;
 mod part;
 mod photos;
@@ -48,8 +50,19 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     predictions: Option<PathBuf>,
     /// Where the results go
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "compare")]
+    out: Option<PathBuf>,
+    /// Compare two files of predictions, or folders of results: the difference of each figure with
+    /// its confidence interval, by a bootstrap over the photos
+    #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with_all = ["model", "predictions", "baseline", "fail_below"])]
+    compare: Option<Vec<PathBuf>>,
+    /// A report.json of the same set to be held to
+    #[arg(long, value_name = "FILE", requires = "fail_below")]
+    baseline: Option<PathBuf>,
+    /// Exit with code 3 when AP is below X; with --baseline, when AP, over all classes or of one
+    /// class, is more than X below the baseline's
+    #[arg(long, value_name = "X", value_parser = parse_share)]
+    fail_below: Option<f64>,
     /// Which class of the set (right) is which of ours (left), for example helmet=Hardhat
     #[arg(long, value_name = "OURS=THEIRS", value_delimiter = ',', value_parser = parse_pair)]
     map: Vec<(String, String)>,
@@ -92,6 +105,13 @@ enum Format {
     Markdown,
 }
 
+fn parse_share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "give a number from 0 to 1".to_owned())
+}
+
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((ours, theirs)) if !ours.trim().is_empty() && !theirs.trim().is_empty() => {
@@ -127,6 +147,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     if args.datasets.len() > 1 && (args.predictions.is_some() || args.images.is_some()) {
         bail!("--predictions and --images belong to one dataset; name one");
     }
+    if let Some([a, b]) = args.compare.as_deref() {
+        return compare::run(&setup, a, b);
+    }
+    let Some(results) = &args.out else {
+        bail!("say with --out where the results go");
+    };
     stop::on_signal().context("cannot listen to signals")?;
     let models = match (&args.predictions, args.model.is_empty()) {
         (Some(_), _) => Vec::new(),
@@ -138,8 +164,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         let (set, found) = open(&setup, name)?;
         let several = args.datasets.len() > 1;
         let out = match several {
-            true => args.out.join(folder_name(&set.name)),
-            false => args.out.clone(),
+            true => results.join(folder_name(&set.name)),
+            false => results.clone(),
         };
         match &args.predictions {
             Some(file) => reports.push(judge_file(&setup, &set, &found, file, &out)?),
@@ -155,6 +181,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         }
     }
     table::print(args.format, &reports)?;
+    if let Some(limit) = args.fail_below {
+        let short = baseline::shortfalls(&reports, args.baseline.as_deref(), limit)?;
+        for line in &short {
+            super::eprintln_line(&format!("sitewarden: {line}"));
+        }
+        if !short.is_empty() {
+            return Ok(exit::FOUND);
+        }
+    }
     let incomplete = reports
         .iter()
         .flat_map(|r| &r.health)
