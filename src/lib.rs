@@ -20,6 +20,7 @@ pub mod tiling;
 pub mod tracking;
 
 // adapters: the world
+pub mod dataset;
 pub mod inference;
 pub mod source;
 

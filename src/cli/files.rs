@@ -1,20 +1,22 @@
 //! Files that are there whole or not at all.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::stop;
 
-/// Writes a file so that it is there whole or not at all.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+/// Writes a file under another name and then gives it its own.
+pub(super) fn write_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     let _whole = stop::writing();
     let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
-    file.write_all(bytes)?;
-    persist(file, path)
-}
-
-/// Gives a temporary file its name.
-pub(super) fn persist(file: tempfile::NamedTempFile, path: &Path) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(file.as_file_mut());
+    write(&mut out)?;
+    out.flush()?;
+    drop(out);
     // temporary files are made for their owner alone; what a person asked for is an ordinary file
     #[cfg(unix)]
     {
@@ -33,7 +35,7 @@ pub(super) fn check_place(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The folder in which a file stands.
+/// The folder that a file lies in.
 pub(super) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if dir != Path::new("") => dir,

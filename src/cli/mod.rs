@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::hazard::Severity;
 
+mod bench;
 mod files;
 mod hazards;
 mod models;
@@ -23,7 +24,7 @@ mod exit {
     pub(super) const OK: u8 = 0;
     /// Something could not be read or written; the rest was done.
     pub(super) const INCOMPLETE: u8 = 1;
-    /// `--fail-on` found what it looks for.
+    /// `--fail-on` found what it looks for, or `--fail-below` a figure that is too low.
     pub(super) const FOUND: u8 = 3;
     /// Nothing could be started: wrong configuration, model refused, no runtime library.
     pub(super) const REFUSED: u8 = 4;
@@ -42,6 +43,7 @@ struct Cli {
 enum Command {
     Scan(Box<scan::Args>),
     Replay(Box<replay::Args>),
+    Bench(Box<bench::Args>),
     Models(models::Args),
     Hazards(hazards::Args),
     Schema(schema::Args),
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Scan(args) => scan::run(*args),
         Command::Replay(args) => replay::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(args),
         Command::Hazards(args) => hazards::run(args),
         Command::Schema(args) => schema::run(&args),

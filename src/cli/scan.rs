@@ -1,6 +1,7 @@
 //! `sitewarden scan`: photos in, explained candidates out.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::ValueEnum;
 
-use super::files::write_whole;
+use super::files::write_with;
 use super::{exit, hazards, stop};
 use crate::config::{Config, MAX_JOBS};
 use crate::hazard::Lang;
@@ -287,7 +288,7 @@ fn write_annotated(
     };
     let digest = record.sha256.as_deref().unwrap_or_default();
     let path = dir.join(format!("{}-{digest:.8}.jpg", shortened(&stem)));
-    write_whole(&path, &picture).with_context(|| {
+    write_with(&path, |f| f.write_all(&picture)).with_context(|| {
         format!(
             "cannot write {}; check space and permissions",
             path.display()

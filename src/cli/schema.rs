@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::exit;
 use crate::eval::changes::ReplayDocument;
+use crate::eval::report::BenchReport;
 use crate::record::ScanDocument;
 
 /// Prints the JSON Schema of an output format.
@@ -21,12 +22,15 @@ enum Document {
     Scan,
     /// `replay --format json`
     Replay,
+    /// `bench`: report.json, and each line of `--format json`
+    Bench,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let schema = match args.document {
         Document::Scan => schemars::schema_for!(ScanDocument),
         Document::Replay => schemars::schema_for!(ReplayDocument),
+        Document::Bench => schemars::schema_for!(BenchReport),
     };
     let mut out = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, &schema)?;

@@ -1,5 +1,28 @@
-//! Judging detectors, rules and whole pipelines. Pure: labels, predictions and records in,
-//! figures out.
+//! Judging detectors, rules and whole pipelines. Pure: labels, predictions and records in, figures
+//! out.
+//!
+//! The metrics of detection are those of COCO, by the crate hotcoco; [`report`] is what is written
+//! down. [`findings`] judges what the rules make of detections, [`changes`] what a change would
+//! decide otherwise.
 
 pub mod changes;
+mod classes;
+mod compare;
+mod detection;
 pub mod findings;
+mod fingerprint;
+mod labels;
+mod latency;
+mod operating;
+pub mod report;
+
+#[cfg(test)]
+mod tests;
+
+pub use classes::{ClassError, ClassMap, ClassPlan, JudgedClass};
+pub use compare::{Comparison, Difference, Verdict, compare};
+pub use detection::{EvalError, Evaluation, MATCH_IOU};
+pub use fingerprint::{FINGERPRINT_SIDE, fingerprint, near_pairs};
+pub use labels::{GroundTruth, LabelledBox, LabelledClass, LabelledPhoto, Prediction};
+pub use latency::{STAGES, latency};
+pub use operating::{Operating, operate};

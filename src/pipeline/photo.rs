@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use image::RgbImage;
 use ndarray::ArrayView4;
 use sha2::{Digest, Sha256};
 
 use crate::detection::{Detection, LabelMap};
+use crate::eval::{FINGERPRINT_SIDE, fingerprint};
 use crate::geometry::BBox;
 use crate::hazard::{Candidate, HazardAnswer, Lang};
 use crate::inference::{Detect, InferError};
@@ -19,7 +21,7 @@ use crate::record::{
 };
 use crate::render::{self, AnnotateOptions};
 use crate::rules::{self, RuleSet, Scene};
-use crate::source::photo::{Photo, PhotoError, PhotoLimits};
+use crate::source::photo::{DecodedPhoto, Photo, PhotoError, PhotoLimits};
 use crate::tiling::{self, Tiles};
 
 /// What a scan may change about the way a photo is judged.
@@ -53,6 +55,32 @@ pub struct PhotoPipeline<'a> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     tensor: Vec<f32>,
+}
+
+/// What the model saw in one photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Width and height of the upright photo, pixels.
+    pub size: (u32, u32),
+    /// At or above their class threshold, best first.
+    pub detections: Vec<Detection>,
+    /// Tells photos that look the same ([`crate::eval::near_pairs`]).
+    pub fingerprint: Option<u128>,
+    /// What it took.
+    pub took: StageTimes,
+}
+
+/// Milliseconds that the stages of one photo took.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StageTimes {
+    /// From the file's bytes to pixels.
+    pub decode_ms: f64,
+    /// From pixels to the model's input.
+    pub preprocess_ms: f64,
+    /// The model.
+    pub inference_ms: f64,
+    /// From raw outputs to detections.
+    pub postprocess_ms: f64,
 }
 
 /// Why a photo has no answers.
@@ -198,34 +226,54 @@ impl<'a> PhotoPipeline<'a> {
     fn judge(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Judged, JudgeError> {
         let photo = Photo::open(bytes, &self.settings.limits)?;
         let size = photo.upright_size();
-        let (detections, seen_scale) = self.look(&photo, scratch)?;
+        let look = self.look(&photo, scratch)?;
         let scene = Scene {
             width: size.0,
             height: size.1,
-            detections: &detections,
+            detections: &look.detections,
             labels: &self.labels,
-            seen_scale,
+            seen_scale: look.scale,
         };
         let evaluation = rules::evaluate(self.rules, &scene, self.settings.on.as_deref());
         Ok(Judged {
             size,
-            detections,
+            detections: look.detections,
             evaluation,
         })
     }
 
-    /// Detections at or above their class threshold, best first, original upright pixels; and
-    /// the scale of the finest view, input pixels for one original pixel, at most 1.
-    fn look(
-        &self,
-        photo: &Photo<'_>,
-        scratch: &mut Scratch,
-    ) -> Result<(Vec<Detection>, f32), JudgeError> {
+    /// What the model sees in one photo, without rules: the same steps as [`Self::record`].
+    ///
+    /// # Errors
+    /// When the photo cannot be read, or the model fails.
+    pub fn see(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Seen, JudgeError> {
+        guarded(|| {
+            let opening = Instant::now();
+            let photo = Photo::open(bytes, &self.settings.limits)?;
+            let opened_ms = ms(opening);
+            let look = self.look(&photo, scratch)?;
+            let (width, height) = photo.upright_size();
+            let mut took = look.took;
+            took.decode_ms += opened_ms;
+            Ok(Seen {
+                size: (width, height),
+                detections: look.detections,
+                fingerprint: fingerprint_of(&look.decoded)?,
+                took,
+            })
+        })
+    }
+
+    /// Detections at or above their class threshold, best first, original upright pixels.
+    fn look(&self, photo: &Photo<'_>, scratch: &mut Scratch) -> Result<Look, JudgeError> {
         let manifest = self.detector.manifest();
         let spec = &manifest.input;
         let size = photo.upright_size();
         let tiles = tiling::plan(self.settings.tiles, size, spec.width.max(spec.height));
+        let mut took = StageTimes::default();
+        let start = Instant::now();
         let decoded = photo.decode(Some(needed_size(size, &tiles, spec)))?;
+        took.decode_ms = ms(start);
         let regions: Vec<Option<BBox>> = std::iter::once(None)
             .chain(tiles.into_iter().map(Some))
             .collect();
@@ -233,6 +281,7 @@ impl<'a> PhotoPipeline<'a> {
         let mut finest: f32 = 0.0;
         for regions in regions.chunks(VIEWS_AT_ONCE) {
             let one = spec.tensor_len();
+            let start = Instant::now();
             scratch.tensor.resize(regions.len() * one, 0.0);
             let letterboxes = regions
                 .iter()
@@ -241,20 +290,32 @@ impl<'a> PhotoPipeline<'a> {
                     preprocess::prepare(decoded.stored(), *region, spec, tensor)
                 })
                 .collect::<Result<Vec<_>, _>>()?;
+            took.preprocess_ms += ms(start);
+            let start = Instant::now();
             let input = tensor_view(&scratch.tensor, regions.len(), spec)?;
             let outputs = self.detector.detect(input)?;
+            took.inference_ms += ms(start);
+            let start = Instant::now();
             for ((region, letterbox), outputs) in regions.iter().zip(letterboxes).zip(outputs) {
                 finest = finest.max(letterbox.scale_x.min(letterbox.scale_y));
                 let seen = manifest.decode(&outputs, &letterbox, &self.thresholds)?;
                 views.push((*region, seen));
             }
+            took.postprocess_ms += ms(start);
         }
+        let start = Instant::now();
         let detections = if views.len() == 1 {
             views.pop().map(|(_, seen)| seen).unwrap_or_default()
         } else {
             tiling::merge(views, size, MERGE_IOU, MAX_DETECTIONS)
         };
-        Ok((detections, finest.min(1.0)))
+        took.postprocess_ms += ms(start);
+        Ok(Look {
+            detections,
+            scale: finest.min(1.0),
+            decoded,
+            took,
+        })
     }
 
     fn detection_record(&self, d: &Detection) -> DetectionRecord {
@@ -301,6 +362,60 @@ impl<'a> PhotoPipeline<'a> {
     }
 }
 
+/// The fingerprint of a photo that nobody looks at, for duplicates across splits.
+///
+/// # Errors
+/// When the photo cannot be decoded.
+pub fn photo_fingerprint(bytes: &[u8], limits: &PhotoLimits) -> Result<Option<u128>, JudgeError> {
+    guarded(|| {
+        let photo = Photo::open(bytes, limits)?;
+        let side = FINGERPRINT_SIDE;
+        fingerprint_of(&photo.decode(Some((side, side)))?)
+    })
+}
+
+/// A piece of a photo, upright, its longer side at most `max_side` pixels, as JPEG.
+///
+/// # Errors
+/// When the photo cannot be decoded or encoded.
+pub fn crop(
+    bytes: &[u8],
+    limits: &PhotoLimits,
+    region: BBox,
+    max_side: u32,
+) -> Result<Vec<u8>, JudgeError> {
+    guarded(|| {
+        let photo = Photo::open(bytes, limits)?;
+        let (width, height) = photo.upright_size();
+        let region = region.clip(width as f32, height as f32);
+        if !region.is_valid() {
+            return Err(PrepareError::EmptyRegion.into());
+        }
+        let scale = (max_side as f32 / region.width().max(region.height())).min(1.0);
+        let side = |length: f32| ((length * scale).round() as u32).max(1);
+        let whole = (side(width as f32), side(height as f32));
+        let decoded = photo.decode(Some(whole))?;
+        let size = (side(region.width()), side(region.height()));
+        encode_jpeg(&preprocess::resized_upright(
+            decoded.stored(),
+            region,
+            size,
+        )?)
+    })
+}
+
+fn fingerprint_of(decoded: &DecodedPhoto) -> Result<Option<u128>, JudgeError> {
+    let (width, height) = decoded.stored().upright_size;
+    let whole = BBox::new(0.0, 0.0, width as f32, height as f32);
+    let side = (FINGERPRINT_SIDE, FINGERPRINT_SIDE);
+    let small = preprocess::resized_upright(decoded.stored(), whole, side)?;
+    Ok(fingerprint(&small))
+}
+
+fn ms(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
 /// A decoder or a rule that panics on hostile input costs this photo, not the run.
 fn guarded<T>(work: impl FnOnce() -> Result<T, JudgeError>) -> Result<T, JudgeError> {
     catch_unwind(AssertUnwindSafe(work))
@@ -323,6 +438,15 @@ fn encode_jpeg(picture: &RgbImage) -> Result<Vec<u8>, JudgeError> {
         jpeg.compress_to_vec(image)
     };
     encode().map_err(|e| JudgeError::Encode(e.to_string()))
+}
+
+/// What [`PhotoPipeline::look`] gives.
+struct Look {
+    detections: Vec<Detection>,
+    /// Of the finest view: input pixels for one original pixel, at most 1.
+    scale: f32,
+    decoded: DecodedPhoto,
+    took: StageTimes,
 }
 
 struct Judged {

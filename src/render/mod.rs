@@ -3,6 +3,7 @@
 //! Pure: pixels and records in, pixels and text out.
 
 mod annotate;
+pub mod bench;
 mod font;
 mod options;
 mod paint;

@@ -67,7 +67,7 @@ const PURE: [&str; 8] = [
     "render",
     "eval",
 ];
-const ADAPTERS: [&str; 2] = ["source", "inference"];
+const ADAPTERS: [&str; 3] = ["source", "inference", "dataset"];
 const FACES: [&str; 3] = ["pipeline", "config", "cli"];
 
 fn all_but(exempt: &[&str]) -> Vec<&'static str> {

@@ -1,13 +1,12 @@
 //! The page of a replay: its photos are kept aside until the counts for its head are known.
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, Write};
+use std::io::{BufWriter, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::cli::files::{check_place, folder_of, persist};
-use crate::cli::stop;
+use crate::cli::files::{check_place, write_with};
 use crate::eval::changes::{PhotoChanges, ReplayDocument};
 use crate::hazard::Lang;
 use crate::render::{ReplayPhoto, write_replay_head, write_replay_photo, write_replay_tail};
@@ -41,21 +40,17 @@ impl Report {
     }
 
     pub(super) fn finish(self, document: &ReplayDocument) -> anyhow::Result<()> {
-        let write = || -> anyhow::Result<()> {
-            let _whole = stop::writing();
-            let mut file = tempfile::NamedTempFile::new_in(folder_of(&self.path))?;
-            let mut body = self.body.into_inner().map_err(|e| e.into_error())?;
+        let mut body = self
+            .body
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
+        write_with(&self.path, |out| {
             body.rewind()?;
-            let mut out = BufWriter::new(&mut file);
-            write_replay_head(&mut out, document, self.lang)?;
-            std::io::copy(&mut body, &mut out)?;
-            write_replay_tail(&mut out)?;
-            out.flush()?;
-            drop(out);
-            persist(file, &self.path)
-        };
-        let path = self.path.clone();
-        write().with_context(|| cannot_write(&path))
+            write_replay_head(out, document, self.lang)?;
+            std::io::copy(&mut body, out)?;
+            write_replay_tail(out)
+        })
+        .with_context(|| cannot_write(&self.path))
     }
 }
 

@@ -1,14 +1,13 @@
 //! The report of a scan: its body is kept aside until the counts for its head are known.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, Write};
+use std::io::{BufWriter, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use super::Args;
-use crate::cli::files::{check_place, folder_of, persist};
-use crate::cli::stop;
+use crate::cli::files::{check_place, write_with};
 use crate::pipeline::photo::PhotoPipeline;
 use crate::record::ScanDocument;
 use crate::render::{KindName, ReportAbout, ReportWriter};
@@ -55,21 +54,17 @@ impl Report {
 
     /// The summary comes first in the file but is known last: head, then the body kept aside.
     pub(super) fn finish(self) -> anyhow::Result<()> {
-        let write = || -> anyhow::Result<()> {
-            let _whole = stop::writing();
-            let mut file = tempfile::NamedTempFile::new_in(folder_of(&self.path))?;
-            let mut body = self.body.into_inner().map_err(|e| e.into_error())?;
+        let mut body = self
+            .body
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
+        write_with(&self.path, |out| {
             body.rewind()?;
-            let mut out = BufWriter::new(&mut file);
-            self.writer.write_head(&mut out)?;
-            std::io::copy(&mut body.take(u64::MAX), &mut out)?;
-            self.writer.write_tail(&mut out)?;
-            out.flush()?;
-            drop(out);
-            persist(file, &self.path)
-        };
-        let path = self.path.clone();
-        write().with_context(|| Self::cannot_write(&path))
+            self.writer.write_head(out)?;
+            std::io::copy(&mut body.take(u64::MAX), out)?;
+            self.writer.write_tail(out)
+        })
+        .with_context(|| Self::cannot_write(&self.path))
     }
 
     fn cannot_write(path: &Path) -> String {

@@ -1,0 +1,150 @@
+//! From predictions to the report.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use super::Setup;
+use super::photos::{Look, MAX_PER_PHOTO, MIN_SCORE};
+use crate::dataset::LabelledSet;
+use crate::eval::report::{
+    BenchReport, Classes, DatasetRecord, Finding, Machine, Parameters, Subject, Weight,
+};
+use crate::eval::{ClassPlan, Evaluation, GroundTruth, latency, operate};
+use crate::tiling::Tiles;
+
+/// What is judged by what.
+pub(super) struct Case<'a> {
+    pub(super) set: &'a LabelledSet,
+    pub(super) plan: &'a ClassPlan,
+    pub(super) subject: Subject,
+    /// By our class name; the best F1 decides where there are none.
+    pub(super) thresholds: Option<HashMap<String, f64>>,
+}
+
+/// All figures. `truth` holds judged classes and photos only.
+pub(super) fn report(
+    setup: &Setup<'_>,
+    case: &Case<'_>,
+    truth: &GroundTruth,
+    found: &[Finding],
+    look: &Look,
+) -> anyhow::Result<BenchReport> {
+    let (set, plan) = (case.set, case.plan);
+    let start = Instant::now();
+    let evaluation = Evaluation::new(truth, plan, &look.predictions)?;
+    let evaluation_ms = start.elapsed().as_secs_f64() * 1e3;
+    let mut per_class = evaluation.per_class(truth);
+    let thresholds: HashMap<u64, f64> = per_class
+        .iter()
+        .map(|class| {
+            let best = class.best_f1.as_ref().map_or(0.5, |p| p.score);
+            let own = case.thresholds.as_ref().and_then(|t| t.get(&class.name));
+            (class.id, own.copied().unwrap_or(best))
+        })
+        .collect();
+    let operating = operate(truth, plan, &look.predictions, &thresholds, &mut per_class)?;
+    let mut health: Vec<Finding> = found.iter().chain(&look.findings).cloned().collect();
+    health.extend(partial_labels(plan));
+    health.sort_by_key(|f| f.weight);
+    Ok(BenchReport {
+        sitewarden: env!("CARGO_PKG_VERSION").to_owned(),
+        created: jiff::Timestamp::now()
+            .strftime("%Y-%m-%d %H:%M UTC")
+            .to_string(),
+        subject: case.subject.clone(),
+        dataset: DatasetRecord {
+            name: set.name.clone(),
+            split: set.split.clone(),
+            format: set.format.to_owned(),
+            sha256: set.sha256.clone(),
+            license: set.license.clone(),
+            photos: set.truth.photos.len(),
+            judged_photos: truth.photos.len(),
+            judged_boxes: truth.boxes.len(),
+        },
+        parameters: Parameters {
+            min_score: MIN_SCORE.into(),
+            max_per_photo: MAX_PER_PHOTO,
+            iou_thresholds: evaluation.iou_thresholds().to_vec(),
+            max_detections: evaluation.max_detections().to_vec(),
+            tiles: setup.tiles == Tiles::Auto,
+            map: setup
+                .args
+                .map
+                .iter()
+                .map(|(o, t)| format!("{o}={t}"))
+                .collect(),
+            limit: setup.args.limit.map(std::num::NonZero::get),
+            jobs: setup.jobs.get(),
+            operating_point: if case.thresholds.is_some() {
+                "model"
+            } else {
+                "best_f1"
+            }
+            .to_owned(),
+        },
+        machine: machine(),
+        classes: Classes {
+            judged: judged(plan),
+            not_in_model: plan.not_in_model.clone(),
+            not_labelled: plan.not_labelled.clone(),
+        },
+        health,
+        metrics: evaluation.summary(),
+        per_class,
+        confusion: operating.confusion,
+        calibration: evaluation.calibration().ok(),
+        errors: evaluation.error_types()?,
+        latency: latency(&look.times, look.wall_s),
+        misses: operating.misses,
+        false_alarms: operating.false_alarms,
+        evaluation_ms,
+    })
+}
+
+fn judged(plan: &ClassPlan) -> BTreeMap<String, Vec<String>> {
+    let classes = plan.judged.iter();
+    classes
+        .map(|j| (j.name.clone(), j.theirs.clone()))
+        .collect()
+}
+
+/// Says which classes have no part in the figures.
+fn partial_labels(plan: &ClassPlan) -> impl Iterator<Item = Finding> {
+    let finding = |code: &str, weight, names: &[String], text: &str| {
+        (!names.is_empty()).then(|| Finding {
+            code: code.to_owned(),
+            weight,
+            count: names.len(),
+            text: text.to_owned(),
+            examples: names.to_vec(),
+        })
+    };
+    let not_labelled = finding(
+        "class_not_labelled",
+        Weight::Note,
+        &plan.not_labelled,
+        "classes of the model that the set does not label; they may stand in its photos all the \
+         same, so predictions of them are neither right nor wrong and are left out",
+    );
+    let not_in_model = finding(
+        "class_not_in_model",
+        Weight::Warning,
+        &plan.not_in_model,
+        "classes of the set that the model does not have, under this name; left out",
+    );
+    not_labelled.into_iter().chain(not_in_model)
+}
+
+fn machine() -> Machine {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = info
+        .lines()
+        .find_map(|l| l.strip_prefix("model name")?.split_once(':'));
+    Machine {
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        cpu: cpu.map(|(_, name)| name.trim().to_owned()),
+        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    }
+}

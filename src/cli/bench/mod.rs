@@ -1,0 +1,371 @@
+//! `sitewarden bench`: how good a detector is on labelled photos.
+
+mod baseline;
+mod compare;
+mod judge;
+mod part;
+mod photos;
+mod table;
+mod write;
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use self::photos::{Look, look_at};
+use super::scan::{load_model, parse_jobs};
+use super::{exit, stop};
+use crate::config::Config;
+use crate::dataset::{self, LabelledSet, Open};
+use crate::eval::report::{BenchReport, Finding, Subject, Weight};
+use crate::eval::{ClassPlan, GroundTruth, Prediction};
+use crate::hazard::Lang;
+use crate::inference::{Detect, Threads};
+use crate::source::photo::{Photo, PhotoLimits, read_file};
+use crate::tiling::Tiles;
+
+/// Measures detectors on labelled photos.
+///
+/// Writes predictions.json (COCO results), report.json and report.html into DIR; with several
+/// datasets or models, each into a folder of its own below it. A run that was interrupted goes on
+/// where it stopped.
+///
+/// Exit codes: 0 done; 1 a photo was missing or could not be read, the figures rest on the others;
+/// 2 wrong usage; 3 --fail-below was met; 4 nothing was done.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Name or path of a manifest (datasets/NAME.toml), or the path of a COCO JSON, a YOLO
+    /// data.yaml or a Pascal VOC folder
+    #[arg(required = true, value_name = "DATASET")]
+    datasets: Vec<String>,
+    /// Folder of photos, where it is not where the format has it
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// Model names (see `sitewarden models list`) or folders
+    #[arg(long, value_name = "NAME|DIR", num_args = 1.., value_delimiter = ',')]
+    model: Vec<String>,
+    /// Judge these predictions (COCO results) instead of running a model
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    predictions: Option<PathBuf>,
+    /// Where the results go
+    #[arg(long, value_name = "DIR", required_unless_present = "compare")]
+    out: Option<PathBuf>,
+    /// Compare two files of predictions, or folders of results: the difference of each figure with
+    /// its confidence interval, by a bootstrap over the photos
+    #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with_all = ["model", "predictions", "baseline", "fail_below"])]
+    compare: Option<Vec<PathBuf>>,
+    /// A report.json of the same set to be held to
+    #[arg(long, value_name = "FILE", requires = "fail_below")]
+    baseline: Option<PathBuf>,
+    /// Exit with code 3 when AP is below X; with --baseline, when AP, over all classes or of one
+    /// class, is more than X below the baseline's
+    #[arg(long, value_name = "X", value_parser = parse_share)]
+    fail_below: Option<f64>,
+    /// Which class of the set (right) is which of ours (left), for example helmet=Hardhat
+    #[arg(long, value_name = "OURS=THEIRS", value_delimiter = ',', value_parser = parse_pair)]
+    map: Vec<(String, String)>,
+    /// Split of the set [default: val, else test]
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
+    /// Folder that the paths in manifests start from [default: that of the manifest]
+    #[arg(long, value_name = "DIR", env = "SITEWARDEN_DATA")]
+    data: Option<PathBuf>,
+    /// What is written to standard output
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Look at no more than the first N photos
+    #[arg(long, value_name = "N")]
+    limit: Option<NonZero<usize>>,
+    /// Begin anew, even where an interrupted run could go on
+    #[arg(long)]
+    restart: bool,
+    /// Photos worked on at once [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = parse_jobs)]
+    jobs: Option<usize>,
+    /// Look at large photos in overlapping tiles too
+    #[arg(long, value_enum)]
+    tiles: Option<Tiles>,
+    /// Language of the HTML report
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
+    /// Configuration file [default: sitewarden.toml in the current folder, if there]
+    #[arg(long, value_name = "FILE", env = "SITEWARDEN_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// The reports, one on a line (schema: `sitewarden schema bench`)
+    Json,
+    /// For a README
+    Markdown,
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "give a number from 0 to 1".to_owned())
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((ours, theirs)) if !ours.trim().is_empty() && !theirs.trim().is_empty() => {
+            Ok((ours.trim().to_owned(), theirs.trim().to_owned()))
+        }
+        _ => Err("give OURS=THEIRS, for example helmet=Hardhat".to_owned()),
+    }
+}
+
+/// Settings that come from the command line and the configuration.
+struct Setup<'a> {
+    args: &'a Args,
+    limits: PhotoLimits,
+    tiles: Tiles,
+    lang: Lang,
+    jobs: NonZero<usize>,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
+    let config = Config::load(args.config.as_deref())?;
+    let setup = Setup {
+        args,
+        limits: config.limits.clone(),
+        tiles: args.tiles.unwrap_or(config.scan.tiles),
+        lang: args.lang.unwrap_or(config.scan.lang),
+        jobs: args
+            .jobs
+            .or(config.scan.jobs)
+            .and_then(NonZero::new)
+            .or_else(|| std::thread::available_parallelism().ok())
+            .unwrap_or(NonZero::<usize>::MIN),
+    };
+    if args.datasets.len() > 1 && (args.predictions.is_some() || args.images.is_some()) {
+        bail!("--predictions and --images belong to one dataset; name one");
+    }
+    if let Some([a, b]) = args.compare.as_deref() {
+        return compare::run(&setup, a, b);
+    }
+    let Some(results) = &args.out else {
+        bail!("say with --out where the results go");
+    };
+    stop::on_signal().context("cannot listen to signals")?;
+    let models = match (&args.predictions, args.model.is_empty()) {
+        (Some(_), _) => Vec::new(),
+        (None, true) => vec![config.scan.model.clone()],
+        (None, false) => args.model.clone(),
+    };
+    let mut reports = Vec::new();
+    for name in &args.datasets {
+        let (set, found) = open(&setup, name)?;
+        let several = args.datasets.len() > 1;
+        let out = match several {
+            true => results.join(folder_name(&set.name)),
+            false => results.clone(),
+        };
+        match &args.predictions {
+            Some(file) => reports.push(judge_file(&setup, &set, &found, file, &out)?),
+            None => {
+                for model in &models {
+                    let out = match models.len() {
+                        1 => out.clone(),
+                        _ => out.join(folder_name(model)),
+                    };
+                    reports.push(judge_model(&setup, &set, &found, model, &out)?);
+                }
+            }
+        }
+    }
+    table::print(args.format, &reports)?;
+    if let Some(limit) = args.fail_below {
+        let short = baseline::shortfalls(&reports, args.baseline.as_deref(), limit)?;
+        for line in &short {
+            super::eprintln_line(&format!("sitewarden: {line}"));
+        }
+        if !short.is_empty() {
+            return Ok(exit::FOUND);
+        }
+    }
+    let incomplete = reports
+        .iter()
+        .flat_map(|r| &r.health)
+        .any(|f| matches!(f.code.as_str(), "photo_missing" | "photo_unreadable"));
+    Ok(if incomplete {
+        exit::INCOMPLETE
+    } else {
+        exit::OK
+    })
+}
+
+/// Opens a set and looks at its labels.
+fn open(setup: &Setup<'_>, name: &str) -> anyhow::Result<(LabelledSet, Vec<Finding>)> {
+    let args = setup.args;
+    let size_of = |path: &Path| {
+        let bytes = read_file(path, &setup.limits).ok()?;
+        let photo = Photo::open(&bytes, &setup.limits).ok()?;
+        Some(photo.upright_size())
+    };
+    let mut set = dataset::open(Open {
+        name,
+        photos: args.images.as_deref(),
+        split: args.split.as_deref(),
+        data: args.data.as_deref(),
+        size_of: &size_of,
+    })?;
+    if let Some(limit) = args.limit {
+        set.truth.photos.truncate(limit.get());
+        let kept: std::collections::HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
+        set.truth.boxes.retain(|b| kept.contains(&b.photo));
+    }
+    let mut found = std::mem::take(&mut set.findings);
+    found.extend(dataset::check_labels(&mut set.truth));
+    Ok((set, found))
+}
+
+/// Runs a model over a set and judges it.
+fn judge_model(
+    setup: &Setup<'_>,
+    set: &LabelledSet,
+    found: &[Finding],
+    name: &str,
+    out: &Path,
+) -> anyhow::Result<BenchReport> {
+    let threads = match set.truth.photos.len() {
+        1 => Threads::latency(setup.jobs),
+        _ => Threads::throughput(setup.jobs),
+    };
+    let model = load_model(name, threads)?;
+    let manifest = model.manifest();
+    let plan = ClassPlan::new(
+        &set.truth.classes,
+        &set.map,
+        &setup.args.map,
+        Some(&manifest.labels),
+    )
+    .with_context(|| format!("cannot judge {} on {}", manifest.name, set.name))?;
+    make_folder(out)?;
+    let look = look_at(setup, set, &plan, &model, out)?;
+    let thresholds = manifest.class_thresholds().into_iter().map(f64::from);
+    let thresholds = manifest.labels.iter().cloned().zip(thresholds).collect();
+    let subject = Subject::Model(crate::record::ModelRecord {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        sha256: manifest.sha256.clone(),
+    });
+    let case = judge::Case {
+        set,
+        plan: &plan,
+        subject,
+        thresholds: Some(thresholds),
+    };
+    let report = finish(setup, &case, found, look, out)?;
+    part::remove(out);
+    Ok(report)
+}
+
+/// Judges predictions from a file.
+fn judge_file(
+    setup: &Setup<'_>,
+    set: &LabelledSet,
+    found: &[Finding],
+    file: &Path,
+    out: &Path,
+) -> anyhow::Result<BenchReport> {
+    let plan = ClassPlan::new(&set.truth.classes, &set.map, &setup.args.map, None)?;
+    let (mut predictions, sha256) = dataset::read_predictions(file)?;
+    make_folder(out)?;
+    let mut findings = Vec::new();
+    let known: std::collections::HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
+    let all = predictions.len();
+    predictions.retain(|p| known.contains(&p.photo));
+    if predictions.len() < all && setup.args.limit.is_none() {
+        findings.push(strangers(all - predictions.len(), "photo ids"));
+    }
+    let all = predictions.len();
+    plan.keep_judged_predictions(&mut predictions);
+    if predictions.len() < all {
+        findings.push(strangers(all - predictions.len(), "class ids"));
+    }
+    let look = Look {
+        predictions,
+        findings,
+        ..Look::default()
+    };
+    let subject = Subject::Predictions {
+        file: file.display().to_string(),
+        sha256,
+    };
+    let case = judge::Case {
+        set,
+        plan: &plan,
+        subject,
+        thresholds: None,
+    };
+    finish(setup, &case, found, look, out)
+}
+
+fn strangers(count: usize, what: &str) -> Finding {
+    Finding {
+        code: "prediction_of_nothing".into(),
+        weight: Weight::Warning,
+        count,
+        text: format!("predictions with {what} that the set does not list; left out"),
+        examples: Vec::new(),
+    }
+}
+
+fn finish(
+    setup: &Setup<'_>,
+    case: &judge::Case<'_>,
+    found: &[Finding],
+    look: Look,
+    out: &Path,
+) -> anyhow::Result<BenchReport> {
+    let mut truth = case.set.truth.clone();
+    case.plan.keep_judged(&mut truth);
+    leave_out(&mut truth, &look);
+    if truth.photos.is_empty() {
+        bail!(
+            "none of the {} photos of {} could be read in {}; say with --images where they lie",
+            case.set.truth.photos.len(),
+            case.set.name,
+            case.set.photos_dir.display()
+        );
+    }
+    let report = judge::report(setup, case, &truth, found, &look)?;
+    let predictions: &[Prediction] = &look.predictions;
+    write::all(setup, case.set, &report, predictions, out)?;
+    Ok(report)
+}
+
+/// Photos that nobody could look at say nothing about the model.
+fn leave_out(truth: &mut GroundTruth, look: &Look) {
+    if look.unseen.is_empty() {
+        return;
+    }
+    truth.photos.retain(|p| !look.unseen.contains(&p.id));
+    truth.boxes.retain(|b| !look.unseen.contains(&b.photo));
+}
+
+fn make_folder(dir: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(dir)
+        .with_context(|| format!("cannot create the folder {}; name another", dir.display()))
+}
+
+/// A name as one folder.
+fn folder_name(name: &str) -> String {
+    let plain = |c: char| {
+        if c.is_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    let name: String = name.chars().map(plain).collect();
+    let name = name.trim_matches(['.', '-']);
+    name[..name.floor_char_boundary(100)].to_owned()
+}

@@ -1,0 +1,289 @@
+//! The photos of a set through a model, as `scan` has it, down to the least scores.
+
+use std::collections::{HashMap, HashSet};
+use std::io::IsTerminal;
+use std::ops::ControlFlow;
+use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::{Digest, Sha256};
+
+use super::Setup;
+use super::part::{Done, Part, Unseen};
+use crate::dataset::{self, LabelledSet};
+use crate::eval::report::Finding;
+use crate::eval::{ClassPlan, LabelledPhoto, Prediction, STAGES};
+use crate::inference::{Detect, Model};
+use crate::pipeline::ordered::for_each_ordered;
+use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch, hex, photo_fingerprint};
+use crate::rules::{Catalogue, RuleSet};
+use crate::source::discover::{Found, discover};
+use crate::source::photo::{PhotoError, PhotoLimits, read_file};
+
+/// Least score of a prediction: COCO's curves need the doubtful ones too.
+pub(super) const MIN_SCORE: f32 = 0.001;
+/// Most predictions for one photo.
+pub(super) const MAX_PER_PHOTO: usize = 300;
+
+/// What came of the photos.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// In the order of the photos, best first within each.
+    pub(super) predictions: Vec<Prediction>,
+    /// Milliseconds by stage, for each photo that was seen.
+    pub(super) times: Vec<[f32; STAGES.len()]>,
+    /// Seconds for all photos; `None` where a part of them was done before.
+    pub(super) wall_s: Option<f64>,
+    /// Photos that nobody could look at.
+    pub(super) unseen: HashSet<u64>,
+    /// What is wrong with photos.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Runs the model over every photo that an earlier, interrupted run has not done.
+pub(super) fn look_at(
+    setup: &Setup<'_>,
+    set: &LabelledSet,
+    plan: &ClassPlan,
+    model: &Model,
+    out: &Path,
+) -> anyhow::Result<Look> {
+    let manifest = model.manifest();
+    // no rules: a benchmark asks what was seen, not what it means
+    let rules = RuleSet::new(&Catalogue::builtin(), Some(&[]))?;
+    let settings = PhotoSettings {
+        limits: setup.limits.clone(),
+        tiles: setup.tiles,
+        min_score: Some(MIN_SCORE),
+        ..PhotoSettings::default()
+    };
+    let pipeline = PhotoPipeline::new(model, &rules, settings);
+    let judged = manifest
+        .labels
+        .iter()
+        .map(|l| plan.by_name(l).map(|j| j.id));
+    let judged: Vec<Option<u64>> = judged.collect();
+
+    let key = key(set, model, setup, &judged)?;
+    let (mut part, before) = Part::open(out, &key, setup.args.restart)?;
+    let known: HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
+    let mut done: HashMap<u64, Done> = before.into_iter().map(|d| (d.photo, d)).collect();
+    done.retain(|id, _| known.contains(id));
+    let resumed = !done.is_empty();
+    let rest: Vec<&LabelledPhoto> = set
+        .truth
+        .photos
+        .iter()
+        .filter(|p| !done.contains_key(&p.id))
+        .collect();
+
+    let progress = progress(set.truth.photos.len(), done.len())?;
+    let start = Instant::now();
+    let mut failed = None;
+    let workers = (0..setup.jobs.get()).map(|_| Scratch::default()).collect();
+    for_each_ordered(
+        rest.into_iter(),
+        workers,
+        |scratch, _, photo| look(&pipeline, set, &judged, photo, scratch),
+        |_, photo| {
+            progress.inc(1);
+            let appended = part.append(&photo);
+            done.insert(photo.photo, photo);
+            match appended {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(e) => {
+                    failed = Some(e);
+                    ControlFlow::Break(())
+                }
+            }
+        },
+    );
+    let wall_s = start.elapsed().as_secs_f64();
+    progress.finish_and_clear();
+    if let Some(e) = failed {
+        return Err(e)
+            .with_context(|| format!("cannot write to {}; make room there", out.display()));
+    }
+    Ok(gather(
+        set,
+        &setup.limits,
+        done,
+        (!resumed).then_some(wall_s),
+    ))
+}
+
+/// Everything that a prediction depends on.
+fn key(
+    set: &LabelledSet,
+    model: &Model,
+    setup: &Setup<'_>,
+    judged: &[Option<u64>],
+) -> anyhow::Result<String> {
+    let parts = serde_json::to_vec(&(
+        env!("CARGO_PKG_VERSION"),
+        model.manifest(),
+        &set.sha256,
+        &set.photos_dir,
+        setup.tiles,
+        &setup.limits,
+        judged,
+        (MIN_SCORE, MAX_PER_PHOTO),
+    ))?;
+    Ok(hex(&Sha256::digest(parts)))
+}
+
+fn progress(photos: usize, done: usize) -> anyhow::Result<ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return Ok(ProgressBar::hidden());
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} photos, {per_sec}, {eta} left")?;
+    let bar = ProgressBar::new(photos as u64).with_style(style);
+    bar.set_position(done as u64);
+    bar.reset_eta();
+    Ok(bar)
+}
+
+fn look(
+    pipeline: &PhotoPipeline<'_>,
+    set: &LabelledSet,
+    judged: &[Option<u64>],
+    photo: &LabelledPhoto,
+    scratch: &mut Scratch,
+) -> Done {
+    let start = Instant::now();
+    let limits = &pipeline.settings().limits;
+    let bytes = match photo_path(&set.photos_dir, &photo.file) {
+        Some(path) => read_file(&path, limits).map_err(|e| match e {
+            PhotoError::Io(e) if e.kind() == std::io::ErrorKind::NotFound => Unseen::Missing,
+            e => Unseen::Unreadable(e.to_string()),
+        }),
+        None => Err(Unseen::Unreadable(
+            "its path leads out of the folder of photos".into(),
+        )),
+    };
+    let read_ms = start.elapsed().as_secs_f32() * 1e3;
+    let seen = bytes.and_then(|bytes| {
+        let seen = pipeline.see(&bytes, scratch);
+        seen.map_err(|e| Unseen::Unreadable(e.to_string()))
+    });
+    let mut done = Done {
+        photo: photo.id,
+        size: None,
+        ms: [0.0; STAGES.len()],
+        hash: None,
+        found: Vec::new(),
+        error: None,
+    };
+    match seen {
+        Err(unseen) => done.error = Some(unseen),
+        Ok(seen) => {
+            let t = seen.took;
+            let ms = [
+                t.decode_ms,
+                t.preprocess_ms,
+                t.inference_ms,
+                t.postprocess_ms,
+            ];
+            let [decode, preprocess, inference, postprocess] = ms.map(|v| v as f32);
+            done.ms = [read_ms, decode, preprocess, inference, postprocess];
+            done.size = Some(seen.size);
+            done.hash = seen.fingerprint.map(|h| format!("{h:032x}"));
+            let labelled = seen
+                .detections
+                .iter()
+                .filter_map(|d| Some((judged[d.class]?, d)));
+            done.found = labelled
+                .take(MAX_PER_PHOTO)
+                .map(|(class, d)| {
+                    let bbox = d.bbox.to_xywh().map(|v| rounded(v, 1e3));
+                    (class, rounded(d.score, 1e6), bbox)
+                })
+                .collect();
+        }
+    }
+    done
+}
+
+/// As many decimals as mean something: a thousandth of a pixel, a millionth of a score.
+fn rounded(value: f32, parts: f64) -> f64 {
+    (f64::from(value) * parts).round() / parts
+}
+
+/// The file of a photo, unless its name leads elsewhere: labels come from strangers.
+pub(super) fn photo_path(dir: &Path, file: &str) -> Option<PathBuf> {
+    let inside = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);
+    Path::new(file)
+        .components()
+        .all(inside)
+        .then(|| dir.join(file))
+}
+
+fn gather(
+    set: &LabelledSet,
+    limits: &PhotoLimits,
+    mut done: HashMap<u64, Done>,
+    wall_s: Option<f64>,
+) -> Look {
+    let mut look = Look {
+        wall_s,
+        ..Look::default()
+    };
+    let (mut missing, mut unreadable, mut sizes, mut hashes) = (vec![], vec![], vec![], vec![]);
+    for photo in &set.truth.photos {
+        let Some(one) = done.remove(&photo.id) else {
+            continue;
+        };
+        match one.error {
+            Some(Unseen::Missing) => missing.push(photo.file.clone()),
+            Some(Unseen::Unreadable(why)) => unreadable.push((photo.file.clone(), why)),
+            None => {
+                look.times.push(one.ms);
+                if let Some(own) = one.size {
+                    sizes.push((photo.file.clone(), (photo.width, photo.height), own));
+                }
+                let hash = one.hash.and_then(|h| u128::from_str_radix(&h, 16).ok());
+                hashes.extend(hash.map(|h| (photo.file.clone(), h)));
+                let found = one
+                    .found
+                    .into_iter()
+                    .map(|(class, score, bbox)| Prediction {
+                        photo: photo.id,
+                        class,
+                        bbox,
+                        score,
+                    });
+                look.predictions.extend(found);
+                continue;
+            }
+        }
+        look.unseen.insert(photo.id);
+    }
+    look.findings = dataset::check_photos(missing, unreadable, sizes.into_iter());
+    let others = other_hashes(set, limits);
+    look.findings
+        .extend(dataset::check_duplicates(&hashes, &others));
+    look
+}
+
+/// Hashes of the photos of the other splits, where a manifest or a data.yaml names them.
+fn other_hashes(set: &LabelledSet, limits: &PhotoLimits) -> Vec<(String, u128)> {
+    use rayon::prelude::*;
+    let mut hashes = Vec::new();
+    for (split, dir) in &set.other_splits {
+        let photos: Vec<PathBuf> = discover(vec![dir.clone()], None)
+            .filter_map(|found| match found {
+                Found::File(path) => Some(path),
+                Found::Stdin | Found::Missing { .. } => None,
+            })
+            .collect();
+        hashes.par_extend(photos.par_iter().filter_map(|path| {
+            let bytes = read_file(path, limits).ok()?;
+            let hash = photo_fingerprint(&bytes, limits).ok()??;
+            let file = path.strip_prefix(dir).unwrap_or(path);
+            Some((format!("{split}: {}", file.display()), hash))
+        }));
+    }
+    hashes
+}

@@ -1,0 +1,122 @@
+//! Pascal VOC: a folder with `Annotations/*.xml`, `JPEGImages/` and `ImageSets/Main/SPLIT.txt`.
+//!
+//! Read by hotcoco: `xmin … ymax` are 1-based and inclusive as in the devkit, `difficult` objects
+//! count neither as misses nor as false alarms.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use sha2::Digest;
+
+use super::{DatasetError, Labels, read_bytes};
+use crate::eval::{GroundTruth, LabelledBox, LabelledClass, LabelledPhoto};
+
+/// Whether `dir` looks like one.
+pub(super) fn is_voc(dir: &Path) -> bool {
+    dir.join("Annotations").is_dir()
+}
+
+/// Reads a folder: the photos that `ImageSets/Main/SPLIT.txt` lists, or all without `split`.
+pub(super) fn read(
+    dir: &Path,
+    split: Option<&str>,
+    photos: Option<&Path>,
+) -> Result<Labels, DatasetError> {
+    let annotations = dir.join("Annotations");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&annotations)
+        .map_err(|e| DatasetError::read(&annotations, &e))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "xml"))
+        .collect();
+    files.sort();
+    let read = hotcoco::convert::voc_to_coco(dir).map_err(|e| {
+        let reason = format!("is no Pascal VOC folder that can be read: {e}; mend or remove it");
+        DatasetError::format(dir, reason)
+    })?;
+    let mut labels = Labels {
+        photos_dir: photos.map_or_else(|| dir.join("JPEGImages"), Path::to_owned),
+        ..Labels::default()
+    };
+    for file in &files {
+        labels.digest.update(read_bytes(file)?);
+    }
+    let wanted = split.map(|s| listed(dir, s)).transpose()?;
+    let mut kept = HashSet::new();
+    for (image, file) in read.images.iter().zip(&files) {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        if wanted.as_ref().is_some_and(|w| !w.contains(&*stem)) {
+            continue;
+        }
+        kept.insert(image.id);
+        labels.truth.photos.push(LabelledPhoto {
+            id: image.id,
+            file: photo_file(&labels.photos_dir, &stem, &image.file_name),
+            width: image.width,
+            height: image.height,
+        });
+    }
+    let boxes = read
+        .annotations
+        .iter()
+        .filter(|a| kept.contains(&a.image_id));
+    labels.truth = GroundTruth {
+        boxes: boxes
+            .map(|a| LabelledBox {
+                id: a.id,
+                photo: a.image_id,
+                class: a.category_id,
+                bbox: a.bbox.unwrap_or([f64::NAN; 4]),
+                area: a.area.unwrap_or(f64::NAN),
+                crowd: a.iscrowd,
+            })
+            .collect(),
+        classes: read
+            .categories
+            .into_iter()
+            .map(|c| LabelledClass {
+                id: c.id,
+                name: c.name,
+            })
+            .collect(),
+        photos: labels.truth.photos,
+    };
+    labels.split = split.map(str::to_owned);
+    Ok(labels)
+}
+
+/// Stems in a split's list.
+fn listed(dir: &Path, split: &str) -> Result<HashSet<String>, DatasetError> {
+    let sets = dir.join("ImageSets").join("Main");
+    let list = sets.join(format!("{split}.txt"));
+    let bytes = read_bytes(&list).map_err(|_| DatasetError::NoSplit {
+        name: dir.display().to_string(),
+        split: split.to_owned(),
+        has: splits(&sets),
+    })?;
+    let text = String::from_utf8_lossy(&bytes);
+    // the devkit's class lists have a second column
+    let stems = text.lines().filter_map(|l| l.split_whitespace().next());
+    Ok(stems.map(str::to_owned).collect())
+}
+
+fn splits(sets: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(sets)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|p| p.extension().is_some_and(|e| e == "txt"))
+        .filter_map(|p| Some(p.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+/// `<filename>` is often that of the labeller's own disk: the name of the XML file decides where
+/// there is such a photo.
+fn photo_file(photos: &Path, stem: &str, declared: &str) -> String {
+    let same = ["jpg", "JPG", "jpeg", "png", "PNG", "bmp", "webp"];
+    let mut names = same.iter().map(|ending| format!("{stem}.{ending}"));
+    names
+        .find(|name| photos.join(name).is_file())
+        .unwrap_or_else(|| declared.to_owned())
+}
