@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use image::RgbImage;
+use image::metadata::Orientation;
 use ndarray::ArrayView4;
 use sha2::{Digest, Sha256};
 
@@ -14,7 +15,7 @@ use crate::geometry::BBox;
 use crate::hazard::{Candidate, HazardAnswer, Lang};
 use crate::inference::{Detect, InferError};
 use crate::postprocess::DecodeError;
-use crate::preprocess::{self, InputSpec, Layout, PrepareError};
+use crate::preprocess::{self, InputSpec, Layout, PrepareError, StoredPicture};
 use crate::record::{
     AnswerRecord, CandidateRecord, DetectionRecord, ModelRecord, PhotoRecord, ScanDocument,
     SettingsRecord, Why,
@@ -70,6 +71,15 @@ pub struct Seen {
     pub took: StageTimes,
 }
 
+/// What the model saw in one frame, and what the rules say of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Watched {
+    /// Doubtful ones too, best first.
+    pub detections: Vec<Detection>,
+    /// From the detections that reach their threshold.
+    pub evaluation: rules::Evaluation,
+}
+
 /// Milliseconds that the stages of one photo took.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct StageTimes {
@@ -108,6 +118,8 @@ pub enum JudgeError {
 
 /// Detections within one IoU of each other, seen by the whole view and a tile, are one object.
 const MERGE_IOU: f32 = 0.55;
+/// Least score of a detection that a tracker is given.
+const DOUBTFUL: f32 = 0.1;
 /// Most objects of one photo; a crowd of hundreds still fits.
 const MAX_DETECTIONS: usize = 1000;
 /// Pictures prepared at once: bounds the memory of a tiled photo.
@@ -264,16 +276,85 @@ impl<'a> PhotoPipeline<'a> {
         })
     }
 
+    /// What the model sees in a frame of a video, doubtful detections too (a tracker wants them),
+    /// and what the rules say of the ones that reach their threshold.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn frame(&self, picture: &RgbImage, scratch: &mut Scratch) -> Result<Watched, JudgeError> {
+        guarded(|| {
+            let size = picture.dimensions();
+            let stored = StoredPicture {
+                pixels: picture,
+                orientation: Orientation::NoTransforms,
+                upright_size: size,
+            };
+            let low: Vec<f32> = self.thresholds.iter().map(|t| t.min(DOUBTFUL)).collect();
+            let tiles = self.tiles(size);
+            let (detections, seen_scale) =
+                self.views(stored, tiles, &low, scratch, &mut StageTimes::default())?;
+            let sure: Vec<Detection> = detections
+                .iter()
+                .filter(|d| d.score >= self.thresholds[d.class])
+                .copied()
+                .collect();
+            let scene = Scene {
+                width: size.0,
+                height: size.1,
+                detections: &sure,
+                labels: &self.labels,
+                seen_scale,
+            };
+            let evaluation = rules::evaluate(self.rules, &scene, self.settings.on.as_deref());
+            Ok(Watched {
+                detections,
+                evaluation,
+            })
+        })
+    }
+
     /// Detections at or above their class threshold, best first, original upright pixels.
     fn look(&self, photo: &Photo<'_>, scratch: &mut Scratch) -> Result<Look, JudgeError> {
-        let manifest = self.detector.manifest();
-        let spec = &manifest.input;
         let size = photo.upright_size();
-        let tiles = tiling::plan(self.settings.tiles, size, spec.width.max(spec.height));
+        let tiles = self.tiles(size);
         let mut took = StageTimes::default();
         let start = Instant::now();
+        let spec = &self.detector.manifest().input;
         let decoded = photo.decode(Some(needed_size(size, &tiles, spec)))?;
         took.decode_ms = ms(start);
+        let (detections, scale) = self.views(
+            decoded.stored(),
+            tiles,
+            &self.thresholds,
+            scratch,
+            &mut took,
+        )?;
+        Ok(Look {
+            detections,
+            scale,
+            decoded,
+            took,
+        })
+    }
+
+    fn tiles(&self, size: (u32, u32)) -> Vec<BBox> {
+        let spec = &self.detector.manifest().input;
+        tiling::plan(self.settings.tiles, size, spec.width.max(spec.height))
+    }
+
+    /// The whole picture and its tiles through the model. Detections at or above `thresholds`,
+    /// best first, original upright pixels; and the scale of the finest view, input pixels for one
+    /// original pixel, at most 1.
+    fn views(
+        &self,
+        stored: StoredPicture<'_>,
+        tiles: Vec<BBox>,
+        thresholds: &[f32],
+        scratch: &mut Scratch,
+        took: &mut StageTimes,
+    ) -> Result<(Vec<Detection>, f32), JudgeError> {
+        let manifest = self.detector.manifest();
+        let spec = &manifest.input;
         let regions: Vec<Option<BBox>> = std::iter::once(None)
             .chain(tiles.into_iter().map(Some))
             .collect();
@@ -286,9 +367,7 @@ impl<'a> PhotoPipeline<'a> {
             let letterboxes = regions
                 .iter()
                 .zip(scratch.tensor.chunks_exact_mut(one))
-                .map(|(region, tensor)| {
-                    preprocess::prepare(decoded.stored(), *region, spec, tensor)
-                })
+                .map(|(region, tensor)| preprocess::prepare(stored, *region, spec, tensor))
                 .collect::<Result<Vec<_>, _>>()?;
             took.preprocess_ms += ms(start);
             let start = Instant::now();
@@ -298,7 +377,7 @@ impl<'a> PhotoPipeline<'a> {
             let start = Instant::now();
             for ((region, letterbox), outputs) in regions.iter().zip(letterboxes).zip(outputs) {
                 finest = finest.max(letterbox.scale_x.min(letterbox.scale_y));
-                let seen = manifest.decode(&outputs, &letterbox, &self.thresholds)?;
+                let seen = manifest.decode(&outputs, &letterbox, thresholds)?;
                 views.push((*region, seen));
             }
             took.postprocess_ms += ms(start);
@@ -307,15 +386,10 @@ impl<'a> PhotoPipeline<'a> {
         let detections = if views.len() == 1 {
             views.pop().map(|(_, seen)| seen).unwrap_or_default()
         } else {
-            tiling::merge(views, size, MERGE_IOU, MAX_DETECTIONS)
+            tiling::merge(views, stored.upright_size, MERGE_IOU, MAX_DETECTIONS)
         };
         took.postprocess_ms += ms(start);
-        Ok(Look {
-            detections,
-            scale: finest.min(1.0),
-            decoded,
-            took,
-        })
+        Ok((detections, finest.min(1.0)))
     }
 
     fn detection_record(&self, d: &Detection) -> DetectionRecord {

@@ -25,6 +25,7 @@ pub use stack::Stack;
 use outcome::{Find, Outcome};
 
 use crate::detection::{Detection, LabelMap};
+use crate::geometry::BBox;
 use crate::hazard::{Answer, Candidate, HazardAnswer, Text};
 
 /// The kinds asked for, with their rules.
@@ -116,6 +117,17 @@ pub struct Evaluation {
     pub answers: Vec<HazardAnswer>,
     /// Best score first. A kind is answered `non_compliant` exactly when it has one here.
     pub candidates: Vec<Candidate>,
+    /// Objects that were judged one by one and are as they should be: a person with a helmet on.
+    pub in_order: Vec<InOrder>,
+}
+
+/// One object that one kind of hazard was looked for on, and not found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InOrder {
+    /// Hazard code.
+    pub code: String,
+    /// The object, exactly as it was detected.
+    pub bbox: BBox,
 }
 
 /// Applies the rules to a picture. `on` is the day of the picture (`YYYY-MM-DD`), which decides
@@ -123,11 +135,16 @@ pub struct Evaluation {
 pub fn evaluate(rules: &RuleSet, scene: &Scene<'_>, on: Option<&str>) -> Evaluation {
     let mut answers = Vec::with_capacity(rules.kinds.len());
     let mut candidates = Vec::new();
+    let mut in_order = Vec::new();
     for kind in &rules.kinds {
         let mut parts: Vec<(Answer, Text)> = Vec::new();
         for rule in &kind.rules {
-            let (answer, reason, finds) = apply(rule, scene).into_parts();
+            let (answer, reason, finds, fine) = apply(rule, scene).into_parts();
             parts.push((answer, reason));
+            in_order.extend(fine.into_iter().map(|bbox| InOrder {
+                code: kind.code.clone(),
+                bbox,
+            }));
             candidates.extend(
                 finds
                     .into_iter()
@@ -149,6 +166,7 @@ pub fn evaluate(rules: &RuleSet, scene: &Scene<'_>, on: Option<&str>) -> Evaluat
     Evaluation {
         answers,
         candidates,
+        in_order,
     }
 }
 

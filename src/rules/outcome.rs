@@ -20,6 +20,7 @@ pub(super) struct Outcome {
     answer: Answer,
     reason: Text,
     finds: Vec<Find>,
+    in_order: Vec<BBox>,
 }
 
 impl Outcome {
@@ -35,7 +36,14 @@ impl Outcome {
             answer,
             reason,
             finds,
+            in_order: Vec::new(),
         }
+    }
+
+    /// With the objects that were judged one by one and found to be as they should be.
+    pub(super) fn with_in_order(mut self, in_order: Vec<BBox>) -> Self {
+        self.in_order = in_order;
+        self
     }
 
     pub(super) fn cannot_determine(reason: Text) -> Self {
@@ -53,9 +61,9 @@ impl Outcome {
         self
     }
 
-    /// Takes the outcome apart: answer, reason, finds.
-    pub(super) fn into_parts(self) -> (Answer, Text, Vec<Find>) {
-        (self.answer, self.reason, self.finds)
+    /// Takes the outcome apart: answer, reason, finds, objects in order.
+    pub(super) fn into_parts(self) -> (Answer, Text, Vec<Find>, Vec<BBox>) {
+        (self.answer, self.reason, self.finds, self.in_order)
     }
 }
 

@@ -109,7 +109,12 @@ impl PersonItem {
         } else {
             Settled::Compliant
         };
-        Outcome::new(finds, otherwise, reason)
+        let in_order = people
+            .iter()
+            .filter(|m| m.verdict == Verdict::Worn)
+            .filter_map(|m| Some(m.person?.bbox))
+            .collect();
+        Outcome::new(finds, otherwise, reason).with_in_order(in_order)
     }
 
     fn find(&self, scene: &Scene<'_>, m: &Match) -> Option<Find> {

@@ -513,6 +513,25 @@ proptest::proptest! {
 }
 
 #[test]
+fn who_is_in_order_is_told_by_the_box_detected() {
+    let (a, b, c) = (person(0.0), person(200.0), person(400.0));
+    let e = look(
+        "PPE-01",
+        &NANO,
+        &[
+            a,
+            b,
+            c,
+            on_head("helmet", 0.9, 0.0),
+            on_head("head", 0.9, 200.0),
+        ],
+    );
+    let boxes: Vec<[f32; 4]> = e.in_order.iter().map(|i| i.bbox.to_xywh()).collect();
+    assert_eq!(boxes, [a.2], "the third cannot be judged");
+    assert_eq!(e.in_order[0].code, "PPE-01");
+}
+
+#[test]
 fn a_torso_seen_twice_is_one_person() {
     let e = look(
         "PPE-02",
