@@ -110,6 +110,7 @@ demo: build runtime demo-pictures ## scan real pictures (PHOTOS=dir for your own
 # --- checks ---------------------------------------------------------------------------------
 
 test: tools runtime ## all tests
+	$(call install,ffmpeg,command -v ffmpeg,ffmpeg)
 	$(call install,the HEIC converter,command -v heif-convert && command -v heif-enc,libheif-examples)
 	$(SAY) "building and running the tests (the first time takes some minutes)"
 	cargo test --locked

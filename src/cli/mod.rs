@@ -17,6 +17,7 @@ mod scan;
 mod schema;
 mod stop;
 mod table;
+mod watch;
 
 /// Exit codes, as `--help` and the README document them.
 mod exit {
@@ -42,6 +43,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Scan(Box<scan::Args>),
+    Watch(Box<watch::Args>),
     Replay(Box<replay::Args>),
     Bench(Box<bench::Args>),
     Models(models::Args),
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
     init_log();
     let result = match cli.command {
         Command::Scan(args) => scan::run(*args),
+        Command::Watch(args) => watch::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(args),

@@ -193,7 +193,7 @@ fn photos(args: &Args) -> impl Iterator<Item = Found> + Send + use<> {
     discover(args.paths.clone(), args.annotate.clone())
 }
 
-fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<RuleSet> {
+pub(super) fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<RuleSet> {
     let catalogue = hazards::catalogue(config)?;
     let codes = if codes.is_empty() {
         &config.hazards.only

@@ -20,6 +20,8 @@ pub(super) struct Args {
 enum Document {
     /// `scan --format json`, and each line of `--format jsonl`
     Scan,
+    /// Each line of `watch --format jsonl`
+    Watch,
     /// `replay --format json`
     Replay,
     /// `bench`: report.json, and each line of `--format json`
@@ -29,6 +31,7 @@ enum Document {
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let schema = match args.document {
         Document::Scan => schemars::schema_for!(ScanDocument),
+        Document::Watch => schemars::schema_for!(super::watch::Line),
         Document::Replay => schemars::schema_for!(ReplayDocument),
         Document::Bench => schemars::schema_for!(BenchReport),
     };

@@ -1,4 +1,5 @@
 //! Composition of stages and adapters: what happens to one photo, and to many.
 
+pub mod clip;
 pub mod ordered;
 pub mod photo;

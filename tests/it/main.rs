@@ -13,3 +13,4 @@ mod photos;
 mod replay;
 mod scan;
 mod support;
+mod watch;
