@@ -9,6 +9,7 @@ pub mod changes;
 mod classes;
 mod compare;
 mod detection;
+pub mod episodes;
 pub mod findings;
 mod fingerprint;
 mod labels;
