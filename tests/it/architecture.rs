@@ -57,8 +57,15 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
 }
 
 const VOCABULARY: [&str; 4] = ["geometry", "detection", "hazard", "record"];
-const PURE: [&str; 5] = ["preprocess", "tiling", "postprocess", "rules", "render"];
-const ADAPTERS: [&str; 2] = ["source", "inference"];
+const PURE: [&str; 6] = [
+    "preprocess",
+    "tiling",
+    "postprocess",
+    "rules",
+    "eval",
+    "render",
+];
+const ADAPTERS: [&str; 3] = ["source", "dataset", "inference"];
 const FACES: [&str; 3] = ["pipeline", "config", "cli"];
 
 fn all_but(exempt: &[&str]) -> Vec<&'static str> {
