@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use serde::de::{Deserializer, Error};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 use sha2::Digest;
 
 use super::{DatasetError, Labels, read_bytes};
@@ -179,6 +179,8 @@ fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
         serde_json::Value::Bool(b) => Ok(b),
         serde_json::Value::Number(n) => Ok(n.as_f64() != Some(0.0)),
         serde_json::Value::Null => Ok(false),
-        other => Err(D::Error::custom(format!("iscrowd is {other}, must be 0 or 1"))),
+        other => Err(D::Error::custom(format!(
+            "iscrowd is {other}, must be 0 or 1"
+        ))),
     }
 }

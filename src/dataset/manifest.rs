@@ -91,7 +91,10 @@ impl DatasetManifest {
     /// The first thing that is wrong.
     fn fault(&self, path: &Path) -> Option<String> {
         if path.file_stem().is_none_or(|stem| *stem != *self.name) {
-            return Some(format!("`name` is {:?}, must be that of the file", self.name));
+            return Some(format!(
+                "`name` is {:?}, must be that of the file",
+                self.name
+            ));
         }
         let texts = [&self.about, &self.origin, &self.license, &self.get];
         if texts.iter().any(|t| t.trim().is_empty()) {
@@ -109,9 +112,19 @@ impl DatasetManifest {
                 return Some(format!("splits.{split} must lie below the folder of data"));
             }
         }
-        let keys = ["about", "origin", "license", "get", "classes", "splits", "published"];
+        let keys = [
+            "about",
+            "origin",
+            "license",
+            "get",
+            "classes",
+            "splits",
+            "published",
+        ];
         if let Some(key) = self.unverified.iter().find(|u| !keys.contains(&u.as_str())) {
-            return Some(format!("`unverified` holds {key:?}, must hold names of keys"));
+            return Some(format!(
+                "`unverified` holds {key:?}, must hold names of keys"
+            ));
         }
         let outside = |p: &&Published| !(0.0..=1.0).contains(&p.value);
         if let Some(p) = self.published.iter().find(outside) {
@@ -124,7 +137,9 @@ impl DatasetManifest {
     pub fn class_map(&self) -> ClassMap {
         let pairs = self.classes.iter();
         ClassMap {
-            pairs: pairs.map(|(theirs, ours)| (ours.clone(), theirs.clone())).collect(),
+            pairs: pairs
+                .map(|(theirs, ours)| (ours.clone(), theirs.clone()))
+                .collect(),
             unmapped: self.unmapped.clone(),
         }
     }

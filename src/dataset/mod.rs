@@ -55,7 +55,8 @@ pub enum DatasetError {
     /// Nothing by this name.
     #[error(
         "no dataset {name:?}: give a COCO JSON file, a YOLO data.yaml, a Pascal VOC folder, or the \
-         name of a manifest in one of {}", shown(searched)
+         name of a manifest in one of {}",
+        shown(searched)
     )]
     NotFound {
         /// As given.
@@ -134,5 +135,9 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {
 }
 
 fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    digest
+        .finalize()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }

@@ -46,7 +46,11 @@ pub fn open(what: Open<'_>) -> Result<LabelledSet, DatasetError> {
     let searched = search_path();
     let file = format!("{}.toml", what.name);
     let plain = given.components().count() == 1;
-    match searched.iter().map(|dir| dir.join(&file)).find(|p| p.is_file()) {
+    match searched
+        .iter()
+        .map(|dir| dir.join(&file))
+        .find(|p| p.is_file())
+    {
         Some(manifest) if plain => open_manifest(&manifest, what),
         _ => Err(DatasetError::NotFound {
             name: what.name.to_owned(),
@@ -115,7 +119,10 @@ fn read(path: &Path, what: Open<'_>) -> Result<(&'static str, Labels), DatasetEr
     if path.is_dir() {
         let yaml = path.join("data.yaml");
         if yaml.is_file() {
-            return Ok(("yolo", yolo::read(&yaml, what.split, what.photos, what.size_of)?));
+            return Ok((
+                "yolo",
+                yolo::read(&yaml, what.split, what.photos, what.size_of)?,
+            ));
         }
         if voc::is_voc(path) {
             return Ok(("voc", voc::read(path, what.split, what.photos)?));
@@ -126,9 +133,10 @@ fn read(path: &Path, what: Open<'_>) -> Result<(&'static str, Labels), DatasetEr
     }
     match path.extension().and_then(|e| e.to_str()) {
         Some("json") => Ok(("coco", coco::read(path, what.photos)?)),
-        Some("yaml" | "yml") => {
-            Ok(("yolo", yolo::read(path, what.split, what.photos, what.size_of)?))
-        }
+        Some("yaml" | "yml") => Ok((
+            "yolo",
+            yolo::read(path, what.split, what.photos, what.size_of)?,
+        )),
         _ => Err(DatasetError::format(
             path,
             "is none of COCO JSON (.json), YOLO (data.yaml), a Pascal VOC folder, a manifest (.toml)",

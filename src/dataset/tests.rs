@@ -63,7 +63,10 @@ fn coco() {
 
 #[test]
 fn yolo() {
-    for names in ["names: [person, helmet]", "names:\n  0: person\n  1: helmet"] {
+    for names in [
+        "names: [person, helmet]",
+        "names:\n  0: person\n  1: helmet",
+    ] {
         let root = tempfile::tempdir().unwrap();
         let yaml = format!("train: ../train/images\nval: ../valid/images\nnc: 2\n{names}\n");
         write(root.path(), "data.yaml", &yaml);
@@ -78,7 +81,9 @@ fn yolo() {
         for name in [root.path().to_owned(), root.path().join("data.yaml")] {
             let set = set(&name, None).unwrap();
             let round = |v: f64| (v * 1e9).round() / 1e9;
-            let rounded = boxes(&set).into_iter().map(|(c, b, w)| (c, b.map(round), w));
+            let rounded = boxes(&set)
+                .into_iter()
+                .map(|(c, b, w)| (c, b.map(round), w));
             assert_eq!(rounded.collect::<Vec<_>>(), expected());
             assert_eq!(set.truth.photos.len(), 2);
             assert_eq!(set.split.as_deref(), Some("val"));
@@ -87,7 +92,10 @@ fn yolo() {
             assert_eq!(codes, ["no_label_file", "bad_label_line"]);
         }
         let error = set(&root.path().join("data.yaml"), Some("test")).unwrap_err();
-        assert!(error.to_string().contains("it has [\"val\", \"train\"]"), "{error}");
+        assert!(
+            error.to_string().contains("it has [\"val\", \"train\"]"),
+            "{error}"
+        );
     }
 }
 
@@ -109,7 +117,11 @@ fn pascal_voc() {
     // 1-based and inclusive
     let a = object("helmet", [21, 11, 80, 50], 0) + &object("person", [1, 1, 100, 100], 0);
     write(root.path(), "Annotations/a.xml", &xml(&a));
-    write(root.path(), "Annotations/b.xml", &xml(&object("person", [1, 1, 9, 9], 1)));
+    write(
+        root.path(),
+        "Annotations/b.xml",
+        &xml(&object("person", [1, 1, 9, 9], 1)),
+    );
     write(root.path(), "JPEGImages/a.jpg", "");
     write(root.path(), "ImageSets/Main/val.txt", "a\n");
     let val = set(root.path(), Some("val")).unwrap();
@@ -117,8 +129,16 @@ fn pascal_voc() {
     // the photo that lies there, not the one on the labeller's disk
     assert_eq!(val.truth.photos[0].file, "a.jpg");
     let all = set(root.path(), None).unwrap();
-    assert_eq!(boxes(&all)[2], ("person".into(), [0.0, 0.0, 9.0, 9.0], true));
-    assert!(set(root.path(), Some("test")).unwrap_err().to_string().contains("[\"val\"]"));
+    assert_eq!(
+        boxes(&all)[2],
+        ("person".into(), [0.0, 0.0, 9.0, 9.0], true)
+    );
+    assert!(
+        set(root.path(), Some("test"))
+            .unwrap_err()
+            .to_string()
+            .contains("[\"val\"]")
+    );
 }
 
 #[test]
@@ -195,10 +215,16 @@ fn duplicates_are_told_apart_by_where_they_lie() {
     let far = |i: u32| u128::MAX / 3 ^ (0xffff_ffff << (32 * i));
     let found = check_duplicates(
         &named(&[("a", far(0)), ("b", far(1)), ("c", far(0) ^ 1)]),
-        &named(&[("train: x", far(1)), ("train: y", far(2)), ("train: z", far(2))]),
+        &named(&[
+            ("train: x", far(1)),
+            ("train: y", far(2)),
+            ("train: z", far(2)),
+        ]),
     );
-    let found: Vec<(&str, &[String])> =
-        found.iter().map(|f| (f.code.as_str(), &f.examples[..])).collect();
+    let found: Vec<(&str, &[String])> = found
+        .iter()
+        .map(|f| (f.code.as_str(), &f.examples[..]))
+        .collect();
     assert_eq!(
         found,
         [
@@ -211,7 +237,11 @@ fn duplicates_are_told_apart_by_where_they_lie() {
 #[test]
 fn refusals_say_what_to_do() {
     let root = tempfile::tempdir().unwrap();
-    write(root.path(), "none.json", r#"{"images": [], "annotations": [], "categories": []}"#);
+    write(
+        root.path(),
+        "none.json",
+        r#"{"images": [], "annotations": [], "categories": []}"#,
+    );
     write(
         root.path(),
         "text.json",
@@ -242,12 +272,18 @@ fn predictions_that_are_no_numbers_are_refused_by_their_row() {
         (good.replace("0.5", "NaN"), "prediction 1 has"),
         (good.replace("[1, 2", "[1, Infinity"), "prediction 1 has"),
         (good.replace("[1, 2", "[1"), "is no COCO results file"),
-        (good.replace("\"image_id\": 1", "\"image_id\": -1"), "whole number from 0"),
+        (
+            good.replace("\"image_id\": 1", "\"image_id\": -1"),
+            "whole number from 0",
+        ),
     ] {
         fs::write(&file, format!("[{good}, {bad}]")).unwrap();
         let error = read_predictions(&file).unwrap_err().to_string();
         assert!(error.contains(says), "{bad}: {error}");
     }
     fs::write(&file, format!("[{good}]")).unwrap();
-    assert_eq!(read_predictions(&file).unwrap().0[0].bbox, [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!(
+        read_predictions(&file).unwrap().0[0].bbox,
+        [1.0, 2.0, 3.0, 4.0]
+    );
 }

@@ -55,7 +55,10 @@ pub(super) fn read(
             height: image.height,
         });
     }
-    let boxes = read.annotations.iter().filter(|a| kept.contains(&a.image_id));
+    let boxes = read
+        .annotations
+        .iter()
+        .filter(|a| kept.contains(&a.image_id));
     labels.truth = GroundTruth {
         boxes: boxes
             .map(|a| LabelledBox {

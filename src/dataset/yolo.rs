@@ -39,7 +39,9 @@ pub(super) fn read(
         DatasetError::format(yaml, reason)
     })?;
     let root = yaml.parent().unwrap_or(Path::new(""));
-    let root = data["path"].as_str().map_or(root.to_owned(), |p| root.join(p));
+    let root = data["path"]
+        .as_str()
+        .map_or(root.to_owned(), |p| root.join(p));
     let folder = |name: &str| data[name].as_str().map(|p| folder(yaml, &root, p));
     let has: Vec<&str> = SPLITS.into_iter().filter(|s| folder(s).is_some()).collect();
     let chosen = match split {
@@ -85,13 +87,21 @@ fn names(data: &Yaml) -> Option<Vec<LabelledClass>> {
         Yaml::Array(names) => names
             .iter()
             .zip(0..)
-            .map(|(name, id)| Some(LabelledClass { id, name: text(name)? }))
+            .map(|(name, id)| {
+                Some(LabelledClass {
+                    id,
+                    name: text(name)?,
+                })
+            })
             .collect(),
         Yaml::Hash(names) => names
             .iter()
             .map(|(id, name)| {
                 let id = id.as_i64().and_then(|i| u64::try_from(i).ok())?;
-                Some(LabelledClass { id, name: text(name)? })
+                Some(LabelledClass {
+                    id,
+                    name: text(name)?,
+                })
             })
             .collect(),
         _ => None,
@@ -101,7 +111,10 @@ fn names(data: &Yaml) -> Option<Vec<LabelledClass>> {
 fn read_photos(labels: &mut Labels, size_of: SizeOf<'_>) -> Result<(), DatasetError> {
     let dir = labels.photos_dir.clone();
     let is_photo = |p: &Path| {
-        let ending = p.extension().and_then(|e| e.to_str()).map(str::to_lowercase);
+        let ending = p
+            .extension()
+            .and_then(|e| e.to_str())
+            .map(str::to_lowercase);
         ending.is_some_and(|e| PHOTO_ENDINGS.contains(&e.as_str()))
     };
     let walk = walkdir::WalkDir::new(&dir).sort_by_file_name();
@@ -202,8 +215,20 @@ fn row(line: &str) -> Option<(u64, [f64; 4])> {
         [cx, cy, w, h] | [cx, cy, w, h, _] => [cx - w / 2.0, cy - h / 2.0, w, h],
         [] | [_] | [_, _] | [_, _, _] => return None,
         _ if v.len() % 2 == 0 => {
-            let least = |of: usize| v.iter().skip(of).step_by(2).copied().fold(f64::MAX, f64::min);
-            let most = |of: usize| v.iter().skip(of).step_by(2).copied().fold(f64::MIN, f64::max);
+            let least = |of: usize| {
+                v.iter()
+                    .skip(of)
+                    .step_by(2)
+                    .copied()
+                    .fold(f64::MAX, f64::min)
+            };
+            let most = |of: usize| {
+                v.iter()
+                    .skip(of)
+                    .step_by(2)
+                    .copied()
+                    .fold(f64::MIN, f64::max)
+            };
             [least(0), least(1), most(0) - least(0), most(1) - least(1)]
         }
         _ => return None,
@@ -222,13 +247,23 @@ mod tests {
 
     #[test]
     fn rows_are_boxes_or_outlines() {
-        assert_eq!(row("3 0.5 0.5 0.5 0.25"), Some((3, [0.25, 0.375, 0.5, 0.25])));
+        assert_eq!(
+            row("3 0.5 0.5 0.5 0.25"),
+            Some((3, [0.25, 0.375, 0.5, 0.25]))
+        );
         assert_eq!(row("0 0.5 0.5 1 1 0.9"), Some((0, [0.0, 0.0, 1.0, 1.0])));
         assert_eq!(
             row("1 0.25 0.5 0.75 0.5 0.5 1.0"),
             Some((1, [0.25, 0.5, 0.5, 0.5]))
         );
-        for bad in ["", "a 1 1 1 1", "-1 0 0 1 1", "1 0.5 0.5", "1 0 0 x 1", "1.5 0 0 1 1"] {
+        for bad in [
+            "",
+            "a 1 1 1 1",
+            "-1 0 0 1 1",
+            "1 0.5 0.5",
+            "1 0 0 x 1",
+            "1.5 0 0 1 1",
+        ] {
             assert_eq!(row(bad), None, "{bad:?}");
         }
     }

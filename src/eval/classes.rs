@@ -275,7 +275,10 @@ mod tests {
             unmapped: Vec::new(),
         };
         let plan = ClassPlan::new(&set, &map, &[], Some(&strings(&["helmet"]))).unwrap();
-        assert_eq!((plan.judged_id(10), plan.judged_id(11)), (Some(10), Some(10)));
+        assert_eq!(
+            (plan.judged_id(10), plan.judged_id(11)),
+            (Some(10), Some(10))
+        );
         assert_eq!(plan.judged_id(12), None);
         assert_eq!(plan.judged[0].theirs, ["red helmet", "blue helmet"]);
     }

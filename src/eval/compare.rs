@@ -124,7 +124,10 @@ fn figures(classes: &[Matches], times: &[u32]) -> Vec<Option<f64>> {
             .fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
         (count > 0).then(|| sum / count as f64)
     };
-    [mean(0), mean(1)].into_iter().chain(each.iter().flatten().copied()).collect()
+    [mean(0), mean(1)]
+        .into_iter()
+        .chain(each.iter().flatten().copied())
+        .collect()
 }
 
 /// The detections of one class, matched.
@@ -170,7 +173,9 @@ impl Matches {
             if cell.area_rng != all_sizes {
                 continue;
             }
-            classes[class].boxes.push((slot, cell.num_gt_in_denominator() as u32));
+            classes[class]
+                .boxes
+                .push((slot, cell.num_gt_in_denominator() as u32));
             let rows = 0..params.iou_thrs.len();
             for (d, &score) in cell.dt_scores.iter().enumerate() {
                 let right = rows.clone().map(|t| cell.dt_matched.row(t)[d]).collect();
@@ -185,8 +190,9 @@ impl Matches {
             class.ranked = (0..params.iou_thrs.len())
                 .map(|t| {
                     let counted = found.iter().filter(|(.., passed)| !passed[t]);
-                    let mut ranked: Vec<(u32, bool)> =
-                        counted.map(|(_, slot, right, _)| (*slot, right[t])).collect();
+                    let mut ranked: Vec<(u32, bool)> = counted
+                        .map(|(_, slot, right, _)| (*slot, right[t]))
+                        .collect();
                     let last = ranked.iter().rposition(|(_, right)| *right);
                     ranked.truncate(last.map_or(0, |i| i + 1));
                     ranked
@@ -198,7 +204,11 @@ impl Matches {
 
     /// AP and AP50; `None` without boxes.
     fn figures(&self, times: &[u32]) -> [Option<f64>; 2] {
-        let boxes: u32 = self.boxes.iter().map(|&(slot, n)| n * times[slot as usize]).sum();
+        let boxes: u32 = self
+            .boxes
+            .iter()
+            .map(|&(slot, n)| n * times[slot as usize])
+            .sum();
         if boxes == 0 {
             return [None, None];
         }

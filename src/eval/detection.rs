@@ -176,7 +176,9 @@ impl Evaluation {
     /// Which class is taken for which. Rows are the truth, columns what was predicted; the last
     /// column counts misses, the last row false alarms.
     pub fn confusion(&self) -> Confusion {
-        let matrix = self.coco.confusion_matrix(MATCH_IOU, Some(usize::MAX), None);
+        let matrix = self
+            .coco
+            .confusion_matrix(MATCH_IOU, Some(usize::MAX), None);
         let side = matrix.num_cats + 1;
         let cells = matrix.matrix.chunks(side).map(<[u64]>::to_vec);
         Confusion {
@@ -190,7 +192,11 @@ impl Evaluation {
 fn best_f1(curve: &[CurvePoint]) -> Option<CurvePoint> {
     let f1 = |p: &CurvePoint| {
         let sum = p.precision + p.recall;
-        if sum > 0.0 { 2.0 * p.precision * p.recall / sum } else { 0.0 }
+        if sum > 0.0 {
+            2.0 * p.precision * p.recall / sum
+        } else {
+            0.0
+        }
     };
     let best = curve.iter().max_by(|a, b| f1(a).total_cmp(&f1(b)))?;
     (f1(best) > 0.0).then(|| best.clone())

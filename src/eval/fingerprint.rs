@@ -95,7 +95,10 @@ mod tests {
 
     #[test]
     fn a_flat_picture_has_no_fingerprint() {
-        assert_eq!(fingerprint(&RgbImage::from_pixel(9, 9, image::Rgb([7; 3]))), None);
+        assert_eq!(
+            fingerprint(&RgbImage::from_pixel(9, 9, image::Rgb([7; 3]))),
+            None
+        );
         assert_eq!(fingerprint(&RgbImage::new(8, 9)), None);
     }
 

@@ -45,7 +45,10 @@ pub fn operate(
         .copied()
         .collect();
     let evaluation = Evaluation::new(truth, plan, &kept)?;
-    let status = evaluation.coco.image_diagnostics(MATCH_IOU, 1.0)?.annotations;
+    let status = evaluation
+        .coco
+        .image_diagnostics(MATCH_IOU, 1.0)?
+        .annotations;
     // hotcoco numbers predictions, and `Evaluation` boxes, from 1 in the order given
     let missed = |i: usize| status.gt_status.get(&(i as u64 + 1)) == Some(&GtStatus::Fn);
     let found = |i: usize| status.gt_status.get(&(i as u64 + 1)) == Some(&GtStatus::Matched);
@@ -57,7 +60,11 @@ pub fn operate(
     let found = indices(truth.boxes.len(), &found);
     let wrong = indices(kept.len(), &wrong);
     for class in &mut *metrics {
-        let boxes = |of: &[usize]| of.iter().filter(|&&i| truth.boxes[i].class == class.id).count();
+        let boxes = |of: &[usize]| {
+            of.iter()
+                .filter(|&&i| truth.boxes[i].class == class.id)
+                .count()
+        };
         let alarms = wrong.iter().filter(|&&i| kept[i].class == class.id);
         class.operating = Some(point(
             thresholds.get(&class.id).copied().unwrap_or(0.0),
@@ -219,7 +226,10 @@ mod tests {
     #[test]
     fn shares_of_nothing_are_not_shown_as_zero() {
         let nothing = point(0.5, 0, 0, 0);
-        assert_eq!((nothing.precision, nothing.recall, nothing.f1), (None, None, None));
+        assert_eq!(
+            (nothing.precision, nothing.recall, nothing.f1),
+            (None, None, None)
+        );
         let some = point(0.5, 3, 1, 2);
         assert_eq!((some.precision, some.recall), (Some(0.75), Some(0.6)));
     }

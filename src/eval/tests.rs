@@ -56,8 +56,11 @@ const B: [f64; 4] = [300.0, 200.0, 50.0, 40.0];
 fn perfect_predictions_are_perfect_and_none_are_zero() {
     let truth = truth(&[(1, 1, A), (1, 2, B), (2, 1, B)]);
     let plan = plan(&truth);
-    let perfect: Vec<Prediction> =
-        truth.boxes.iter().map(|b| seen(b.photo, b.class, b.bbox, 0.9)).collect();
+    let perfect: Vec<Prediction> = truth
+        .boxes
+        .iter()
+        .map(|b| seen(b.photo, b.class, b.bbox, 0.9))
+        .collect();
     let evaluation = Evaluation::new(&truth, &plan, &perfect).unwrap();
     let summary = evaluation.summary();
     assert_eq!(summary.len(), 12);
@@ -67,7 +70,12 @@ fn perfect_predictions_are_perfect_and_none_are_zero() {
     assert_eq!(summary["APs"], None);
     let nothing = Evaluation::new(&truth, &plan, &[]).unwrap();
     assert_eq!(nothing.summary()["AP50"], Some(0.0));
-    assert!(nothing.per_class(&truth).iter().all(|c| c.best_f1.is_none()));
+    assert!(
+        nothing
+            .per_class(&truth)
+            .iter()
+            .all(|c| c.best_f1.is_none())
+    );
 }
 
 #[test]
@@ -91,15 +99,21 @@ fn the_operating_point_counts_what_reaches_its_threshold() {
     assert_eq!((head.found, head.false_alarms, head.missed), (1, 1, 2));
     assert_eq!((head.precision, head.recall), (Some(0.5), Some(1.0 / 3.0)));
     let helmet = metrics[1].operating.clone().unwrap();
-    assert_eq!((helmet.found, helmet.false_alarms, helmet.missed), (0, 1, 1));
-    // rows are the truth: head, helmet, nothing
     assert_eq!(
-        operating.confusion.cells,
-        [[1, 0, 2], [1, 0, 0], [0, 1, 0]]
+        (helmet.found, helmet.false_alarms, helmet.missed),
+        (0, 1, 1)
     );
-    let misses: Vec<(&str, &str)> =
-        operating.misses.iter().map(|m| (&*m.class, &*m.photo)).collect();
-    assert_eq!(misses, [("head", "2.jpg"), ("helmet", "1.jpg"), ("head", "2.jpg")]);
+    // rows are the truth: head, helmet, nothing
+    assert_eq!(operating.confusion.cells, [[1, 0, 2], [1, 0, 0], [0, 1, 0]]);
+    let misses: Vec<(&str, &str)> = operating
+        .misses
+        .iter()
+        .map(|m| (&*m.class, &*m.photo))
+        .collect();
+    assert_eq!(
+        misses,
+        [("head", "2.jpg"), ("helmet", "1.jpg"), ("head", "2.jpg")]
+    );
     let nearest = operating.misses[1].nearest.clone().unwrap();
     assert_eq!((&*nearest.class, nearest.iou), ("head", 1.0));
     assert_eq!(operating.false_alarms[1].nearest, None);
@@ -123,7 +137,10 @@ fn the_same_predictions_show_no_difference() {
     let comparison = compare(&evaluation(), &evaluation());
     for d in &comparison.differences {
         assert_eq!(d.verdict, Verdict::NoDifferenceShown, "{d:?}");
-        assert!(d.class.as_deref() == Some("helmet") || d.interval == Some([0.0, 0.0]), "{d:?}");
+        assert!(
+            d.class.as_deref() == Some("helmet") || d.interval == Some([0.0, 0.0]),
+            "{d:?}"
+        );
     }
     // helmets are not labelled at all: nothing can be said of them
     assert_eq!(comparison.differences[4].interval, None);

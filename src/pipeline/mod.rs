@@ -2,3 +2,4 @@
 
 pub mod ordered;
 pub mod photo;
+pub mod picture;

@@ -43,7 +43,10 @@ pub fn bench_page(
         mean: ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"].map(|m| metric(report, m)),
         recalls: ["AR1", "AR10", "AR100", "ARs", "ARm", "ARl"].map(|m| (m, metric(report, m))),
         curves: charts::curves(&report.per_class, w),
-        calibration: report.calibration.as_ref().map(|c| charts::calibration(c, w)),
+        calibration: report
+            .calibration
+            .as_ref()
+            .map(|c| charts::calibration(c, w)),
         errors: charts::errors(&report.errors, w),
         confusion: ConfusionRow::all(&report.confusion, w),
         misses: gallery(&report.misses, misses, w),
@@ -120,7 +123,10 @@ fn facts(report: &BenchReport, w: &'static Words) -> Vec<(&'static str, String)>
         (w.digest_subject, report.subject.sha256().to_owned()),
         (w.digest_labels, format!("{} ({})", set.sha256, set.format)),
         (w.license, set.license.clone().unwrap_or_else(|| "?".into())),
-        (w.min_score, format!("{}, {} {}", p.min_score, p.max_per_photo, w.a_photo)),
+        (
+            w.min_score,
+            format!("{}, {} {}", p.min_score, p.max_per_photo, w.a_photo),
+        ),
         ("IoU", thresholds.collect::<Vec<_>>().join(" ")),
         (w.max_detections, max.join(", ")),
         (w.tiles, if p.tiles { "auto" } else { "off" }.to_owned()),
@@ -151,8 +157,12 @@ fn gallery<'a>(
     pictures: &[Option<Picture>],
     w: &'static Words,
 ) -> Vec<PictureView<'a>> {
-    let pairs = worst.iter().zip(pictures.iter().chain(std::iter::repeat(&None)));
-    pairs.map(|(one, picture)| picture_view(one, picture.as_ref(), w)).collect()
+    let pairs = worst
+        .iter()
+        .zip(pictures.iter().chain(std::iter::repeat(&None)));
+    pairs
+        .map(|(one, picture)| picture_view(one, picture.as_ref(), w))
+        .collect()
 }
 
 fn picture_view<'a>(
@@ -190,7 +200,10 @@ fn picture_view<'a>(
         boxes: picture
             .map(|p| {
                 let own = place(worst.bbox, missed, p.region);
-                let near = worst.nearest.as_ref().map(|n| place(n.bbox, !missed, p.region));
+                let near = worst
+                    .nearest
+                    .as_ref()
+                    .map(|n| place(n.bbox, !missed, p.region));
                 near.into_iter().chain([own]).collect()
             })
             .unwrap_or_default(),

@@ -16,7 +16,9 @@ fn bench<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Output {
 }
 
 fn data(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/bench").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/bench")
+        .join(file)
 }
 
 fn read(path: PathBuf) -> Value {
@@ -43,7 +45,11 @@ fn small_set(folder: &Path, class: &str) -> PathBuf {
     fs::create_dir_all(folder.join("val")).unwrap();
     fs::copy(astronaut(), folder.join("val/astronaut.jpg")).unwrap();
     let flat = image::DynamicImage::ImageRgb8(gradient(320, 240));
-    fs::write(folder.join("val/plain.png"), encoded(&flat, image::ImageFormat::Png)).unwrap();
+    fs::write(
+        folder.join("val/plain.png"),
+        encoded(&flat, image::ImageFormat::Png),
+    )
+    .unwrap();
     fs::write(folder.join("val/broken.jpg"), "no photo").unwrap();
     let files = ["astronaut.jpg", "plain.png", "missing.jpg", "broken.jpg"];
     let images: Vec<Value> = files
@@ -73,11 +79,17 @@ fn the_twelve_figures_are_those_of_pycocotools() {
     assert_eq!(golden.as_object().unwrap().len(), 12);
     for (name, value) in golden.as_object().unwrap() {
         let ours = report["metrics"][name].as_f64().unwrap();
-        assert!((ours - value.as_f64().unwrap()).abs() < 1e-9, "{name}: {ours}, {value}");
+        assert!(
+            (ours - value.as_f64().unwrap()).abs() < 1e-9,
+            "{name}: {ours}, {value}"
+        );
     }
     // what was read comes out again
     assert_eq!(
-        read(out.path().join("predictions.json")).as_array().unwrap().len(),
+        read(out.path().join("predictions.json"))
+            .as_array()
+            .unwrap()
+            .len(),
         read(data("detections.json")).as_array().unwrap().len()
     );
 }
@@ -220,7 +232,10 @@ fn a_comparison_says_when_there_is_none_to_show() {
     let none = differences(&compare(&same));
     // the mean and three classes, AP and AP50 of each
     assert_eq!(none.len(), 8);
-    assert!(none.iter().all(|d| d["verdict"] == "no_difference_shown"), "{none:?}");
+    assert!(
+        none.iter().all(|d| d["verdict"] == "no_difference_shown"),
+        "{none:?}"
+    );
     let worse = differences(&compare(&moved));
     assert_eq!(worse[1]["verdict"], "a_better", "{}", worse[1]);
 }
@@ -232,7 +247,11 @@ fn a_baseline_is_a_gate() {
     assert_eq!(judge(&out, &["--fail-below", "0.1"]).status.code(), Some(0));
     let low = judge(&out, &["--fail-below", "0.9"]);
     assert_eq!(low.status.code(), Some(3));
-    assert!(text(&low.stderr).contains("below 0.9"), "{}", text(&low.stderr));
+    assert!(
+        text(&low.stderr).contains("below 0.9"),
+        "{}",
+        text(&low.stderr)
+    );
 
     let mut report = read(out.join("report.json"));
     let baseline = folder.path().join("baseline.json");
@@ -248,7 +267,11 @@ fn a_baseline_is_a_gate() {
     report["per_class"][1]["ap"] = json!(ap + 0.03);
     let worse = gate(&report);
     assert_eq!(worse.status.code(), Some(3));
-    assert!(text(&worse.stderr).contains("class 2: AP"), "{}", text(&worse.stderr));
+    assert!(
+        text(&worse.stderr).contains("class 2: AP"),
+        "{}",
+        text(&worse.stderr)
+    );
     report["dataset"]["sha256"] = json!("0");
     let other = gate(&report);
     assert_eq!(other.status.code(), Some(4));
@@ -262,8 +285,14 @@ fn a_readme_table_has_a_row_for_each_class() {
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 2 + 1 + 3, "{table}");
     let columns = |line: &str| line.matches('|').count();
-    assert!(lines.iter().all(|l| columns(l) == columns(lines[0])), "{table}");
-    assert!(lines[2].contains("mean") && lines[2].contains("**0.453**"), "{table}");
+    assert!(
+        lines.iter().all(|l| columns(l) == columns(lines[0])),
+        "{table}"
+    );
+    assert!(
+        lines[2].contains("mean") && lines[2].contains("**0.453**"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -273,15 +302,39 @@ fn wrong_usage_and_bad_sets_are_refused_with_what_to_do() {
     let labels = data("labels.json");
     let labels = labels.to_str().unwrap();
     let empty = folder.path().join("empty.json");
-    fs::write(&empty, r#"{"images": [], "annotations": [], "categories": []}"#).unwrap();
+    fs::write(
+        &empty,
+        r#"{"images": [], "annotations": [], "categories": []}"#,
+    )
+    .unwrap();
     for (arguments, code, says) in [
         (vec![labels], 2, "--out"),
-        (vec![labels, "--out", path, "--map", "helmet"], 2, "helmet=Hardhat"),
-        (vec!["no-such-set", "--out", path], 4, "no dataset \"no-such-set\""),
-        (vec![empty.to_str().unwrap(), "--out", path], 4, "lists no photos"),
+        (
+            vec![labels, "--out", path, "--map", "helmet"],
+            2,
+            "helmet=Hardhat",
+        ),
+        (
+            vec!["no-such-set", "--out", path],
+            4,
+            "no dataset \"no-such-set\"",
+        ),
+        (
+            vec![empty.to_str().unwrap(), "--out", path],
+            4,
+            "lists no photos",
+        ),
         (vec![labels, "--out", path], 4, "say which is which"),
-        (vec![labels, "--out", path, "--map", "helmet=hat"], 4, "the set has no class \"hat\""),
-        (vec![labels, "--out", path, "--map", "helmet=class 1"], 4, "--images"),
+        (
+            vec![labels, "--out", path, "--map", "helmet=hat"],
+            4,
+            "the set has no class \"hat\"",
+        ),
+        (
+            vec![labels, "--out", path, "--map", "helmet=class 1"],
+            4,
+            "--images",
+        ),
         (vec!["shel5k", "--out", path], 4, "get it"),
     ] {
         let output = bench(&arguments);

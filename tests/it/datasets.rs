@@ -85,8 +85,14 @@ fn a_manifest_with_a_slip_of_the_pen_is_refused() {
         ("licence = \"MIT\"\n", "licence"),
         ("unverified = [\"colour\"]\n", "names of keys"),
         ("unmapped = [\"a\"]\n[classes]\na = \"person\"\n", "both in"),
-        ("[splits.val]\nlabels = \"../up.json\"\n", "below the folder of data"),
-        ("[splits.val]\nlabels = \"/etc/val.json\"\n", "below the folder of data"),
+        (
+            "[splits.val]\nlabels = \"../up.json\"\n",
+            "below the folder of data",
+        ),
+        (
+            "[splits.val]\nlabels = \"/etc/val.json\"\n",
+            "below the folder of data",
+        ),
         (
             "[[published]]\nmodel = \"m\"\nmetric = \"AP50\"\nvalue = 89.0\nsource = \"s\"\n",
             "must lie in 0..=1",

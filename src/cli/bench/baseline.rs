@@ -29,11 +29,13 @@ pub(super) fn shortfalls(
     let [report] = reports else {
         bail!("--baseline belongs to one dataset and one model; name one of each");
     };
-    let read = || -> anyhow::Result<BenchReport> {
-        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
-    };
+    let read =
+        || -> anyhow::Result<BenchReport> { Ok(serde_json::from_slice(&std::fs::read(path)?)?) };
     let base = read().with_context(|| {
-        format!("cannot read the baseline {}; give a report.json of `sitewarden bench`", path.display())
+        format!(
+            "cannot read the baseline {}; give a report.json of `sitewarden bench`",
+            path.display()
+        )
     })?;
     if base.dataset.sha256 != report.dataset.sha256
         || base.dataset.judged_photos != report.dataset.judged_photos
@@ -49,7 +51,9 @@ pub(super) fn shortfalls(
             return;
         };
         if is < was - limit {
-            short.push(format!("{what}: AP {is:.4}, was {was:.4}; more than {limit} below"));
+            short.push(format!(
+                "{what}: AP {is:.4}, was {was:.4}; more than {limit} below"
+            ));
         }
     };
     check("mean", Some(mean(&base)), Some(mean(report)));

@@ -32,7 +32,10 @@ pub(super) fn run(setup: &Setup<'_>, a: &Path, b: &Path) -> anyhow::Result<u8> {
     let claimed: HashSet<u64> = sides.iter().flatten().map(|p| p.class).collect();
     let plan = plan.only(&claimed);
     if plan.judged.is_empty() {
-        bail!("neither side has a prediction for a class of {}; are the files those of this set?", set.name);
+        bail!(
+            "neither side has a prediction for a class of {}; are the files those of this set?",
+            set.name
+        );
     }
     let mut truth = set.truth.clone();
     plan.keep_judged(&mut truth);
@@ -45,7 +48,12 @@ pub(super) fn run(setup: &Setup<'_>, a: &Path, b: &Path) -> anyhow::Result<u8> {
             serde_json::to_writer_pretty(&mut *f, &comparison)?;
             f.write_all(b"\n")
         })
-        .with_context(|| format!("cannot write {}; check space and permissions", path.display()))?;
+        .with_context(|| {
+            format!(
+                "cannot write {}; check space and permissions",
+                path.display()
+            )
+        })?;
     }
     let text = match args.format {
         Format::Json => serde_json::to_string(&comparison)? + "\n",
@@ -82,14 +90,25 @@ fn for_people(comparison: &Comparison, a: &Path, b: &Path) -> String {
         comparison.confidence * 100.0,
         comparison.draws
     );
-    let names = comparison.differences.iter().filter_map(|d| d.class.as_deref());
+    let names = comparison
+        .differences
+        .iter()
+        .filter_map(|d| d.class.as_deref());
     let width = names.map(str::len).max().unwrap_or(0).max(8);
-    let _ = writeln!(text, "  {}  metric      A      B    B - A  interval", pad("class", width));
+    let _ = writeln!(
+        text,
+        "  {}  metric      A      B    B - A  interval",
+        pad("class", width)
+    );
     for d in &comparison.differences {
         let name = pad(&plain(d.class.as_deref().unwrap_or("mean")), width);
         let figure = |v: Option<f64>| v.map_or("    –".to_owned(), |v| format!("{v:.3}"));
-        let difference = d.difference.map_or("     –".to_owned(), |v| format!("{v:+.3}"));
-        let interval = d.interval.map_or(String::new(), |[l, h]| format!("{l:+.3} to {h:+.3}  "));
+        let difference = d
+            .difference
+            .map_or("     –".to_owned(), |v| format!("{v:+.3}"));
+        let interval = d
+            .interval
+            .map_or(String::new(), |[l, h]| format!("{l:+.3} to {h:+.3}  "));
         let _ = writeln!(
             text,
             "  {name}  {:6}  {}  {}  {difference:>7}  {interval}{}",
@@ -103,10 +122,14 @@ fn for_people(comparison: &Comparison, a: &Path, b: &Path) -> String {
 }
 
 fn markdown(comparison: &Comparison) -> String {
-    let mut text = "| class | metric | A | B | B - A | 95 % interval | |\n|---|---|--:|--:|--:|---|---|\n".to_owned();
+    let mut text =
+        "| class | metric | A | B | B - A | 95 % interval | |\n|---|---|--:|--:|--:|---|---|\n"
+            .to_owned();
     for d in &comparison.differences {
         let figure = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.3}"));
-        let interval = d.interval.map_or(String::new(), |[l, h]| format!("{l:+.3} to {h:+.3}"));
+        let interval = d
+            .interval
+            .map_or(String::new(), |[l, h]| format!("{l:+.3} to {h:+.3}"));
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {interval} | {} |",

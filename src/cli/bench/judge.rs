@@ -48,7 +48,9 @@ pub(super) fn report(
     health.sort_by_key(|f| f.weight);
     Ok(BenchReport {
         sitewarden: env!("CARGO_PKG_VERSION").to_owned(),
-        created: jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        created: jiff::Timestamp::now()
+            .strftime("%Y-%m-%d %H:%M UTC")
+            .to_string(),
         subject: case.subject.clone(),
         dataset: DatasetRecord {
             name: set.name.clone(),
@@ -66,10 +68,20 @@ pub(super) fn report(
             iou_thresholds: evaluation.iou_thresholds().to_vec(),
             max_detections: evaluation.max_detections().to_vec(),
             tiles: setup.tiles == Tiles::Auto,
-            map: setup.args.map.iter().map(|(o, t)| format!("{o}={t}")).collect(),
+            map: setup
+                .args
+                .map
+                .iter()
+                .map(|(o, t)| format!("{o}={t}"))
+                .collect(),
             limit: setup.args.limit.map(std::num::NonZero::get),
             jobs: setup.jobs.get(),
-            operating_point: if case.thresholds.is_some() { "model" } else { "best_f1" }.to_owned(),
+            operating_point: if case.thresholds.is_some() {
+                "model"
+            } else {
+                "best_f1"
+            }
+            .to_owned(),
         },
         machine: machine(),
         classes: Classes {
@@ -92,7 +104,9 @@ pub(super) fn report(
 
 fn judged(plan: &ClassPlan) -> BTreeMap<String, Vec<String>> {
     let classes = plan.judged.iter();
-    classes.map(|j| (j.name.clone(), j.theirs.clone())).collect()
+    classes
+        .map(|j| (j.name.clone(), j.theirs.clone()))
+        .collect()
 }
 
 /// Says which classes have no part in the figures.
@@ -124,7 +138,9 @@ fn partial_labels(plan: &ClassPlan) -> impl Iterator<Item = Finding> {
 
 fn machine() -> Machine {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':'));
+    let cpu = info
+        .lines()
+        .find_map(|l| l.strip_prefix("model name")?.split_once(':'));
     Machine {
         os: std::env::consts::OS.to_owned(),
         arch: std::env::consts::ARCH.to_owned(),

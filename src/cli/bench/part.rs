@@ -66,7 +66,12 @@ impl Part {
     /// already comes with it.
     pub(super) fn open(out: &Path, key: &str, restart: bool) -> anyhow::Result<(Self, Vec<Done>)> {
         let path = path(out);
-        let cannot = || format!("cannot write {}; check space and permissions", path.display());
+        let cannot = || {
+            format!(
+                "cannot write {}; check space and permissions",
+                path.display()
+            )
+        };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)

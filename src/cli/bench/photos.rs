@@ -17,7 +17,8 @@ use crate::eval::report::Finding;
 use crate::eval::{ClassPlan, LabelledPhoto, Prediction, STAGES};
 use crate::inference::{Detect, Model};
 use crate::pipeline::ordered::for_each_ordered;
-use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch, hex, photo_fingerprint};
+use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch, hex};
+use crate::pipeline::picture::photo_fingerprint;
 use crate::rules::{Catalogue, RuleSet};
 use crate::source::discover::{Found, discover};
 use crate::source::photo::{PhotoError, PhotoLimits, read_file};
@@ -60,7 +61,10 @@ pub(super) fn look_at(
         ..PhotoSettings::default()
     };
     let pipeline = PhotoPipeline::new(model, &rules, settings);
-    let judged = manifest.labels.iter().map(|l| plan.by_name(l).map(|j| j.id));
+    let judged = manifest
+        .labels
+        .iter()
+        .map(|l| plan.by_name(l).map(|j| j.id));
     let judged: Vec<Option<u64>> = judged.collect();
 
     let key = key(set, model, setup, &judged)?;
@@ -69,8 +73,12 @@ pub(super) fn look_at(
     let mut done: HashMap<u64, Done> = before.into_iter().map(|d| (d.photo, d)).collect();
     done.retain(|id, _| known.contains(id));
     let resumed = !done.is_empty();
-    let rest: Vec<&LabelledPhoto> =
-        set.truth.photos.iter().filter(|p| !done.contains_key(&p.id)).collect();
+    let rest: Vec<&LabelledPhoto> = set
+        .truth
+        .photos
+        .iter()
+        .filter(|p| !done.contains_key(&p.id))
+        .collect();
 
     let progress = progress(set.truth.photos.len(), done.len())?;
     let start = Instant::now();
@@ -96,9 +104,15 @@ pub(super) fn look_at(
     let wall_s = start.elapsed().as_secs_f64();
     progress.finish_and_clear();
     if let Some(e) = failed {
-        return Err(e).with_context(|| format!("cannot write to {}; make room there", out.display()));
+        return Err(e)
+            .with_context(|| format!("cannot write to {}; make room there", out.display()));
     }
-    Ok(gather(set, &setup.limits, done, (!resumed).then_some(wall_s)))
+    Ok(gather(
+        set,
+        &setup.limits,
+        done,
+        (!resumed).then_some(wall_s),
+    ))
 }
 
 /// Everything that a prediction depends on.
@@ -146,7 +160,9 @@ fn look(
             PhotoError::Io(e) if e.kind() == std::io::ErrorKind::NotFound => Unseen::Missing,
             e => Unseen::Unreadable(e.to_string()),
         }),
-        None => Err(Unseen::Unreadable("its path leads out of the folder of photos".into())),
+        None => Err(Unseen::Unreadable(
+            "its path leads out of the folder of photos".into(),
+        )),
     };
     let read_ms = start.elapsed().as_secs_f32() * 1e3;
     let seen = bytes.and_then(|bytes| {
@@ -165,12 +181,20 @@ fn look(
         Err(unseen) => done.error = Some(unseen),
         Ok(seen) => {
             let t = seen.took;
-            let ms = [t.decode_ms, t.preprocess_ms, t.inference_ms, t.postprocess_ms];
+            let ms = [
+                t.decode_ms,
+                t.preprocess_ms,
+                t.inference_ms,
+                t.postprocess_ms,
+            ];
             let [decode, preprocess, inference, postprocess] = ms.map(|v| v as f32);
             done.ms = [read_ms, decode, preprocess, inference, postprocess];
             done.size = Some(seen.size);
             done.hash = seen.fingerprint.map(|h| format!("{h:032x}"));
-            let labelled = seen.detections.iter().filter_map(|d| Some((judged[d.class]?, d)));
+            let labelled = seen
+                .detections
+                .iter()
+                .filter_map(|d| Some((judged[d.class]?, d)));
             done.found = labelled
                 .take(MAX_PER_PHOTO)
                 .map(|(class, d)| {
@@ -191,7 +215,10 @@ fn rounded(value: f32, parts: f64) -> f64 {
 /// The file of a photo, unless its name leads elsewhere: labels come from strangers.
 pub(super) fn photo_path(dir: &Path, file: &str) -> Option<PathBuf> {
     let inside = |c: Component<'_>| matches!(c, Component::Normal(_) | Component::CurDir);
-    Path::new(file).components().all(inside).then(|| dir.join(file))
+    Path::new(file)
+        .components()
+        .all(inside)
+        .then(|| dir.join(file))
 }
 
 fn gather(
@@ -219,12 +246,15 @@ fn gather(
                 }
                 let hash = one.hash.and_then(|h| u128::from_str_radix(&h, 16).ok());
                 hashes.extend(hash.map(|h| (photo.file.clone(), h)));
-                let found = one.found.into_iter().map(|(class, score, bbox)| Prediction {
-                    photo: photo.id,
-                    class,
-                    bbox,
-                    score,
-                });
+                let found = one
+                    .found
+                    .into_iter()
+                    .map(|(class, score, bbox)| Prediction {
+                        photo: photo.id,
+                        class,
+                        bbox,
+                        score,
+                    });
                 look.predictions.extend(found);
                 continue;
             }
@@ -233,7 +263,8 @@ fn gather(
     }
     look.findings = dataset::check_photos(missing, unreadable, sizes.into_iter());
     let others = other_hashes(set, limits);
-    look.findings.extend(dataset::check_duplicates(&hashes, &others));
+    look.findings
+        .extend(dataset::check_duplicates(&hashes, &others));
     look
 }
 

@@ -27,7 +27,11 @@ pub(super) fn print(format: Format, reports: &[BenchReport]) -> anyhow::Result<(
 
 fn for_people(report: &BenchReport) -> String {
     let set = &report.dataset;
-    let split = set.split.as_ref().map(|s| format!(" ({s})")).unwrap_or_default();
+    let split = set
+        .split
+        .as_ref()
+        .map(|s| format!(" ({s})"))
+        .unwrap_or_default();
     let mut text = format!(
         "{} on {}{split}: {} photos, {} boxes\n",
         plain(report.subject.name()),
@@ -40,27 +44,60 @@ fn for_people(report: &BenchReport) -> String {
     }
     if !report.classes.not_labelled.is_empty() {
         let names = report.classes.not_labelled.join(", ");
-        for line in wrap(&format!("not labelled here, so not judged: {names}"), WIDTH - 2) {
+        for line in wrap(
+            &format!("not labelled here, so not judged: {names}"),
+            WIDTH - 2,
+        ) {
             let _ = writeln!(text, "  {line}");
         }
     }
-    let name_width = report.per_class.iter().map(|c| c.name.len()).max().unwrap_or(0).max(12);
+    let name_width = report
+        .per_class
+        .iter()
+        .map(|c| c.name.len())
+        .max()
+        .unwrap_or(0)
+        .max(12);
     let _ = writeln!(
         text,
         "  {}  boxes     AP   AP50   AP75    APs    APm    APl     AR |  score  prec.  recall",
         pad("class", name_width)
     );
     for c in &report.per_class {
-        let figures = [c.ap, c.ap50, c.ap75, c.ap_small, c.ap_medium, c.ap_large, c.ar];
-        let _ = write!(text, "  {}  {:>5}", pad(&plain(&c.name), name_width), c.boxes);
+        let figures = [
+            c.ap,
+            c.ap50,
+            c.ap75,
+            c.ap_small,
+            c.ap_medium,
+            c.ap_large,
+            c.ar,
+        ];
+        let _ = write!(
+            text,
+            "  {}  {:>5}",
+            pad(&plain(&c.name), name_width),
+            c.boxes
+        );
         text.extend(figures.map(|v| format!("  {}", figure(v))));
         if let Some(o) = &c.operating {
-            let _ = write!(text, " |  {:.3}  {}   {}", o.threshold, figure(o.precision), figure(o.recall));
+            let _ = write!(
+                text,
+                " |  {:.3}  {}   {}",
+                o.threshold,
+                figure(o.precision),
+                figure(o.recall)
+            );
         }
         text.push('\n');
     }
     let metric = |name: &str| figure(report.metrics.get(name).copied().flatten());
-    let _ = write!(text, "  {}  {:>5}", pad("mean", name_width), set.judged_boxes);
+    let _ = write!(
+        text,
+        "  {}  {:>5}",
+        pad("mean", name_width),
+        set.judged_boxes
+    );
     for name in ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"] {
         let _ = write!(text, "  {}", metric(name));
     }
@@ -83,7 +120,12 @@ fn finding_lines(finding: &Finding) -> String {
     };
     let examples: Vec<String> = finding.examples.iter().map(|e| plain(e)).collect();
     let mut text = String::new();
-    let all = format!("{mark}: {} {}: {}", finding.count, finding.text, examples.join("; "));
+    let all = format!(
+        "{mark}: {} {}: {}",
+        finding.count,
+        finding.text,
+        examples.join("; ")
+    );
     for line in wrap(&all, WIDTH - 2) {
         let _ = writeln!(text, "  {line}");
     }
@@ -104,8 +146,17 @@ pub(super) fn markdown(reports: &[BenchReport]) -> String {
         let mut first = [report.dataset.name.as_str(), report.subject.name()];
         let mut row = |text: &mut String, class: &str, cells: [String; 5]| {
             let [set, model] = first.map(cell);
-            let model = if several { format!(" {model} |") } else { String::new() };
-            let _ = writeln!(text, "| {set} |{model} {} | {} |", cell(class), cells.join(" | "));
+            let model = if several {
+                format!(" {model} |")
+            } else {
+                String::new()
+            };
+            let _ = writeln!(
+                text,
+                "| {set} |{model} {} | {} |",
+                cell(class),
+                cells.join(" | ")
+            );
             first = ["", ""];
         };
         let bold = |v: Option<Option<f64>>| match v.flatten() {
@@ -115,7 +166,17 @@ pub(super) fn markdown(reports: &[BenchReport]) -> String {
         if report.per_class.len() > 1 {
             let metric = |name: &str| bold(report.metrics.get(name).copied());
             let boxes = report.dataset.judged_boxes.to_string();
-            row(&mut text, "mean", [boxes, metric("AP50"), metric("AP"), String::new(), String::new()]);
+            row(
+                &mut text,
+                "mean",
+                [
+                    boxes,
+                    metric("AP50"),
+                    metric("AP"),
+                    String::new(),
+                    String::new(),
+                ],
+            );
         }
         for c in &report.per_class {
             let operating = c.operating.as_ref();

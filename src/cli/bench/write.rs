@@ -12,7 +12,7 @@ use crate::dataset::LabelledSet;
 use crate::eval::Prediction;
 use crate::eval::report::{BenchReport, Worst};
 use crate::geometry::BBox;
-use crate::pipeline::photo::crop;
+use crate::pipeline::picture::crop;
 use crate::render::bench::{Picture, bench_page};
 use crate::source::photo::read_file;
 
@@ -56,8 +56,12 @@ fn write_file(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> std::io::Result<()>,
 ) -> anyhow::Result<()> {
-    write_with(path, write)
-        .with_context(|| format!("cannot write {}; check space and permissions", path.display()))
+    write_with(path, write).with_context(|| {
+        format!(
+            "cannot write {}; check space and permissions",
+            path.display()
+        )
+    })
 }
 
 /// The piece of the photo around a box; a picture that cannot be made costs the report its

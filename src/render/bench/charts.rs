@@ -38,7 +38,11 @@ pub(super) fn curves(classes: &[ClassMetrics], w: &Words) -> Curves {
             points.join(" ")
         );
         // where an alarm is raised
-        if let Some((r, p)) = class.operating.as_ref().and_then(|o| Some((o.recall?, o.precision?))) {
+        if let Some((r, p)) = class
+            .operating
+            .as_ref()
+            .and_then(|o| Some((o.recall?, o.precision?)))
+        {
             let (x, y) = place(r, p);
             let _ = write!(
                 svg,
@@ -72,7 +76,10 @@ pub(super) fn calibration(calibration: &Calibration, w: &Words) -> String {
             bin.count
         );
         let (x, y) = place(bin.confidence, bin.right);
-        let _ = write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" class=\"mean\"/>");
+        let _ = write!(
+            svg,
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" class=\"mean\"/>"
+        );
     }
     let _ = write!(
         svg,
@@ -86,7 +93,10 @@ pub(super) fn errors(errors: &ErrorTypes, w: &Words) -> String {
     const ROW: f64 = 30.0;
     const NAME: f64 = 190.0;
     const BAR: f64 = 300.0;
-    let most = w.error_types.iter().filter_map(|(key, _)| errors.cost.get(*key));
+    let most = w
+        .error_types
+        .iter()
+        .filter_map(|(key, _)| errors.cost.get(*key));
     let most = most.copied().fold(0.02, f64::max);
     let height = ROW * w.error_types.len() as f64 + 8.0;
     let mut svg = format!("<svg class=\"chart bars\" viewBox=\"0 0 640 {height}\" role=\"img\">");
@@ -94,7 +104,11 @@ pub(super) fn errors(errors: &ErrorTypes, w: &Words) -> String {
         let cost = errors.cost.get(*key).copied().unwrap_or(0.0);
         let y = ROW * i as f64 + 4.0;
         let length = (cost / most * BAR).max(0.0);
-        let count = errors.counts.get(*key).map(|n| format!(" ({n})")).unwrap_or_default();
+        let count = errors
+            .counts
+            .get(*key)
+            .map(|n| format!(" ({n})"))
+            .unwrap_or_default();
         let _ = write!(
             svg,
             "<text class=\"name\" x=\"{:.1}\" y=\"{:.1}\">{name}</text>\

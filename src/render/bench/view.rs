@@ -24,7 +24,15 @@ pub(super) struct ClassRow<'a> {
 
 impl<'a> ClassRow<'a> {
     pub(super) fn new(c: &'a ClassMetrics) -> Self {
-        let figures = [c.ap, c.ap50, c.ap75, c.ap_small, c.ap_medium, c.ap_large, c.ar];
+        let figures = [
+            c.ap,
+            c.ap50,
+            c.ap75,
+            c.ap_small,
+            c.ap_medium,
+            c.ap_large,
+            c.ar,
+        ];
         Self {
             c,
             figures: figures.map(figure),
@@ -63,19 +71,25 @@ impl<'a> ConfusionRow<'a> {
         let rows = confusion.cells.iter().enumerate();
         rows.map(|(row, counts)| {
             let total: u64 = counts.iter().sum();
-            let cells = counts.iter().enumerate().map(|(column, &count)| ConfusionCell {
-                count,
-                percent: (100 * count).checked_div(total).unwrap_or(0) as u32,
-                class: match (row == classes, column == classes) {
-                    (true, true) => "none",
-                    (true, false) => "alarm",
-                    (false, true) => "miss",
-                    (false, false) if row == column => "hit",
-                    (false, false) => "swap",
-                },
-            });
+            let cells = counts
+                .iter()
+                .enumerate()
+                .map(|(column, &count)| ConfusionCell {
+                    count,
+                    percent: (100 * count).checked_div(total).unwrap_or(0) as u32,
+                    class: match (row == classes, column == classes) {
+                        (true, true) => "none",
+                        (true, false) => "alarm",
+                        (false, true) => "miss",
+                        (false, false) if row == column => "hit",
+                        (false, false) => "swap",
+                    },
+                });
             Self {
-                name: confusion.classes.get(row).map_or(w.background, String::as_str),
+                name: confusion
+                    .classes
+                    .get(row)
+                    .map_or(w.background, String::as_str),
                 cells: cells.collect(),
             }
         })
