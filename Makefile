@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench bench-peers lint fuzz ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-peers lint fuzz ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -130,6 +130,18 @@ check-models: build runtime $(CACHE)/venv-check/ready ## floors of site-nano on 
 	$(SAY) "judging site-nano on the val sets of $(DATA), by pycocotools"
 	$(CACHE)/venv-check/bin/python benches/peers/check_models.py --program $(PROGRAM) --data $(DATA)
 
+# the sets that have a manifest in datasets/ and a val split in DATA
+SETS ?= $(notdir $(patsubst %/,%,$(sort $(dir $(wildcard $(DATA)/detect/*/val.json)))))
+MODEL ?= site-nano
+
+bench-models: build runtime ## MODEL on every val set of DATA: reports in bench-out/, a Markdown table
+	$(SAY) "judging $(MODEL) on $(SETS)"
+	$(PROGRAM) bench $(SETS) --data $(DATA)/detect --model $(MODEL) --out bench-out --format markdown
+
+check-eval: build runtime $(CACHE)/venv-check/ready ## the evaluation against pycocotools: agreement and speed
+	$(SAY) "holding sitewarden bench against pycocotools"
+	$(CACHE)/venv-check/bin/python benches/peers/eval_peers.py --program $(PROGRAM) --data $(DATA)
+
 bench: tools runtime ## criterion benches, one for each stage
 	cargo bench --locked
 
@@ -158,4 +170,4 @@ ci: ## what CI runs
 
 clean: ## build output, caches, demo results
 	cargo clean
-	rm -rf $(CACHE) $(OUT)
+	rm -rf $(CACHE) $(OUT) bench-out

@@ -3,3 +3,4 @@
 pub mod clip;
 pub mod ordered;
 pub mod photo;
+pub mod picture;

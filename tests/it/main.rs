@@ -7,6 +7,8 @@
 )]
 
 mod architecture;
+mod bench;
+mod datasets;
 mod heic;
 mod hostile;
 mod photos;

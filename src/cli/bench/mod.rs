@@ -1,5 +1,6 @@
 //! `sitewarden bench`: how good a detector is on labelled photos.
 
+mod args;
 mod baseline;
 mod compare;
 mod judge;
@@ -9,13 +10,14 @@ mod table;
 mod write;
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 
+pub(super) use self::args::Args;
+use self::args::Format;
 use self::photos::{Look, look_at};
-use super::scan::{load_model, parse_jobs};
+use super::scan::load_model;
 use super::{exit, stop};
 use crate::config::Config;
 use crate::dataset::{self, LabelledSet, Open};
@@ -25,101 +27,6 @@ use crate::hazard::Lang;
 use crate::inference::{Detect, Threads};
 use crate::source::photo::{Photo, PhotoLimits, read_file};
 use crate::tiling::Tiles;
-
-/// Measures detectors on labelled photos.
-///
-/// Writes predictions.json (COCO results), report.json and report.html into DIR; with several
-/// datasets or models, each into a folder of its own below it. A run that was interrupted goes on
-/// where it stopped.
-///
-/// Exit codes: 0 done; 1 a photo was missing or could not be read, the figures rest on the others;
-/// 2 wrong usage; 3 --fail-below was met; 4 nothing was done.
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// Name or path of a manifest (datasets/NAME.toml), or the path of a COCO JSON, a YOLO
-    /// data.yaml or a Pascal VOC folder
-    #[arg(required = true, value_name = "DATASET")]
-    datasets: Vec<String>,
-    /// Folder of photos, where it is not where the format has it
-    #[arg(long, value_name = "DIR")]
-    images: Option<PathBuf>,
-    /// Model names (see `sitewarden models list`) or folders
-    #[arg(long, value_name = "NAME|DIR", num_args = 1.., value_delimiter = ',')]
-    model: Vec<String>,
-    /// Judge these predictions (COCO results) instead of running a model
-    #[arg(long, value_name = "FILE", conflicts_with = "model")]
-    predictions: Option<PathBuf>,
-    /// Where the results go
-    #[arg(long, value_name = "DIR", required_unless_present = "compare")]
-    out: Option<PathBuf>,
-    /// Compare two files of predictions, or folders of results: the difference of each figure with
-    /// its confidence interval, by a bootstrap over the photos
-    #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with_all = ["model", "predictions", "baseline", "fail_below"])]
-    compare: Option<Vec<PathBuf>>,
-    /// A report.json of the same set to be held to
-    #[arg(long, value_name = "FILE", requires = "fail_below")]
-    baseline: Option<PathBuf>,
-    /// Exit with code 3 when AP is below X; with --baseline, when AP, over all classes or of one
-    /// class, is more than X below the baseline's
-    #[arg(long, value_name = "X", value_parser = parse_share)]
-    fail_below: Option<f64>,
-    /// Which class of the set (right) is which of ours (left), for example helmet=Hardhat
-    #[arg(long, value_name = "OURS=THEIRS", value_delimiter = ',', value_parser = parse_pair)]
-    map: Vec<(String, String)>,
-    /// Split of the set [default: val, else test]
-    #[arg(long, value_name = "NAME")]
-    split: Option<String>,
-    /// Folder that the paths in manifests start from [default: that of the manifest]
-    #[arg(long, value_name = "DIR", env = "SITEWARDEN_DATA")]
-    data: Option<PathBuf>,
-    /// What is written to standard output
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    /// Look at no more than the first N photos
-    #[arg(long, value_name = "N")]
-    limit: Option<NonZero<usize>>,
-    /// Begin anew, even where an interrupted run could go on
-    #[arg(long)]
-    restart: bool,
-    /// Photos worked on at once [default: the number of cores]
-    #[arg(long, value_name = "N", value_parser = parse_jobs)]
-    jobs: Option<usize>,
-    /// Look at large photos in overlapping tiles too
-    #[arg(long, value_enum)]
-    tiles: Option<Tiles>,
-    /// Language of the HTML report
-    #[arg(long, value_enum)]
-    lang: Option<Lang>,
-    /// Configuration file [default: sitewarden.toml in the current folder, if there]
-    #[arg(long, value_name = "FILE", env = "SITEWARDEN_CONFIG")]
-    config: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// The reports, one on a line (schema: `sitewarden schema bench`)
-    Json,
-    /// For a README
-    Markdown,
-}
-
-fn parse_share(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| "give a number from 0 to 1".to_owned())
-}
-
-fn parse_pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((ours, theirs)) if !ours.trim().is_empty() && !theirs.trim().is_empty() => {
-            Ok((ours.trim().to_owned(), theirs.trim().to_owned()))
-        }
-        _ => Err("give OURS=THEIRS, for example helmet=Hardhat".to_owned()),
-    }
-}
 
 /// Settings that come from the command line and the configuration.
 struct Setup<'a> {

@@ -12,7 +12,7 @@ use crate::dataset::LabelledSet;
 use crate::eval::Prediction;
 use crate::eval::report::{BenchReport, Worst};
 use crate::geometry::BBox;
-use crate::pipeline::photo::crop;
+use crate::pipeline::picture::crop;
 use crate::render::bench::{Picture, bench_page};
 use crate::source::photo::read_file;
 
