@@ -10,6 +10,7 @@ mod interval;
 #[cfg(test)]
 mod tests;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use interval::Interval;
@@ -138,7 +139,7 @@ struct Counts {
 }
 
 /// How good the findings of one kind are, over all photos whose labels can judge it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingMetrics {
     /// Hazard code.
     pub code: String,
@@ -172,7 +173,7 @@ pub struct FindingMetrics {
 }
 
 /// A point of the risk–coverage curve, over photos with a settled truth.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RiskCoverage {
     /// How far each class threshold has risen from the model's own towards 1, `0..=1`.
     pub rise: f32,

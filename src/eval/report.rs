@@ -1,6 +1,7 @@
 //! `report.json`: everything that a benchmark says, with what is needed to repeat it. Its schema is
 //! `sitewarden schema bench`.
 
+use super::findings::FindingMetrics;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -35,6 +36,9 @@ pub struct BenchReport {
     pub per_class: Vec<ClassMetrics>,
     /// Which class is taken for which at the operating point.
     pub confusion: Confusion,
+    /// How good the findings are that the rules make of the detections at the model's thresholds,
+    /// by hazard kind; empty for predictions from a file, and where the labels can judge no kind.
+    pub findings: Vec<FindingMetrics>,
     /// How confidence and being right go together; null when a score lies outside 0 to 1.
     pub calibration: Option<Calibration>,
     /// TIDE: what kind of error costs how much.

@@ -65,6 +65,8 @@ pub struct Seen {
     pub size: (u32, u32),
     /// At or above their class threshold, best first.
     pub detections: Vec<Detection>,
+    /// As [`Scene::seen_scale`].
+    pub scale: f32,
     /// Tells photos that look the same ([`crate::eval::near_pairs`]).
     pub fingerprint: Option<u128>,
     /// What it took.
@@ -270,6 +272,7 @@ impl<'a> PhotoPipeline<'a> {
             Ok(Seen {
                 size: (width, height),
                 detections: look.detections,
+                scale: look.scale,
                 fingerprint: fingerprint_of(&look.decoded)?,
                 took,
             })

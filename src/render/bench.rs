@@ -8,7 +8,7 @@ use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use self::view::{BoxView, ClassRow, ConfusionRow, PictureView, figure, percent};
+use self::view::{BoxView, ClassRow, ConfusionRow, FindingRow, PictureView, figure, percent};
 use self::words::{Words, words};
 use crate::eval::report::{BenchReport, Finding, Subject, Weight, Worst};
 use crate::geometry::BBox;
@@ -49,6 +49,7 @@ pub fn bench_page(
             .map(|c| charts::calibration(c, w)),
         errors: charts::errors(&report.errors, w),
         confusion: ConfusionRow::all(&report.confusion, w),
+        findings: report.findings.iter().map(FindingRow::new).collect(),
         misses: gallery(&report.misses, misses, w),
         false_alarms: gallery(&report.false_alarms, false_alarms, w),
         facts: facts(report, w),
@@ -70,6 +71,7 @@ struct BenchPage<'a> {
     calibration: Option<String>,
     errors: String,
     confusion: Vec<ConfusionRow<'a>>,
+    findings: Vec<FindingRow<'a>>,
     misses: Vec<PictureView<'a>>,
     false_alarms: Vec<PictureView<'a>>,
     facts: Vec<(&'static str, String)>,

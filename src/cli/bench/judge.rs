@@ -6,10 +6,14 @@ use std::time::Instant;
 use super::Setup;
 use super::photos::{Look, MAX_PER_PHOTO, MIN_SCORE};
 use crate::dataset::LabelledSet;
+use crate::detection::LabelMap;
+use crate::eval::findings::{self, FindingMetrics};
 use crate::eval::report::{
     BenchReport, Classes, DatasetRecord, Finding, Machine, Parameters, Subject, Weight,
 };
 use crate::eval::{ClassPlan, Evaluation, GroundTruth, latency, operate};
+use crate::geometry::BBox;
+use crate::rules::{Catalogue, RuleSet};
 use crate::tiling::Tiles;
 
 /// What is judged by what.
@@ -17,8 +21,76 @@ pub(super) struct Case<'a> {
     pub(super) set: &'a LabelledSet,
     pub(super) plan: &'a ClassPlan,
     pub(super) subject: Subject,
-    /// By our class name; the best F1 decides where there are none.
-    pub(super) thresholds: Option<HashMap<String, f64>>,
+    /// The best F1 decides where there is no model.
+    pub(super) model: Option<ModelClasses>,
+}
+
+/// The classes of the model that looked, and what scanning takes as seen.
+pub(super) struct ModelClasses {
+    pub(super) labels: LabelMap,
+    /// One for each class.
+    pub(super) thresholds: Vec<f32>,
+    /// The rules whose findings are judged.
+    pub(super) rules: RuleSet,
+}
+
+impl ModelClasses {
+    fn threshold(&self, name: &str) -> Option<f64> {
+        let class = self.labels.names().iter().position(|n| n == name)?;
+        self.thresholds.get(class).map(|t| f64::from(*t))
+    }
+}
+
+/// The rules of the kinds that the judged classes can tell the truth of.
+pub(super) fn judgeable(catalogue: &Catalogue, plan: &ClassPlan) -> anyhow::Result<RuleSet> {
+    let all = RuleSet::new(catalogue, None)?;
+    let truth = findings::truth_of(&all, &labelled(plan), (1, 1), &[]);
+    let codes: Vec<String> = truth.into_iter().map(|t| t.code).collect();
+    Ok(RuleSet::new(catalogue, Some(&codes))?)
+}
+
+/// The judged classes in our names, in the order of the plan.
+fn labelled(plan: &ClassPlan) -> LabelMap {
+    LabelMap::new(plan.judged.iter().map(|j| j.name.as_str()))
+}
+
+/// How good the findings are, where the labels can judge them.
+fn findings(
+    model: &ModelClasses,
+    plan: &ClassPlan,
+    truth: &GroundTruth,
+    look: &Look,
+) -> Vec<FindingMetrics> {
+    let labelled = labelled(plan);
+    let class_of: HashMap<u64, usize> = plan
+        .judged
+        .iter()
+        .enumerate()
+        .map(|(i, j)| (j.id, i))
+        .collect();
+    let mut boxes: HashMap<u64, Vec<(usize, BBox)>> = HashMap::new();
+    for b in truth.boxes.iter().filter(|b| !b.crowd) {
+        if let Some(class) = class_of.get(&b.class) {
+            let bbox = BBox::from_xywh(b.bbox.map(|v| v as f32));
+            boxes.entry(b.photo).or_default().push((*class, bbox));
+        }
+    }
+    let cases: Vec<findings::Case> = look
+        .seen
+        .iter()
+        .map(|s| findings::Case {
+            size: s.size,
+            seen_scale: s.scale,
+            detections: s.detections.clone(),
+            truth: findings::truth_of(
+                &model.rules,
+                &labelled,
+                s.size,
+                boxes.get(&s.photo).map_or(&[], Vec::as_slice),
+            ),
+        })
+        .collect();
+    findings::judge(&model.rules, &model.labels, &model.thresholds, &cases)
 }
 
 /// All figures. `truth` holds judged classes and photos only.
@@ -38,8 +110,8 @@ pub(super) fn report(
         .iter()
         .map(|class| {
             let best = class.best_f1.as_ref().map_or(0.5, |p| p.score);
-            let own = case.thresholds.as_ref().and_then(|t| t.get(&class.name));
-            (class.id, own.copied().unwrap_or(best))
+            let own = case.model.as_ref().and_then(|m| m.threshold(&class.name));
+            (class.id, own.unwrap_or(best))
         })
         .collect();
     let operating = operate(truth, plan, &look.predictions, &thresholds, &mut per_class)?;
@@ -76,7 +148,7 @@ pub(super) fn report(
                 .collect(),
             limit: setup.args.limit.map(std::num::NonZero::get),
             jobs: setup.jobs.get(),
-            operating_point: if case.thresholds.is_some() {
+            operating_point: if case.model.is_some() {
                 "model"
             } else {
                 "best_f1"
@@ -92,6 +164,11 @@ pub(super) fn report(
         health,
         metrics: evaluation.summary(),
         per_class,
+        findings: case
+            .model
+            .as_ref()
+            .map(|m| findings(m, plan, truth, look))
+            .unwrap_or_default(),
         confusion: operating.confusion,
         calibration: evaluation.calibration().ok(),
         errors: evaluation.error_types()?,

@@ -18,13 +18,14 @@ pub(super) use self::args::Args;
 use self::args::Format;
 use self::photos::{Look, look_at};
 use super::scan::load_model;
-use super::{exit, stop};
+use super::{exit, hazards, stop};
 use crate::config::Config;
 use crate::dataset::{self, LabelledSet, Open};
 use crate::eval::report::{BenchReport, Finding, Subject, Weight};
 use crate::eval::{ClassPlan, GroundTruth, Prediction};
 use crate::hazard::Lang;
 use crate::inference::{Detect, Threads};
+use crate::rules::Catalogue;
 use crate::source::photo::{Photo, PhotoLimits, read_file};
 use crate::tiling::Tiles;
 
@@ -35,6 +36,7 @@ struct Setup<'a> {
     tiles: Tiles,
     lang: Lang,
     jobs: NonZero<usize>,
+    catalogue: Catalogue,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
@@ -44,6 +46,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         limits: config.limits.clone(),
         tiles: args.tiles.unwrap_or(config.scan.tiles),
         lang: args.lang.unwrap_or(config.scan.lang),
+        catalogue: hazards::catalogue(&config)?,
         jobs: args
             .jobs
             .or(config.scan.jobs)
@@ -156,8 +159,11 @@ fn judge_model(
     .with_context(|| format!("cannot judge {} on {}", manifest.name, set.name))?;
     make_folder(out)?;
     let look = look_at(setup, set, &plan, &model, out)?;
-    let thresholds = manifest.class_thresholds().into_iter().map(f64::from);
-    let thresholds = manifest.labels.iter().cloned().zip(thresholds).collect();
+    let classes = judge::ModelClasses {
+        labels: manifest.label_map(),
+        thresholds: manifest.class_thresholds(),
+        rules: judge::judgeable(&setup.catalogue, &plan)?,
+    };
     let subject = Subject::Model(crate::record::ModelRecord {
         name: manifest.name.clone(),
         version: manifest.version.clone(),
@@ -167,7 +173,7 @@ fn judge_model(
         set,
         plan: &plan,
         subject,
-        thresholds: Some(thresholds),
+        model: Some(classes),
     };
     let report = finish(setup, &case, found, look, out)?;
     part::remove(out);
@@ -210,7 +216,7 @@ fn judge_file(
         set,
         plan: &plan,
         subject,
-        thresholds: None,
+        model: None,
     };
     finish(setup, &case, found, look, out)
 }

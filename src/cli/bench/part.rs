@@ -23,6 +23,11 @@ pub(super) struct Done {
     pub(super) hash: Option<String>,
     /// `(class id, score, [x, y, width, height])`, best first.
     pub(super) found: Vec<(u64, f64, [f64; 4])>,
+    /// What scanning sees, `(class of the model, score, [x, y, width, height])`: at or above the
+    /// model's own thresholds, classes that the set does not label too.
+    pub(super) seen: Vec<(usize, f32, [f32; 4])>,
+    /// Pixels that the model saw for one pixel of the photo.
+    pub(super) scale: f32,
     /// Why it has no detections.
     pub(super) error: Option<Unseen>,
 }
@@ -45,7 +50,7 @@ struct Heading {
 }
 
 /// Version of the lines.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The file that a run appends to.
 pub(super) struct Part {
@@ -143,6 +148,8 @@ mod tests {
             ms: [0.5; STAGES.len()],
             hash: None,
             found: vec![(3, 0.25, [1.0, 2.5, 3.0, 4.0])],
+            seen: vec![(0, 0.5, [1.0, 2.5, 3.0, 4.0])],
+            scale: 0.5,
             error: None,
         }
     }

@@ -13,8 +13,10 @@ use sha2::{Digest, Sha256};
 use super::Setup;
 use super::part::{Done, Part, Unseen};
 use crate::dataset::{self, LabelledSet};
+use crate::detection::Detection;
 use crate::eval::report::Finding;
 use crate::eval::{ClassPlan, LabelledPhoto, Prediction, STAGES};
+use crate::geometry::BBox;
 use crate::inference::{Detect, Model};
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch, hex};
@@ -33,6 +35,8 @@ pub(super) const MAX_PER_PHOTO: usize = 300;
 pub(super) struct Look {
     /// In the order of the photos, best first within each.
     pub(super) predictions: Vec<Prediction>,
+    /// What scanning sees in each photo that was seen.
+    pub(super) seen: Vec<Sight>,
     /// Milliseconds by stage, for each photo that was seen.
     pub(super) times: Vec<[f32; STAGES.len()]>,
     /// Seconds for all photos; `None` where a part of them was done before.
@@ -41,6 +45,19 @@ pub(super) struct Look {
     pub(super) unseen: HashSet<u64>,
     /// What is wrong with photos.
     pub(super) findings: Vec<Finding>,
+}
+
+/// One photo as scanning sees it.
+#[derive(Debug)]
+pub(super) struct Sight {
+    /// [`LabelledPhoto::id`].
+    pub(super) photo: u64,
+    /// Upright, pixels.
+    pub(super) size: (u32, u32),
+    /// As in [`crate::rules::Scene::seen_scale`].
+    pub(super) scale: f32,
+    /// At or above the model's thresholds.
+    pub(super) detections: Vec<Detection>,
 }
 
 /// Runs the model over every photo that an earlier, interrupted run has not done.
@@ -66,6 +83,7 @@ pub(super) fn look_at(
         .iter()
         .map(|l| plan.by_name(l).map(|j| j.id));
     let judged: Vec<Option<u64>> = judged.collect();
+    let thresholds = manifest.class_thresholds();
 
     let key = key(set, model, setup, &judged)?;
     let (mut part, before) = Part::open(out, &key, setup.args.restart)?;
@@ -87,7 +105,7 @@ pub(super) fn look_at(
     for_each_ordered(
         rest.into_iter(),
         workers,
-        |scratch, _, photo| look(&pipeline, set, &judged, photo, scratch),
+        |scratch, _, photo| look(&pipeline, set, &judged, &thresholds, photo, scratch),
         |_, photo| {
             progress.inc(1);
             let appended = part.append(&photo);
@@ -150,6 +168,7 @@ fn look(
     pipeline: &PhotoPipeline<'_>,
     set: &LabelledSet,
     judged: &[Option<u64>],
+    thresholds: &[f32],
     photo: &LabelledPhoto,
     scratch: &mut Scratch,
 ) -> Done {
@@ -175,6 +194,8 @@ fn look(
         ms: [0.0; STAGES.len()],
         hash: None,
         found: Vec::new(),
+        seen: Vec::new(),
+        scale: 1.0,
         error: None,
     };
     match seen {
@@ -191,6 +212,12 @@ fn look(
             done.ms = [read_ms, decode, preprocess, inference, postprocess];
             done.size = Some(seen.size);
             done.hash = seen.fingerprint.map(|h| format!("{h:032x}"));
+            done.scale = seen.scale;
+            let sure = seen
+                .detections
+                .iter()
+                .filter(|d| d.score >= thresholds[d.class]);
+            done.seen = sure.map(|d| (d.class, d.score, d.bbox.to_xywh())).collect();
             let labelled = seen
                 .detections
                 .iter()
@@ -243,6 +270,22 @@ fn gather(
                 look.times.push(one.ms);
                 if let Some(own) = one.size {
                     sizes.push((photo.file.clone(), (photo.width, photo.height), own));
+                }
+                if let Some(size) = one.size {
+                    look.seen.push(Sight {
+                        photo: photo.id,
+                        size,
+                        scale: one.scale,
+                        detections: one
+                            .seen
+                            .into_iter()
+                            .map(|(class, score, bbox)| Detection {
+                                class,
+                                score,
+                                bbox: BBox::from_xywh(bbox),
+                            })
+                            .collect(),
+                    });
                 }
                 let hash = one.hash.and_then(|h| u128::from_str_radix(&h, 16).ok());
                 hashes.extend(hash.map(|h| (photo.file.clone(), h)));

@@ -11,7 +11,7 @@ const RESAMPLES: usize = 1000;
 const SEED: u64 = 20_261_122;
 
 /// A figure and the interval in which it lies with 95 % confidence.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Interval {
     /// The figure; null where nothing could be counted.
     pub value: Option<f64>,

@@ -1,6 +1,7 @@
 //! The report's figures made ready for the template.
 
 use super::words::Words;
+use crate::eval::findings::{FindingMetrics, Interval};
 use crate::eval::report::{ClassMetrics, Confusion, Worst};
 
 /// Three decimals, or a dash.
@@ -116,4 +117,39 @@ pub(super) struct BoxView {
     pub(super) width: f32,
     pub(super) height: f32,
     pub(super) class: &'static str,
+}
+
+/// The findings of one kind of hazard.
+pub(super) struct FindingRow<'a> {
+    pub(super) m: &'a FindingMetrics,
+    /// Precision, recall, F1 with their intervals.
+    pub(super) figures: [String; 3],
+    pub(super) abstained: String,
+    /// Share answered and risk: at the model's thresholds, and higher up.
+    pub(super) curve: Vec<String>,
+}
+
+impl<'a> FindingRow<'a> {
+    pub(super) fn new(m: &'a FindingMetrics) -> Self {
+        let share = |v: f64| format!("{:.0} %", 100.0 * v);
+        let figure = |i: &Interval| match (i.value, i.low, i.high) {
+            (Some(v), Some(low), Some(high)) => format!("{v:.3} [{low:.3}, {high:.3}]"),
+            _ => "–".to_owned(),
+        };
+        let shown = m.risk_coverage.iter().step_by(3);
+        Self {
+            m,
+            figures: [&m.precision, &m.recall, &m.f1].map(figure),
+            abstained: share(m.abstained),
+            curve: shown
+                .map(|p| {
+                    format!(
+                        "{} → {}",
+                        share(p.coverage),
+                        p.risk.map_or("–".into(), share)
+                    )
+                })
+                .collect(),
+        }
+    }
 }
