@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use super::Setup;
-use super::photos::{Look, MAX_PER_PHOTO, MIN_SCORE};
+use super::photos::{Look, MAX_PER_PHOTO, MIN_SCORE, rounded};
 use crate::dataset::LabelledSet;
 use crate::eval::report::{
     BenchReport, Classes, DatasetRecord, Finding, Machine, Parameters, Subject, Weight,
@@ -63,7 +63,7 @@ pub(super) fn report(
             judged_boxes: truth.boxes.len(),
         },
         parameters: Parameters {
-            min_score: MIN_SCORE.into(),
+            min_score: rounded(MIN_SCORE, 1e6),
             max_per_photo: MAX_PER_PHOTO,
             iou_thresholds: evaluation.iou_thresholds().to_vec(),
             max_detections: evaluation.max_detections().to_vec(),

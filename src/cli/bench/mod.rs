@@ -156,7 +156,8 @@ fn judge_model(
     .with_context(|| format!("cannot judge {} on {}", manifest.name, set.name))?;
     make_folder(out)?;
     let look = look_at(setup, set, &plan, &model, out)?;
-    let thresholds = manifest.class_thresholds().into_iter().map(f64::from);
+    let thresholds = manifest.class_thresholds().into_iter();
+    let thresholds = thresholds.map(|t| photos::rounded(t, 1e6));
     let thresholds = manifest.labels.iter().cloned().zip(thresholds).collect();
     let subject = Subject::Model(crate::record::ModelRecord {
         name: manifest.name.clone(),
