@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use super::Setup;
-use super::photos::{Look, MAX_PER_PHOTO, MIN_SCORE};
+use super::photos::{Look, MAX_PER_PHOTO, MIN_SCORE, rounded};
 use crate::dataset::LabelledSet;
 use crate::detection::LabelMap;
 use crate::eval::findings::{self, FindingMetrics};
@@ -37,7 +37,7 @@ pub(super) struct ModelClasses {
 impl ModelClasses {
     fn threshold(&self, name: &str) -> Option<f64> {
         let class = self.labels.names().iter().position(|n| n == name)?;
-        self.thresholds.get(class).map(|t| f64::from(*t))
+        self.thresholds.get(class).map(|t| rounded(*t, 1e6))
     }
 }
 
@@ -135,7 +135,7 @@ pub(super) fn report(
             judged_boxes: truth.boxes.len(),
         },
         parameters: Parameters {
-            min_score: MIN_SCORE.into(),
+            min_score: rounded(MIN_SCORE, 1e6),
             max_per_photo: MAX_PER_PHOTO,
             iou_thresholds: evaluation.iou_thresholds().to_vec(),
             max_detections: evaluation.max_detections().to_vec(),

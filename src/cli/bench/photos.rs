@@ -235,7 +235,7 @@ fn look(
 }
 
 /// As many decimals as mean something: a thousandth of a pixel, a millionth of a score.
-fn rounded(value: f32, parts: f64) -> f64 {
+pub(super) fn rounded(value: f32, parts: f64) -> f64 {
     (f64::from(value) * parts).round() / parts
 }
 
