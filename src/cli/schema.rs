@@ -26,6 +26,8 @@ enum Document {
     Replay,
     /// `bench`: report.json, and each line of `--format json`
     Bench,
+    /// `bench` of annotated clips: report.json
+    BenchClips,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
@@ -33,6 +35,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         Document::Scan => schemars::schema_for!(ScanDocument),
         Document::Watch => schemars::schema_for!(super::watch::Line),
         Document::Replay => schemars::schema_for!(ReplayDocument),
+        Document::BenchClips => schemars::schema_for!(super::bench::clips::ClipsReport),
         Document::Bench => schemars::schema_for!(BenchReport),
     };
     let mut out = std::io::stdout().lock();

@@ -20,10 +20,11 @@ use crate::tiling::Tiles;
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Name or path of a manifest (datasets/NAME.toml), or the path of a COCO JSON, a YOLO
-    /// data.yaml or a Pascal VOC folder
+    /// data.yaml or a Pascal VOC folder; or annotated clips (datasets/episodes/*.json), for which
+    /// the findings of `watch` are judged
     #[arg(required = true, value_name = "DATASET")]
     pub(super) datasets: Vec<String>,
-    /// Folder of photos, where it is not where the format has it
+    /// Folder of photos or clips, where it is not where the format has it
     #[arg(long, value_name = "DIR")]
     pub(super) images: Option<PathBuf>,
     /// Model names (see `sitewarden models list`) or folders

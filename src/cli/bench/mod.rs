@@ -2,6 +2,7 @@
 
 mod args;
 mod baseline;
+pub(super) mod clips;
 mod compare;
 mod judge;
 mod part;
@@ -54,6 +55,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             .or_else(|| std::thread::available_parallelism().ok())
             .unwrap_or(NonZero::<usize>::MIN),
     };
+    if let (Some(truths), Some(out)) = (clips::truths(&args.datasets)?, &args.out) {
+        stop::on_signal().context("cannot listen to signals")?;
+        let model = args.model.first().unwrap_or(&config.scan.model);
+        return clips::run(&setup, truths, model, out);
+    }
     if args.datasets.len() > 1 && (args.predictions.is_some() || args.images.is_some()) {
         bail!("--predictions and --images belong to one dataset; name one");
     }
