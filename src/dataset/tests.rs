@@ -212,7 +212,7 @@ fn duplicates_are_told_apart_by_where_they_lie() {
     let named = |names: &[(&str, u128)]| -> Vec<(String, u128)> {
         names.iter().map(|(n, h)| ((*n).to_owned(), *h)).collect()
     };
-    let far = |i: u32| u128::MAX / 3 ^ (0xffff_ffff << (32 * i));
+    let far = |i: u32| (u128::MAX / 3) ^ (0xffff_ffff << (32 * i));
     let found = check_duplicates(
         &named(&[("a", far(0)), ("b", far(1)), ("c", far(0) ^ 1)]),
         &named(&[

@@ -214,7 +214,7 @@ fn row(line: &str) -> Option<(u64, [f64; 4])> {
         // a sixth number is a score
         [cx, cy, w, h] | [cx, cy, w, h, _] => [cx - w / 2.0, cy - h / 2.0, w, h],
         [] | [_] | [_, _] | [_, _, _] => return None,
-        _ if v.len() % 2 == 0 => {
+        _ if v.len().is_multiple_of(2) => {
             let least = |of: usize| {
                 v.iter()
                     .skip(of)

@@ -130,6 +130,9 @@ fn figures(classes: &[Matches], times: &[u32]) -> Vec<Option<f64>> {
         .collect()
 }
 
+/// Score, photo, whether it is right by IoU, whether it does not count by IoU.
+type Matched = (f64, u32, Vec<bool>, Vec<bool>);
+
 /// The detections of one class, matched.
 struct Matches {
     class: String,
@@ -163,8 +166,7 @@ impl Matches {
                 recalls: params.rec_thrs.clone(),
             })
             .collect();
-        // (score, photo, right by IoU, not counted by IoU)
-        let mut found: Vec<Vec<(f64, u32, Vec<bool>, Vec<bool>)>> = vec![Vec::new(); ids.len()];
+        let mut found: Vec<Vec<Matched>> = vec![Vec::new(); ids.len()];
         for cell in coco.eval_imgs().iter().flatten() {
             let class = ids.iter().position(|&id| id == cell.category_id);
             let (Some(class), Some(&slot)) = (class, slots.get(&cell.image_id)) else {
