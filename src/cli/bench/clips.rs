@@ -277,7 +277,7 @@ fn print(format: Format, report: &ClipsReport) -> anyhow::Result<()> {
                 let cells = row
                     .iter()
                     .zip(HEAD)
-                    .map(|(c, h)| table::pad(c, h.len() + 2));
+                    .map(|(c, h)| table::pad(c, h.len().max(6) + 2));
                 writeln!(out, "{}", cells.collect::<String>().trim_end())?;
             }
         }
