@@ -175,8 +175,8 @@ impl Tracker {
             }
         }
         let lost_s = self.config.lost_s;
-        self.tracks
-            .retain(|t| !missed.contains(&t.id) && !(t.lost && time_s - t.last_s > lost_s));
+        let over = |t: &Track| missed.contains(&t.id) || t.lost && time_s - t.last_s > lost_s;
+        self.tracks.retain(|t| !over(t));
         self.remove_duplicates();
         let confirmed = |id| self.tracks.iter().any(|t| t.id == id && t.confirmed);
         sightings

@@ -104,3 +104,35 @@ fn a_manifest_with_a_slip_of_the_pen_is_refused() {
     assert!(refused(&good.replace("\"x\"", "\"y\"")).contains("that of the file"));
     assert!(refused(&good.replace("\"o\"", "\" \"")).contains("must say something"));
 }
+
+/// The annotations that ship.
+#[test]
+fn every_file_of_episodes_is_sound() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/episodes");
+    let catalogue = sitewarden::rules::Catalogue::builtin();
+    let mut clips = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "json") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let truth = sitewarden::eval::episodes::ClipTruth::parse(&text)
+            .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        for j in &truth.judged {
+            assert!(
+                catalogue.kind(&j.code).is_some(),
+                "{}: {}",
+                path.display(),
+                j.code
+            );
+        }
+        assert!(
+            truth.episodes.is_sorted_by(|a, b| a.start_s <= b.start_s),
+            "{}",
+            path.display()
+        );
+        clips += 1;
+    }
+    assert!(clips >= 7);
+}

@@ -17,7 +17,7 @@ fn clip(folder: &Path, filter: &str, seconds: u32) -> PathBuf {
         .args(["-pix_fmt", "yuv420p", "-c:v", "mpeg4", "-q:v", "2", "-y"])
         .arg(&path)
         .status()
-        .expect("ffmpeg: apt-get install ffmpeg");
+        .unwrap_or_else(|e| panic!("ffmpeg ({e}): apt-get install ffmpeg"));
     assert!(status.success());
     path
 }
