@@ -70,7 +70,7 @@ def usls_command(model, jobs, photos):
     """Builds the peer and gives the command; None where it does not build."""
     package = pathlib.Path(__file__).parent / "usls"
     target = pathlib.Path(".cache/usls").resolve()
-    built = subprocess.run(["cargo", "build", "--release", "--quiet", "--locked", "--manifest-path", str(package / "Cargo.toml"), "--target-dir", str(target)])
+    built = subprocess.run(["cargo", "build", "--release", "--quiet", "--manifest-path", str(package / "Cargo.toml"), "--target-dir", str(target)])
     if built.returncode != 0:
         print("usls did not build; going on without it")
         return None
