@@ -6,8 +6,8 @@ Megvii): CSPDarknet (depth 0.33, width 0.25, depthwise), PAFPN, decoupled head. 
 has its batch norms folded into the convolutions, so every convolution here carries a bias.
 
 Convolutions: YOLOX-Nano's 3x3 convolutions are depthwise. With all of them depthwise (0.9 M
-parameters) this network underfitted: its AP on train photos was no better than on the held-out
-ones. Those at strides 16 and 32 are therefore ordinary ones (2.0 M), which start as the depthwise
+parameters) this network underfitted: AP50 on train photos was 0.55 for construction-site-safety
+and 0.90 for hard-hat-workers, where held-out ones had 0.92. Those at strides 16 and 32 are therefore ordinary ones (2.0 M), which start as the depthwise
 ones they replace, so that the pretrained function is kept.
 
 Head: YOLOX multiplies a class probability by a class-agnostic objectness. With partly labelled
