@@ -5,7 +5,6 @@ mod report;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Write};
-use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -95,12 +94,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let was = recorded.side.clone();
     let rules = rule_set(args, &config, &was.settings)?;
     let settings = settings(args, &config, &was.settings)?;
-    let jobs = args
-        .jobs
-        .or(config.scan.jobs)
-        .and_then(NonZero::new)
-        .or_else(|| std::thread::available_parallelism().ok())
-        .unwrap_or(NonZero::<usize>::MIN);
+    let jobs = scan::workers(args.jobs, &config);
     let name = args.model.as_deref().unwrap_or(&config.scan.model);
     let model = scan::load_model(name, Threads::throughput(jobs))?;
     for label in settings.thresholds.keys() {

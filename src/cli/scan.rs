@@ -140,12 +140,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
         lang: args.lang.unwrap_or(config.scan.lang),
         on: Some(jiff::Zoned::now().date().to_string()),
     };
-    let jobs = args
-        .jobs
-        .or(config.scan.jobs)
-        .and_then(NonZero::new)
-        .or_else(|| std::thread::available_parallelism().ok())
-        .unwrap_or(NonZero::<usize>::MIN);
+    let jobs = workers(args.jobs, &config);
     let many = photos(&args).nth(1).is_some();
     let threads = if many {
         Threads::throughput(jobs)
@@ -207,6 +202,15 @@ pub(super) fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<Rule
         .collect();
     let only = (!codes.is_empty()).then_some(codes.as_slice());
     Ok(RuleSet::new(&catalogue, only)?)
+}
+
+/// How many photos are worked on at once: as asked, as configured, or one for each core.
+pub(super) fn workers(asked: Option<usize>, config: &Config) -> NonZero<usize> {
+    asked
+        .or(config.scan.jobs)
+        .and_then(NonZero::new)
+        .or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZero::<usize>::MIN)
 }
 
 pub(super) fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> {

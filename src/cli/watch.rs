@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -92,10 +91,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         lang: args.lang.unwrap_or(config.scan.lang),
         on: Some(jiff::Zoned::now().date().to_string()),
     };
-    let jobs = config.scan.jobs.and_then(NonZero::new);
-    let jobs = jobs
-        .or_else(|| std::thread::available_parallelism().ok())
-        .unwrap_or(NonZero::<usize>::MIN);
+    let jobs = scan::workers(None, &config);
     let name = args.model.as_deref().unwrap_or(&config.scan.model);
     let model = scan::load_model(name, Threads::latency(jobs))?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);

@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 pub(super) use self::args::Args;
 use self::args::Format;
 use self::photos::{Look, look_at};
-use super::scan::load_model;
+use super::scan::{load_model, workers};
 use super::{exit, hazards, stop};
 use crate::config::Config;
 use crate::dataset::{self, LabelledSet, Open};
@@ -48,12 +48,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         tiles: args.tiles.unwrap_or(config.scan.tiles),
         lang: args.lang.unwrap_or(config.scan.lang),
         catalogue: hazards::catalogue(&config)?,
-        jobs: args
-            .jobs
-            .or(config.scan.jobs)
-            .and_then(NonZero::new)
-            .or_else(|| std::thread::available_parallelism().ok())
-            .unwrap_or(NonZero::<usize>::MIN),
+        jobs: workers(args.jobs, &config),
     };
     if let (Some(truths), Some(out)) = (clips::truths(&args.datasets)?, &args.out) {
         stop::on_signal().context("cannot listen to signals")?;
