@@ -75,7 +75,7 @@ $(CLIP):
 	@mkdir -p $(@D)/deb
 	@# unpacked, not installed: small Debian images leave /usr/share/doc out
 	@$(APT) update -qq
-	@cd $(@D)/deb && apt-get download -qq opencv-doc
+	@cd $(@D)/deb && apt-get -o APT::Sandbox::User=root download -qq opencv-doc
 	@dpkg-deb --fsys-tarfile $(@D)/deb/opencv-doc_*.deb \
 	  | tar -xO ./usr/share/doc/opencv-doc/examples/data/vtest.avi >$@.part
 	@rm -r $(@D)/deb && mv $@.part $@
@@ -101,6 +101,7 @@ demo-pictures:
 endif
 
 demo: build runtime demo-pictures ## scan real pictures (PHOTOS=dir for your own); results in demo-out/
+	@[ -e "$(PHOTOS)" ] || { echo "there is no $(PHOTOS): give PHOTOS a folder or a photo"; exit 1; }
 	$(SAY) "scanning $(PHOTOS)"
 	@mkdir -p $(OUT)
 	@rc=0; $(PROGRAM) scan "$(PHOTOS)" --annotate $(OUT)/annotated --report $(OUT)/report.html || rc=$$?; \

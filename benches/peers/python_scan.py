@@ -1,7 +1,8 @@
 """The peer: a plain Python pipeline of OpenCV and ONNX Runtime, as a competent user writes it.
 
-One process a core, each with a single-threaded session; JPEGs decoded at a reduced size where
-OpenCV offers one (IMREAD_REDUCED_COLOR_*); vectorised decoding; NMS by cv2.dnn.NMSBoxesBatched.
+One process a core, each with a single-threaded session; `cv2.imread`, as nearly every pipeline reads
+its pictures, or with `--decode reduced` JPEGs decoded at a reduced size (IMREAD_REDUCED_COLOR_*), which
+takes knowing about; vectorised decoding; NMS by cv2.dnn.NMSBoxesBatched.
 Prints one JSON line for each photo.
 """
 
@@ -19,7 +20,8 @@ import tomllib
 STATE = {}
 
 
-def start(model_dir):
+def start(model_dir, decode):
+    STATE["decode"] = decode
     cv2.setNumThreads(1)
     manifest = tomllib.loads((pathlib.Path(model_dir) / "model.toml").read_text())
     options = onnxruntime.SessionOptions()
@@ -32,7 +34,10 @@ def start(model_dir):
 
 
 def read(path, side):
-    """Decodes at the largest reduction that still leaves `side` pixels; gives the scale too."""
+    """The picture and its full size; reduced, at the largest reduction that still leaves `side` pixels."""
+    if STATE["decode"] == "plain":
+        image = cv2.imread(path)
+        return image, image.shape[1::-1]
     with open(path, "rb") as f:
         data = np.frombuffer(f.read(), np.uint8)
     height, width = size_of(data)
@@ -83,9 +88,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--decode", choices=["plain", "reduced"], default="plain")
     parser.add_argument("photos", nargs="+")
     args = parser.parse_args()
-    with multiprocessing.Pool(args.jobs, start, (args.model,)) as pool:
+    with multiprocessing.Pool(args.jobs, start, (args.model, args.decode)) as pool:
         for result in pool.imap(scan, args.photos, chunksize=4):
             print(json.dumps(result))
 

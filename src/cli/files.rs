@@ -31,6 +31,11 @@ pub(super) fn write_with(
 /// Whether a file can be written at this place, before hours of work.
 pub(super) fn check_place(path: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(!path.is_dir(), "it is a folder");
+    // a file is put into its place by renaming, which would take a device's place too
+    anyhow::ensure!(
+        path.is_file() || !path.exists(),
+        "it is a pipe or a device; name a file"
+    );
     tempfile::NamedTempFile::new_in(folder_of(path))?;
     Ok(())
 }

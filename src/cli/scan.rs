@@ -46,7 +46,8 @@ pub(super) struct Args {
     /// Write a self-contained HTML report
     #[arg(long, value_name = "FILE", value_parser = parse_report)]
     report: Option<PathBuf>,
-    /// One score threshold for all classes, 0 to 1, instead of the model's own
+    /// One score threshold for all classes, 0 to 1, instead of the model's own. A rule may ask for
+    /// more: flame and smoke become candidates from 0.4 on
     #[arg(long, value_name = "SCORE", value_parser = parse_score)]
     min_score: Option<f32>,
     /// Look only for these hazards, for example PPE-01,FIR-03 (see `sitewarden hazards`)

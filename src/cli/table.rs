@@ -8,6 +8,11 @@ pub(super) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
+/// `1 photo`, `2 photos`.
+pub(super) fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
 /// Replaces control characters, and those that turn the direction of writing: a file name must
 /// not steer the terminal nor look like another.
 pub(super) fn plain(text: &str) -> String {

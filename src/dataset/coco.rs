@@ -72,6 +72,8 @@ pub(super) fn read(path: &Path, photos: Option<&Path>) -> Result<Labels, Dataset
 
 /// Ground truth from the bytes of a file.
 pub(super) fn parse(bytes: &[u8]) -> Result<GroundTruth, serde_json::Error> {
+    // some Windows programs begin a file with a mark
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let file: File = serde_json::from_slice(&without_nan(bytes))?;
     let photos = file.images.into_iter().map(|i| LabelledPhoto {
         id: i.id,
@@ -91,7 +93,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<GroundTruth, serde_json::Error> {
             id: a.id,
             photo: a.image_id,
             class: a.category_id,
-            area: a.area.unwrap_or(bbox[2] * bbox[3]),
+            // pycocotools takes any area; one that is none would leave the box out of the counts
+            area: a.area.filter(|a| *a > 0.0).unwrap_or(bbox[2] * bbox[3]),
             bbox,
             crowd: a.iscrowd,
         }

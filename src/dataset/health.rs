@@ -47,6 +47,20 @@ pub fn check_labels(truth: &mut GroundTruth) -> Vec<Finding> {
         "photos listed more than once under different ids; each counts",
     );
 
+    let mut ids = HashSet::new();
+    let twice = taken_out(
+        &mut truth.classes,
+        |c| ids.insert(c.id),
+        |c| format!("{} ({})", c.id, c.name),
+    );
+    add(
+        &mut found,
+        "class_id_twice",
+        Weight::Error,
+        twice,
+        "classes whose id is taken by an earlier one; left out, and their boxes count for the earlier one",
+    );
+
     let sizes: HashMap<u64, (u32, u32)> = truth
         .photos
         .iter()

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use sha2::Digest;
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::parser::{EventReceiver, Parser};
+use yaml_rust2::{Event, Yaml, YamlLoader};
 
 use super::{DatasetError, Labels, read_bytes};
 use crate::eval::report::{Finding, Weight};
@@ -29,8 +30,16 @@ pub(super) fn read(
 ) -> Result<Labels, DatasetError> {
     let bytes = read_bytes(yaml)?;
     let text = String::from_utf8_lossy(&bytes);
-    let parsed = YamlLoader::load_from_str(&text)
-        .map_err(|e| DatasetError::format(yaml, format!("is no YAML: {e}")))?;
+    let no_yaml = |e| DatasetError::format(yaml, format!("is no YAML: {e}"));
+    let mut aliases = Aliases(false);
+    Parser::new_from_str(&text)
+        .load(&mut aliases, true)
+        .map_err(no_yaml)?;
+    if aliases.0 {
+        let reason = "uses YAML aliases (*name), which are not followed; write the values out";
+        return Err(DatasetError::format(yaml, reason));
+    }
+    let parsed = YamlLoader::load_from_str(&text).map_err(no_yaml)?;
     let data = parsed.first().unwrap_or(&Yaml::BadValue);
     let mut labels = Labels::default();
     labels.digest.update(&bytes);
@@ -67,6 +76,15 @@ pub(super) fn read(
     labels.split = Some(chosen.to_owned());
     read_photos(&mut labels, size_of)?;
     Ok(labels)
+}
+
+/// Whether a document has aliases: each is a copy, and copies of copies fill any memory.
+struct Aliases(bool);
+
+impl EventReceiver for Aliases {
+    fn on_event(&mut self, event: Event) {
+        self.0 |= matches!(event, Event::Alias(_));
+    }
 }
 
 /// Roboflow writes `../valid/images` for what lies in `valid/images`.

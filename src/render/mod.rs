@@ -21,3 +21,4 @@ pub use annotate::annotate;
 pub use options::{AnnotateOptions, signature};
 pub use replay::{ReplayPhoto, write_replay_head, write_replay_photo, write_replay_tail};
 pub use report::{KindName, ReportAbout, ReportWriter};
+pub use words::severity_name;

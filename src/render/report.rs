@@ -106,14 +106,13 @@ impl ReportWriter {
     /// Writes what comes before the body: title, explanations and the summary of all
     /// photos written so far.
     pub fn write_head(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut kinds: Vec<KindRow<'_>> = self
-            .sum
-            .kinds
-            .iter()
+        let mut kinds: Vec<&KindSum> = self.sum.kinds.iter().collect();
+        // alarms first; stable: the catalogue's order among equals
+        kinds.sort_by_key(|k| std::cmp::Reverse((k.severity, k.candidates)));
+        let kinds = kinds
+            .into_iter()
             .map(|k| KindRow::new(k, self.lang))
             .collect();
-        // stable: the catalogue's order among equals
-        kinds.sort_by_key(|k| std::cmp::Reverse(k.candidates));
         let page = HeadPage {
             w: words(self.lang),
             other_lang: words(other(self.lang)).code,

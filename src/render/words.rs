@@ -4,14 +4,23 @@ use crate::hazard::{Answer, Lang, Severity};
 
 /// Name of a detector's class; a class unknown here keeps its raw label.
 pub(super) fn class_name(label: &str, lang: Lang) -> &str {
-    if lang == Lang::En {
-        return label;
-    }
-    CLASS_NAMES_ZH
+    let names = match lang {
+        Lang::En => CLASS_NAMES_EN,
+        Lang::Zh => CLASS_NAMES_ZH,
+    };
+    names
         .iter()
         .find(|(raw, _)| raw.eq_ignore_ascii_case(label))
-        .map_or(label, |&(_, zh)| zh)
+        .map_or(label, |&(_, name)| name)
 }
+
+/// Labels that are no English as they stand.
+const CLASS_NAMES_EN: &[(&str, &str)] = &[
+    ("head", "bare head"),
+    ("no_helmet", "no helmet"),
+    ("no_vest", "no vest"),
+    ("no_mask", "no mask"),
+];
 
 /// Class labels of common site detectors and their Chinese names.
 pub(super) const CLASS_NAMES_ZH: &[(&str, &str)] = &[
@@ -144,14 +153,14 @@ pub(super) fn words(lang: Lang) -> &'static Words {
 }
 
 /// Name of a suggested severity.
-pub(super) fn severity_name(severity: Severity, lang: Lang) -> &'static str {
+pub fn severity_name(severity: Severity, lang: Lang) -> &'static str {
     match (severity, lang) {
         (Severity::General, Lang::En) => "general",
         (Severity::Major, Lang::En) => "possibly major",
-        (Severity::Alarm, Lang::En) => "act now",
+        (Severity::Alarm, Lang::En) => "alarm",
         (Severity::General, Lang::Zh) => "一般",
         (Severity::Major, Lang::Zh) => "疑似重大",
-        (Severity::Alarm, Lang::Zh) => "立即处置",
+        (Severity::Alarm, Lang::Zh) => "警报",
     }
 }
 

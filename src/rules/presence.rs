@@ -60,7 +60,7 @@ impl Presence {
             seen.extend(found.into_iter().map(|d| (i, d)));
         }
         if seen.is_empty() {
-            return Outcome::cannot_determine(self.nothing_seen(&missing));
+            return Outcome::cannot_determine(self.nothing_sure(scene, &missing));
         }
         let finds: Vec<Find> = self
             .places(&seen)
@@ -170,18 +170,39 @@ impl Presence {
         )
     }
 
-    fn nothing_seen(&self, missing: &[&Group]) -> Text {
-        let kinds: Vec<&Text> = self.objects.iter().map(|o| &o.object.name).collect();
-        let mut text = Text::new(
-            format!(
-                "No {} was found, but one photo proves no absence: it may be outside the picture, hidden or too small.",
-                join(&kinds, |t| &t.en, " or ")
-            ),
-            format!(
-                "未发现{}，但单张照片不能证明没有：可能在画面之外、被遮挡或目标过小。",
-                join(&kinds, |t| &t.zh, "或")
-            ),
-        );
+    /// Nothing above the rule's scores; what the model saw below them is told.
+    fn nothing_sure(&self, scene: &Scene<'_>, missing: &[&Group]) -> Text {
+        let weak = self
+            .objects
+            .iter()
+            .flat_map(|o| o.object.find(scene, 0.0).into_iter().map(move |d| (o, d)))
+            .max_by(|(_, a), (_, b)| a.score.total_cmp(&b.score));
+        let mut text = if let Some((object, d)) = weak {
+            let (name, score) = (&object.object.name, d.score);
+            let [x, y, ..] = d.bbox.to_xywh();
+            Text::new(
+                format!(
+                    "Something that may be {} was seen at {x:.0},{y:.0}, too uncertain for a candidate (score {score:.2}, needed {:.2}). Look there yourself.",
+                    name.en, object.min_score
+                ),
+                format!(
+                    "在{x:.0},{y:.0}处看到疑似{}的目标，但把握不足，未列为候选（置信度{score:.2}，需{:.2}）。请人工查看该处。",
+                    name.zh, object.min_score
+                ),
+            )
+        } else {
+            let kinds: Vec<&Text> = self.objects.iter().map(|o| &o.object.name).collect();
+            Text::new(
+                format!(
+                    "No {} was found, but one photo proves no absence: it may be outside the picture, hidden or too small.",
+                    join(&kinds, |t| &t.en, " or ")
+                ),
+                format!(
+                    "未发现{}，但单张照片不能证明没有：可能在画面之外、被遮挡或目标过小。",
+                    join(&kinds, |t| &t.zh, "或")
+                ),
+            )
+        };
         if !missing.is_empty() {
             let more = cannot_see(missing);
             text = Text::new(format!("{} {}", text.en, more.en), text.zh + &more.zh);
@@ -216,7 +237,7 @@ mod tests {
             &[("fire", 0.39, [100.0, 300.0, 100.0, 100.0])],
             CannotDetermine,
             0,
-            "proves no absence",
+            "may be flame was seen at 100,300, too uncertain",
         );
         check(
             "flame",

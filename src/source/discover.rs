@@ -81,7 +81,7 @@ fn globbed(pattern: &str, skip: Option<&Path>) -> Box<dyn Iterator<Item = Found>
         Err(e) => {
             return missing(
                 pattern.into(),
-                format!("not a valid pattern: {e}; correct it, or name the files"),
+                format!("there is no such file, and as a pattern it is not valid: {e}"),
             );
         }
     };

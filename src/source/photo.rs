@@ -8,7 +8,8 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::error::{ImageFormatHint, UnsupportedError, UnsupportedErrorKind};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 use turbojpeg::{Colorspace, Decompressor, PixelFormat, ScalingFactor};
 
@@ -86,6 +87,9 @@ pub enum PhotoError {
         /// Declared height, pixels.
         height: u32,
     },
+    /// A pipe, a device or a socket.
+    #[error("it is a pipe or a device, not a file; name - to read standard input")]
+    NoFile,
     /// No known signature.
     #[error("not a picture that can be read; give JPEG, PNG, WebP, BMP, TIFF, GIF or HEIC")]
     UnknownFormat,
@@ -115,16 +119,19 @@ pub enum PhotoError {
 /// # Errors
 /// [`PhotoError::Io`], [`PhotoError::Empty`], [`PhotoError::FileTooLarge`].
 pub fn read_file(path: &Path, limits: &PhotoLimits) -> Result<Vec<u8>, PhotoError> {
-    let file = std::fs::File::open(path)?;
-    let metadata = file.metadata()?;
+    // looked at before it is opened: opening a pipe waits for somebody to write
+    let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(PhotoError::Io(std::io::ErrorKind::IsADirectory.into()));
+    }
+    if !metadata.is_file() {
+        return Err(PhotoError::NoFile);
     }
     let limit = limits.max_file_bytes;
     if metadata.len() > limit {
         return Err(PhotoError::FileTooLarge { limit });
     }
-    read(file, limits)
+    read(std::fs::File::open(path)?, limits)
 }
 
 /// Reads a whole stream, at most [`PhotoLimits::max_file_bytes`].
@@ -283,7 +290,22 @@ impl<'a> Photo<'a> {
         let mut decoder = decoder(&self.bytes, self.format)?;
         let mut limits = image::Limits::default();
         limits.max_alloc = Some(self.max_decode_bytes);
-        limits.reserve(decoder.total_bytes())?;
+        let (width, height) = decoder.dimensions();
+        let pixels = u64::from(width) * u64::from(height);
+        let colour = decoder.color_type();
+        if matches!(colour, ColorType::Rgb32F | ColorType::Rgba32F) {
+            // what its numbers mean as brightness is not said in the file
+            let what = UnsupportedErrorKind::Color(colour.into());
+            let hint = ImageFormatHint::Exact(self.format);
+            return Err(UnsupportedError::from_format_and_kind(hint, what).into());
+        }
+        // the picture as stored, and what it is turned into
+        let turned = match colour {
+            ColorType::Rgb8 => 0,
+            c if c.has_alpha() => 7 * pixels,
+            _ => 3 * pixels,
+        };
+        limits.reserve(decoder.total_bytes().saturating_add(turned))?;
         decoder.set_limits(limits)?;
         let picture = DynamicImage::from_decoder(decoder)?;
         Ok(if picture.color().has_alpha() {
@@ -407,19 +429,58 @@ fn exif_orientation(bytes: &[u8]) -> image::ImageResult<Orientation> {
 /// More scans than any camera or editor writes; a crafted progressive file may hold thousands.
 const MAX_JPEG_SCANS: u32 = 500;
 
+/// Bytes of padding before the end marker that some writers leave.
+const MAX_JPEG_PADDING: usize = 64;
+
 fn decode_jpeg(
     bytes: &[u8],
     stored_size: (u32, u32),
     wanted: Option<(u32, u32)>,
 ) -> Result<RgbImage, PhotoError> {
-    let mut jpeg = Decompressor::new().map_err(jpeg_damaged)?;
-    let header = jpeg.read_header(bytes).map_err(jpeg_damaged)?;
+    let said = match decode_sound_jpeg(bytes, stored_size, wanted) {
+        Ok(pixels) => return Ok(pixels),
+        Err(said) => said,
+    };
+    // libjpeg tells its last warning only. Padding is harmless, but what it said of it may hide a
+    // worse one, so the file is decoded again without the padding and must then be without fault.
+    let sound = padding(&said).and_then(|n| without_padding(bytes, n));
+    match sound {
+        Some(bytes) => decode_sound_jpeg(&bytes, stored_size, wanted).map_err(jpeg_damaged),
+        None => Err(jpeg_damaged(said)),
+    }
+}
+
+/// How many bytes of padding libjpeg's warning (its `jerror.h`) tells of, if it is that one.
+fn padding(warning: &str) -> Option<usize> {
+    let (before, _) = warning.split_once(" extraneous bytes before marker 0xd9")?;
+    let count = before.rsplit(' ').next()?.parse().ok()?;
+    (count <= MAX_JPEG_PADDING).then_some(count)
+}
+
+/// The JPEG without `n` bytes before its end marker.
+fn without_padding(bytes: &[u8], n: usize) -> Option<Vec<u8>> {
+    let scan = bytes.windows(2).position(|w| w == [0xff, 0xda])?;
+    let end = scan + bytes[scan..].windows(2).position(|w| w == [0xff, 0xd9])?;
+    let mut out = bytes.get(..end.checked_sub(n)?)?.to_vec();
+    out.extend_from_slice(&bytes[end..]);
+    Some(out)
+}
+
+/// Decodes what libjpeg has nothing to say about; else what it said.
+fn decode_sound_jpeg(
+    bytes: &[u8],
+    stored_size: (u32, u32),
+    wanted: Option<(u32, u32)>,
+) -> Result<RgbImage, String> {
+    let text = |e: turbojpeg::Error| e.to_string();
+    let mut jpeg = Decompressor::new().map_err(text)?;
+    let header = jpeg.read_header(bytes).map_err(text)?;
     let factor = match wanted {
         Some(wanted) if !header.is_lossless => reduction(stored_size, wanted),
         _ => ScalingFactor::ONE,
     };
-    jpeg.set_scaling_factor(factor).map_err(jpeg_damaged)?;
-    jpeg.set_scan_limit(MAX_JPEG_SCANS).map_err(jpeg_damaged)?;
+    jpeg.set_scaling_factor(factor).map_err(text)?;
+    jpeg.set_scan_limit(MAX_JPEG_SCANS).map_err(text)?;
     let scaled = header.scaled(factor);
     let cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
     let format = if cmyk {
@@ -436,22 +497,12 @@ fn decode_jpeg(
         height: scaled.height,
         format,
     };
-    match jpeg.decompress(bytes, image) {
-        Err(e) if !is_harmless(&e.to_string()) => return Err(jpeg_damaged(e)),
-        _ => {}
-    }
+    jpeg.decompress(bytes, image).map_err(text)?;
     if cmyk {
         pixels = rgb_of_adobe_cmyk(&pixels);
     }
     RgbImage::from_raw(scaled.width as u32, scaled.height as u32, pixels)
-        .ok_or_else(|| jpeg_damaged("the decoder gave too few pixels"))
-}
-
-/// The one warning of libjpeg (its `jerror.h`) after which every pixel is still there: padding
-/// before the end marker. Before another marker it may hide a worse one, of which libjpeg then
-/// does not tell.
-fn is_harmless(message: &str) -> bool {
-    message.contains("extraneous bytes before marker 0xd9")
+        .ok_or_else(|| "the decoder gave too few pixels".to_owned())
 }
 
 /// CMYK in a JPEG is stored inverted (255 is no ink), as Adobe's programs write it.

@@ -7,11 +7,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::report::Report;
 use super::{Args, Done, FailOn, Format, photos};
-use crate::cli::{eprintln_line, exit, is_broken_pipe, severity_name, table};
-use crate::hazard::{Lang, Severity};
+use crate::cli::{eprintln_line, exit, is_broken_pipe, table};
+use crate::hazard::{Answer, Lang, Severity};
 use crate::pipeline::photo::PhotoPipeline;
 use crate::record::ScanDocument;
-use crate::render::KindName;
+use crate::render::{KindName, severity_name};
 use crate::rules::RuleSet;
 
 /// Everything that is written while the scan runs.
@@ -27,6 +27,8 @@ pub(super) struct Sink<'a> {
     unwritten: usize,
     by_kind: Vec<(KindName, Severity, usize)>,
     worst: Option<Severity>,
+    /// The kinds that a photo can settle, or that were asked for by code; whether one did.
+    judged: Vec<(String, bool)>,
     lang: Lang,
     /// Columns of the table.
     width: usize,
@@ -74,6 +76,12 @@ impl<'a> Sink<'a> {
             unwritten: 0,
             by_kind: Vec::new(),
             worst: None,
+            judged: rules
+                .kinds()
+                .iter()
+                .filter(|kind| rules.only().is_some() || !kind.rules.is_empty())
+                .map(|kind| (kind.code.clone(), false))
+                .collect(),
             lang: pipeline.settings().lang,
             width: terminal_size::terminal_size_of(std::io::stdout())
                 .map_or(100, |(width, _)| usize::from(width.0).clamp(60, 160)),
@@ -100,6 +108,11 @@ impl<'a> Sink<'a> {
         }
         self.photos += 1;
         self.unreadable += usize::from(done.record.error.is_some());
+        for a in &done.record.answers {
+            if let Some((_, judged)) = self.judged.iter_mut().find(|(code, _)| *code == a.code) {
+                *judged |= a.answer != Answer::CannotDetermine;
+            }
+        }
         for c in &done.record.candidates {
             self.worst = self.worst.max(Some(c.severity));
             match self.by_kind.iter_mut().find(|(k, ..)| k.code == c.code) {
@@ -136,7 +149,15 @@ impl<'a> Sink<'a> {
                 out.flush()?;
             }
             Format::Table => {
-                let text = photo_rows(&done, self.lang, self.width);
+                let open: Vec<&str> = done
+                    .record
+                    .answers
+                    .iter()
+                    .filter(|a| a.answer == Answer::CannotDetermine)
+                    .map(|a| a.code.as_str())
+                    .filter(|code| self.judged.iter().any(|(judged, _)| judged == code))
+                    .collect();
+                let text = photo_rows(&done, &open, self.lang, self.width);
                 self.progress.suspend(|| {
                     out.write_all(text.as_bytes())?;
                     out.flush()
@@ -208,54 +229,96 @@ impl<'a> Sink<'a> {
     }
 
     fn summary(&mut self) -> String {
+        let (photos, unreadable) = (self.photos, self.unreadable);
         let total: usize = self.by_kind.iter().map(|(.., n)| n).sum();
-        let mut text = format!(
-            "{} photos, {} candidates for a person to decide, {} photos not readable\n",
-            self.photos, total, self.unreadable
-        );
-        self.by_kind.sort_by(|a, b| a.0.code.cmp(&b.0.code));
+        let mut text = match self.lang {
+            Lang::En => format!(
+                "{}, {} for a person to decide, {unreadable} not readable\n",
+                table::count(photos, "photo"),
+                table::count(total, "candidate"),
+            ),
+            Lang::Zh => {
+                format!("共{photos}张照片，{total}处候选隐患待人工确认，{unreadable}张无法读取\n")
+            }
+        };
+        // alarms first
+        self.by_kind
+            .sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.code.cmp(&b.0.code)));
         for (kind, severity, count) in &self.by_kind {
             text += &format!(
                 "  {count:>5} x {}  {}  {}\n",
                 kind.code,
-                table::pad(severity_name(*severity), 8),
-                kind.name.get(self.lang)
+                table::pad(severity_name(*severity, self.lang), 8),
+                table::plain(kind.name.get(self.lang))
             );
+        }
+        let never: Vec<&str> = self
+            .judged
+            .iter()
+            .filter(|(_, judged)| !judged)
+            .map(|(code, _)| code.as_str())
+            .collect();
+        if photos > unreadable && !never.is_empty() {
+            let codes = never.join(", ");
+            text += &match self.lang {
+                Lang::En => format!("  could not be judged in any photo: {codes}\n"),
+                Lang::Zh => format!("  所有照片均无法判定：{codes}\n"),
+            };
+        }
+        if photos > unreadable {
+            text += match self.lang {
+                Lang::En => {
+                    "  \"no candidate\" is no proof that all is in order; reasons: --report FILE.html or --format json\n"
+                }
+                Lang::Zh => {
+                    "  “无候选隐患”不代表没有问题；各项理由见 --report 文件.html 或 --format json\n"
+                }
+            };
         }
         text
     }
 }
 
-/// One photo's rows: its path, then a row and a reason for each candidate.
-fn photo_rows(done: &Done, lang: Lang, width: usize) -> String {
+/// One photo's rows: its path, then a row and a reason for each candidate, then what is `open`.
+fn photo_rows(done: &Done, open: &[&str], lang: Lang, width: usize) -> String {
     let record = &done.record;
+    let en = lang == Lang::En;
     let mut text = table::plain(&record.path);
     if let (Some(w), Some(h)) = (record.width, record.height) {
         text += &format!("  {w} x {h}");
     }
     if let Some(error) = &record.error {
         text += "\n";
-        for line in table::wrap(&format!("NOT READ: {}", table::plain(error)), width - 4) {
+        let what = if en { "NOT READ" } else { "未能读取" };
+        for line in table::wrap(&format!("{what}: {}", table::plain(error)), width - 4) {
             text += &format!("    {line}\n");
         }
         return text;
     }
-    text += &match record.candidates.len() {
-        0 => "  no candidate\n".to_owned(),
-        1 => "  1 candidate\n".to_owned(),
-        n => format!("  {n} candidates\n"),
+    text += &match (record.candidates.len(), en) {
+        (0, true) => "  no candidate\n".to_owned(),
+        (0, false) => "  无候选隐患\n".to_owned(),
+        (n, true) => format!("  {}\n", table::count(n, "candidate")),
+        (n, false) => format!("  {n}处候选隐患\n"),
     };
     for c in &record.candidates {
         let [x, y, w, h] = c.bbox.map(|v| v.round() as i64);
+        let at = if en { "at" } else { "位置" };
         text += &format!(
-            "  {}  {}  {:.2}  {}  at {x},{y} ({w} x {h})\n",
+            "  {}  {}  {:.2}  {}  {at} {x},{y} ({w} x {h})\n",
             table::pad(&c.code, 6),
-            table::pad(severity_name(c.severity), 7),
+            table::pad(severity_name(c.severity, lang), 7),
             c.score,
-            c.name.get(lang),
+            table::plain(c.name.get(lang)),
         );
-        for line in table::wrap(&c.why.text, width - 10) {
+        for line in table::wrap(&table::plain(&c.why.text), width - 10) {
             text += &format!("          {line}\n");
+        }
+    }
+    if !open.is_empty() {
+        let what = if en { "not judged" } else { "无法判定" };
+        for line in table::wrap(&format!("{what}: {}", open.join(", ")), width - 4) {
+            text += &format!("    {line}\n");
         }
     }
     text

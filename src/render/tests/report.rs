@@ -231,7 +231,7 @@ fn the_summary_counts_right() {
     let helmet = row(&html, "href=\"#k-PPE-01-1\"", "</tr>").join(" ");
     assert!(helmet.ends_with("general 2 1 0 1 1"), "{helmet}");
     let flame = row(&html, "href=\"#k-FIR-03-1\"", "</tr>").join(" ");
-    assert!(flame.ends_with("act now 1 1 2 0 0"), "{flame}");
+    assert!(flame.ends_with("alarm 1 1 2 0 0"), "{flame}");
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_photo_tells_all_that_is_known_of_it() {
         "机器只提出候选",
         "无法判定",
         "2020-01-01 起施行",
-        "立即处置",
+        "警报",
         "No safety helmet",
     ] {
         assert!(html.contains(text), "{text}");

@@ -261,7 +261,7 @@ fn what_is_too_small_is_not_judged() {
         ],
         CannotDetermine,
         0,
-        "3 of 3 persons found cannot be judged (2: too far away: the head would be at most about 12 px high as the model sees it, at least 16 px are needed: come nearer or look in tiles; 1: cut",
+        "3 of 3 persons found cannot be judged (2: too far away: the head would be at most about 12 px high as the model sees it, at least 16 px are needed: come nearer, or scan with --tiles auto if that was not done; 1: cut",
     );
 }
 
@@ -482,7 +482,7 @@ fn reasons_are_natural_in_chinese() {
     );
     assert_eq!(
         e.candidates[0].text.zh,
-        "该人员未佩戴安全帽：识别到未戴帽的头部（置信度0.80）。"
+        "该人员疑似未佩戴安全帽：识别到未戴帽的头部（置信度0.80）。"
     );
 }
 

@@ -119,21 +119,21 @@ impl PersonItem {
         match cause {
             Cause::Small(px) => Text::new(
                 format!(
-                    "{} only {most_en}{px:.0} px high as the model saw it, at least {min:.0} px are needed: come nearer or look in tiles",
+                    "{} only {most_en}{px:.0} px high as the model saw it, at least {min:.0} px are needed: come nearer, or scan with --tiles auto if that was not done",
                     part.en
                 ),
                 format!(
-                    "{}在模型所见画面中{most_zh}仅高{px:.0}像素，至少需{min:.0}像素，请靠近拍摄或分块检测",
+                    "{}在模型所见画面中{most_zh}仅高{px:.0}像素，至少需{min:.0}像素；请靠近拍摄，若未分块检测可加 --tiles auto 重新扫描",
                     part.zh
                 ),
             ),
             Cause::TooFar(px) => Text::new(
                 format!(
-                    "too far away: the {} would be {most_en}about {px:.0} px high as the model sees it, at least {min:.0} px are needed: come nearer or look in tiles",
+                    "too far away: the {} would be {most_en}about {px:.0} px high as the model sees it, at least {min:.0} px are needed: come nearer, or scan with --tiles auto if that was not done",
                     part.en
                 ),
                 format!(
-                    "距离过远，{}在模型所见画面中估计{most_zh}仅高约{px:.0}像素，至少需{min:.0}像素，请靠近拍摄或分块检测",
+                    "距离过远，{}在模型所见画面中估计{most_zh}仅高约{px:.0}像素，至少需{min:.0}像素；请靠近拍摄，若未分块检测可加 --tiles auto 重新扫描",
                     part.zh
                 ),
             ),
@@ -175,11 +175,11 @@ impl PersonItem {
         let mut text = if m.person.is_some() {
             Text::new(
                 format!(
-                    "This person has {}: a {} was found (score {bare_score:.2}).",
+                    "This person seems to have {}: a {} was found (score {bare_score:.2}).",
                     self.missing.en, bare.en
                 ),
                 format!(
-                    "该人员{}：识别到{}（置信度{bare_score:.2}）。",
+                    "该人员疑似{}：识别到{}（置信度{bare_score:.2}）。",
                     self.missing.zh, bare.zh
                 ),
             )
