@@ -165,9 +165,6 @@ pub fn write_replay_clip(
         let now = format!("{}: {}", w.now, line(&m.now, w));
         (&m.now, w.moves, vec![was, now])
     });
-    let encoded = |jpeg: &'_ Option<Vec<u8>>| -> Option<Base64Display<'_, 'static, GeneralPurpose>> {
-        jpeg.as_deref().map(|b| Base64Display::new(b, &STANDARD))
-    };
     let pictures = pictures.iter().chain(std::iter::repeat(&None));
     let changes = appeared.chain(gone).chain(moved).zip(pictures);
     let page = ClipPage {
@@ -187,6 +184,10 @@ pub fn write_replay_clip(
     };
     page.write_into(out)?;
     out.write_all(b"\n")
+}
+
+fn encoded(jpeg: &Option<Vec<u8>>) -> Option<Base64Display<'_, 'static, GeneralPurpose>> {
+    jpeg.as_deref().map(|b| Base64Display::new(b, &STANDARD))
 }
 
 fn line(f: &ClipFinding, w: &Words) -> String {
