@@ -167,11 +167,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 /// What a person should know before reading the differences.
-fn notes(
-    args: &Args,
-    was: (&ModelRecord, &SettingsRecord),
-    now: (&ModelRecord, &SettingsRecord),
-) {
+fn notes(args: &Args, was: (&ModelRecord, &SettingsRecord), now: (&ModelRecord, &SettingsRecord)) {
     if args.rules.is_none() && was.1.catalogue_sha256 != now.1.catalogue_sha256 {
         super::eprintln_line(
             "sitewarden: note: the hazard catalogue in force is not the one of the run, so changes \

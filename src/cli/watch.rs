@@ -110,7 +110,11 @@ fn watch(args: &Args, pipeline: &PhotoPipeline<'_>, path: &Path) -> anyhow::Resu
     if args.format == Format::Jsonl {
         // what `replay` needs to do the same again
         let sha256 = sha256_of(path).map_err(ClipError::from)?;
-        print(&Line::watching(name.clone(), sha256, side(pipeline, &config)))?;
+        print(&Line::watching(
+            name.clone(),
+            sha256,
+            side(pipeline, &config),
+        ))?;
     }
     let lang = pipeline.settings().lang;
     let until_s = watch_file(pipeline, path, &config, |event| {

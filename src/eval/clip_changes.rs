@@ -174,7 +174,9 @@ pub fn count(
         moved,
         ..
     } = changes;
-    appeared.iter().for_each(|f| of(&f.code, |c| c.appeared += 1));
+    appeared
+        .iter()
+        .for_each(|f| of(&f.code, |c| c.appeared += 1));
     gone.iter().for_each(|f| of(&f.code, |c| c.gone += 1));
     moved.iter().for_each(|m| of(&m.was.code, |c| c.moved += 1));
 }

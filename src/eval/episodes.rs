@@ -249,9 +249,7 @@ impl From<&ClipFinding> for Found {
         Self {
             code: finding.code.clone(),
             opened_s: finding.opened_s,
-            seen: seen
-                .map(|s| (s.time_s, BBox::from_xywh(s.bbox)))
-                .collect(),
+            seen: seen.map(|s| (s.time_s, BBox::from_xywh(s.bbox))).collect(),
         }
     }
 }
@@ -498,7 +496,11 @@ fn look_alike(truth: &ClipTruth, finding: &Found) -> Option<String> {
                 && (bbox.share_inside(region) >= 0.5 || bbox.iou(region) >= MEET_IOU)
         })
     };
-    truth.distractors.iter().find(lies_on).map(|d| d.what.clone())
+    truth
+        .distractors
+        .iter()
+        .find(lies_on)
+        .map(|d| d.what.clone())
 }
 
 /// The best IoU at any moment of the finding within the episode.

@@ -353,6 +353,9 @@ mod tests {
         assert_eq!(way.seen[0].time_s, 0.0);
         let steps = way.seen.windows(2).map(|w| w[1].time_s - w[0].time_s);
         let steps: Vec<f64> = steps.collect();
-        assert!(steps.iter().all(|s| (s - steps[0]).abs() < 1e-6), "{steps:?}");
+        assert!(
+            steps.iter().all(|s| (s - steps[0]).abs() < 1e-6),
+            "{steps:?}"
+        );
     }
 }

@@ -57,11 +57,7 @@ pub fn crop(
 ///
 /// # Errors
 /// When the region lies outside, or the picture cannot be encoded.
-pub fn crop_frame(
-    frame: &RgbImage,
-    region: BBox,
-    max_side: u32,
-) -> Result<Vec<u8>, JudgeError> {
+pub fn crop_frame(frame: &RgbImage, region: BBox, max_side: u32) -> Result<Vec<u8>, JudgeError> {
     guarded(|| {
         let (width, height) = frame.dimensions();
         let region = region.clip(width as f32, height as f32);
@@ -91,11 +87,7 @@ pub fn annotated_frame(
 }
 
 /// A piece of a frame, its longer side at most `max_side` pixels.
-fn resized_piece(
-    frame: &RgbImage,
-    region: BBox,
-    max_side: u32,
-) -> Result<RgbImage, PrepareError> {
+fn resized_piece(frame: &RgbImage, region: BBox, max_side: u32) -> Result<RgbImage, PrepareError> {
     let stored = StoredPicture {
         pixels: frame,
         orientation: Orientation::NoTransforms,

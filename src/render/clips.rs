@@ -75,7 +75,8 @@ struct KindRow<'a> {
 impl<'a> KindRow<'a> {
     fn new(total: &'a KindTotal) -> Self {
         let m = &total.counts;
-        let large = (m.large_enough > 0).then(|| m.found_large_enough as f64 / m.large_enough as f64);
+        let large =
+            (m.large_enough > 0).then(|| m.found_large_enough as f64 / m.large_enough as f64);
         let seconds = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.1} s"));
         Self {
             code: &m.code,
@@ -132,9 +133,11 @@ impl<'a> ClipView<'a> {
             clip.episodes.iter().any(|e| e.code == **code)
                 || clip.findings.iter().any(|f| f.finding.code == **code)
         };
-        let missed = clip.episodes.iter().enumerate().filter(|(_, e)| {
-            e.answer == Answer::NonCompliant && e.found_after_s.is_none()
-        });
+        let missed = clip
+            .episodes
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| e.answer == Answer::NonCompliant && e.found_after_s.is_none());
         let wrong = clip.findings.iter().enumerate().filter(|(_, f)| {
             matches!(
                 f.verdict,

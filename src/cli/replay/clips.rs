@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-use super::{Args, Format, PICTURE_SIDE, check_labels, not_a_run, notes, report, rule_set, settings};
+use super::{
+    Args, Format, PICTURE_SIDE, check_labels, not_a_run, notes, report, rule_set, settings,
+};
 use crate::cli::watch::{Line, plain, side};
 use crate::cli::{exit, scan, stop, table};
 use crate::config::Config;
@@ -218,7 +220,12 @@ fn pictures(
         .chain(&changes.gone)
         .map(|f| f.best_time_s)
         // when one side has told it and the other has not yet
-        .chain(changes.moved.iter().map(|m| m.was.opened_s.min(m.now.opened_s)))
+        .chain(
+            changes
+                .moved
+                .iter()
+                .map(|m| m.was.opened_s.min(m.now.opened_s)),
+        )
         .collect();
     let mut pictures = vec![None; moments.len()];
     let mut order: Vec<usize> = (0..moments.len().min(MAX_PICTURED)).collect();

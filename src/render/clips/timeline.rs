@@ -29,9 +29,8 @@ pub(super) fn svg(clip: &ClipReport, code: &str, w: &Words) -> String {
     let rows = episodes.len() + alone.len();
     let height = ROW * rows as f64 + AXIS + 4.0;
     let (total, bottom) = (LEFT + WIDTH + RIGHT, ROW * rows as f64 + 2.0);
-    let mut svg = format!(
-        "<svg class=\"chart timeline\" viewBox=\"0 0 {total} {height}\" role=\"img\">"
-    );
+    let mut svg =
+        format!("<svg class=\"chart timeline\" viewBox=\"0 0 {total} {height}\" role=\"img\">");
     let length_s = clip.duration_s.max(0.1);
     let x = |time_s: f64| LEFT + (time_s / length_s).clamp(0.0, 1.0) * WIDTH;
     let step = step_s(length_s);

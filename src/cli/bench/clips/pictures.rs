@@ -34,9 +34,11 @@ pub(super) fn of(
     config: &WatchConfig,
     max_pixels: u64,
 ) -> Result<ClipPictures, ClipError> {
-    let missed = clip.episodes.iter().enumerate().filter(|(_, e)| {
-        e.answer == Answer::NonCompliant && e.found_after_s.is_none()
-    });
+    let missed = clip
+        .episodes
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.answer == Answer::NonCompliant && e.found_after_s.is_none());
     let missed = missed.map(|(i, e)| (e.largest.time_s, e.largest.bbox, Of::Missed(i)));
     let wrong = clip.findings.iter().enumerate().filter(|(_, f)| {
         matches!(
