@@ -11,7 +11,7 @@ use crate::hazard::Answer;
 /// The plot's place in its picture, pixels.
 const LEFT: f64 = 170.0;
 const WIDTH: f64 = 760.0;
-const RIGHT: f64 = 130.0;
+const RIGHT: f64 = 150.0;
 const ROW: f64 = 20.0;
 const AXIS: f64 = 26.0;
 /// Most marks on the axis.
