@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-peers lint fuzz ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-peers bench-cost lint fuzz ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -148,6 +148,9 @@ bench: tools runtime ## criterion benches, one for each stage
 
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)
+
+bench-cost: build runtime ## what bench costs over scan of the same photos of DATA
+	python3 benches/peers/bench_peers.py $(DATA)/detect/hard-hat-workers/val.json --program $(PROGRAM)
 
 FUZZ := $(CACHE)/cargo-fuzz/bin/cargo-fuzz
 TARGETS ?= photo manifest catalogue outputs

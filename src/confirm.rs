@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::hazard::Text;
 
 /// When a hazard counts as confirmed, and when as cleared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConfirmConfig {
     /// How far back frames are looked at, seconds.

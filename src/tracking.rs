@@ -16,7 +16,7 @@ use crate::detection::Detection;
 use crate::geometry::BBox;
 
 /// How objects are followed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrackerConfig {
     /// Detections from this score on are sure, `0..=1`.

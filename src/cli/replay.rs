@@ -1,5 +1,6 @@
 //! `sitewarden replay`: what a change would have done to a recorded run.
 
+mod clips;
 mod report;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use crate::hazard::{Answer, Lang};
 use crate::inference::{Detect, Threads};
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
-use crate::record::{CandidateRecord, PhotoRecord, ScanDocument, SettingsRecord};
+use crate::record::{CandidateRecord, ModelRecord, PhotoRecord, ScanDocument, SettingsRecord};
 use crate::render::{AnnotateOptions, ReplayPhoto};
 use crate::rules::{Catalogue, RuleSet};
 use crate::source::photo;
@@ -27,10 +28,11 @@ use crate::tiling::Tiles;
 /// Replays a recorded run with another model, other rules or other thresholds, and tells which
 /// decisions would change.
 ///
-/// A run is what `scan --format json` or `jsonl` wrote. Its photos are looked at again with the
-/// run's own settings but for what is given here; with nothing given, every decision should stand.
+/// A run is what `scan --format json` or `jsonl`, or `watch --format jsonl`, wrote. Its photos or
+/// clips are looked at again with the run's own settings but for what is given here; with nothing
+/// given, every decision should stand.
 ///
-/// Exit codes: 0 all photos were compared; 1 a photo is missing, has changed since, or cannot be
+/// Exit codes: 0 all were compared; 1 a photo or clip is missing, has changed since, or cannot be
 /// read; 2 wrong usage; 4 nothing was done.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -67,7 +69,7 @@ pub(super) struct Args {
 enum Format {
     /// For people
     Table,
-    /// One document (schema: `sitewarden schema replay`)
+    /// One document (schema: `sitewarden schema replay` or `replay-clips`)
     Json,
 }
 
@@ -90,6 +92,9 @@ enum Replayed {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let config = Config::load(args.config.as_deref())?;
+    if let Some(recorded) = clips::recorded(&args.run)? {
+        return clips::run(args, &config, recorded);
+    }
     let mut recorded = Recorded::open(&args.run)?;
     let was = recorded.side.clone();
     let rules = rule_set(args, &config, &was.settings)?;
@@ -97,21 +102,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let jobs = scan::workers(args.jobs, &config);
     let name = args.model.as_deref().unwrap_or(&config.scan.model);
     let model = scan::load_model(name, Threads::throughput(jobs))?;
-    for label in settings.thresholds.keys() {
-        let labels = &model.manifest().labels;
-        ensure!(
-            labels.contains(label),
-            "--thresholds: the model has no class `{label}`; it has {}",
-            labels.join(", ")
-        );
-    }
+    check_labels(&settings, &model.manifest().labels)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
     let heading = pipeline.document();
     let now = Side {
         model: heading.model,
         settings: heading.settings,
     };
-    notes(args, &was, &now);
+    notes(
+        args,
+        (&was.model, &was.settings),
+        (&now.model, &now.settings),
+    );
     let mut page = args
         .report
         .as_deref()
@@ -165,18 +167,30 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 /// What a person should know before reading the differences.
-fn notes(args: &Args, was: &Side, now: &Side) {
-    if args.rules.is_none() && was.settings.catalogue_sha256 != now.settings.catalogue_sha256 {
+fn notes(args: &Args, was: (&ModelRecord, &SettingsRecord), now: (&ModelRecord, &SettingsRecord)) {
+    if args.rules.is_none() && was.1.catalogue_sha256 != now.1.catalogue_sha256 {
         super::eprintln_line(
             "sitewarden: note: the hazard catalogue in force is not the one of the run, so changes \
              may come from it; --rules or --config names the run's own",
         );
     }
-    if args.model.is_none() && was.model != now.model {
+    if args.model.is_none() && was.0 != now.0 {
         super::eprintln_line(
             "sitewarden: note: the model in force is not the one of the run; --model names another",
         );
     }
+}
+
+/// A threshold for a class that nobody sees would change nothing, and say nothing.
+fn check_labels(settings: &PhotoSettings, labels: &[String]) -> anyhow::Result<()> {
+    for label in settings.thresholds.keys() {
+        ensure!(
+            labels.contains(label),
+            "--thresholds: the model has no class `{label}`; it has {}",
+            labels.join(", ")
+        );
+    }
+    Ok(())
 }
 
 fn rule_set(args: &Args, config: &Config, was: &SettingsRecord) -> anyhow::Result<RuleSet> {
@@ -262,7 +276,8 @@ fn side(document: &ScanDocument) -> Side {
 
 fn not_a_run(path: &Path) -> String {
     format!(
-        "{} is no run of this version; record one with `sitewarden scan … --format json`",
+        "{} is no run of this version; record one with `sitewarden scan … --format json` or \
+         `sitewarden watch … --format jsonl`",
         path.display()
     )
 }

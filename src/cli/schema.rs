@@ -6,6 +6,8 @@ use clap::ValueEnum;
 
 use super::exit;
 use crate::eval::changes::ReplayDocument;
+use crate::eval::clip_changes::ClipReplayDocument;
+use crate::eval::clips::ClipsReport;
 use crate::eval::report::BenchReport;
 use crate::record::ScanDocument;
 
@@ -24,6 +26,8 @@ enum Document {
     Watch,
     /// `replay --format json`
     Replay,
+    /// `replay --format json` of a run of `watch`
+    ReplayClips,
     /// `bench`: report.json, and each line of `--format json`
     Bench,
     /// `bench` of annotated clips: report.json
@@ -35,7 +39,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         Document::Scan => schemars::schema_for!(ScanDocument),
         Document::Watch => schemars::schema_for!(super::watch::Line),
         Document::Replay => schemars::schema_for!(ReplayDocument),
-        Document::BenchClips => schemars::schema_for!(super::bench::clips::ClipsReport),
+        Document::ReplayClips => schemars::schema_for!(ClipReplayDocument),
+        Document::BenchClips => schemars::schema_for!(ClipsReport),
         Document::Bench => schemars::schema_for!(BenchReport),
     };
     let mut out = std::io::stdout().lock();

@@ -1,23 +1,24 @@
 //! `sitewarden watch`: video in, one finding for each real hazard out.
 
+mod line;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::ValueEnum;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
+pub(super) use self::line::{Line, Turn};
 use super::{exit, scan, severity_name, stop, table};
 use crate::config::Config;
-use crate::confirm::ConfirmConfig;
+use crate::eval::clip_changes::ClipSide;
 use crate::hazard::Lang;
 use crate::inference::Threads;
-use crate::pipeline::clip::{ClipWatch, EventKind, FindingEvent};
+use crate::pipeline::clip::EventKind;
+use crate::pipeline::clip_file::{DEFAULT_FPS, WatchConfig, WatchError, sha256_of, watch_file};
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
-use crate::source::clip::Clip;
-use crate::tracking::TrackerConfig;
+use crate::source::clip::ClipError;
 
 /// Watches video files for hazards: one finding for each real hazard, not one for each frame.
 ///
@@ -36,7 +37,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     /// Frames looked at for each second of video
-    #[arg(long, value_name = "N", default_value_t = 5.0, value_parser = parse_fps)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_FPS, value_parser = parse_fps)]
     fps: f64,
     /// One score threshold for all classes, 0 to 1, instead of the model's own
     #[arg(long, value_name = "SCORE", value_parser = scan::parse_score)]
@@ -59,18 +60,9 @@ pub(super) struct Args {
 enum Format {
     /// For people
     Table,
-    /// A line for each turn of a finding (schema: `sitewarden schema watch`)
+    /// A line for each video, each turn of a finding and each end (schema: `sitewarden schema
+    /// watch`); what `sitewarden replay` takes
     Jsonl,
-}
-
-/// One line of output.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "sitewarden watch")]
-pub(super) struct Line {
-    /// The video as given.
-    path: String,
-    #[serde(flatten)]
-    event: FindingEvent,
 }
 
 fn parse_fps(text: &str) -> Result<f64, String> {
@@ -110,55 +102,73 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 fn watch(args: &Args, pipeline: &PhotoPipeline<'_>, path: &Path) -> anyhow::Result<()> {
-    let limit = pipeline.settings().limits.max_pixels;
-    let mut watch = ClipWatch::new(pipeline, TrackerConfig::default(), ConfirmConfig::default());
-    let mut now_s = 0.0;
-    // what was found before the video breaks off is told all the same
-    let mut broken = None;
-    for frame in Clip::open(path, args.fps, limit)? {
-        match frame {
-            Ok(frame) => {
-                now_s = frame.time_s;
-                for event in watch.frame(now_s, &frame.picture)? {
-                    print(args, pipeline, path, event)?;
-                }
-            }
-            Err(e) => broken = Some(e),
-        }
-    }
-    for event in watch.finish(now_s) {
-        print(args, pipeline, path, event)?;
-    }
-    match broken {
-        Some(e) => Err(e).context(format!("watched up to {now_s:.1} s")),
-        None => Ok(()),
-    }
-}
-
-fn print(
-    args: &Args,
-    pipeline: &PhotoPipeline<'_>,
-    path: &Path,
-    event: FindingEvent,
-) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    let line = Line {
-        path: path.to_string_lossy().into_owned(),
-        event,
+    let config = WatchConfig {
+        fps: args.fps,
+        ..WatchConfig::default()
     };
-    match args.format {
-        Format::Jsonl => {
-            serde_json::to_writer(&mut out, &line)?;
-            writeln!(out)?;
-        }
-        Format::Table => out.write_all(row(&line, pipeline.settings().lang).as_bytes())?,
+    let name = path.to_string_lossy().into_owned();
+    if args.format == Format::Jsonl {
+        // what `replay` needs to do the same again
+        let sha256 = sha256_of(path).map_err(ClipError::from)?;
+        print(&Line::watching(
+            name.clone(),
+            sha256,
+            side(pipeline, &config),
+        ))?;
     }
-    // somebody waits for it
-    out.flush()?;
-    Ok(())
+    let lang = pipeline.settings().lang;
+    let until_s = watch_file(pipeline, path, &config, |event| {
+        let path = name.clone();
+        match args.format {
+            Format::Jsonl => print(&Line::Finding(Turn { path, event })),
+            Format::Table => write(row(&Turn { path, event }, lang).as_bytes()),
+        }
+    })
+    .map_err(plain)?;
+    match args.format {
+        Format::Jsonl => print(&Line::watched(name, until_s)),
+        Format::Table => Ok(()),
+    }
 }
 
-fn row(line: &Line, lang: Lang) -> String {
+/// What decides.
+pub(super) fn side(pipeline: &PhotoPipeline<'_>, config: &WatchConfig) -> ClipSide {
+    let heading = pipeline.document();
+    ClipSide {
+        model: heading.model,
+        settings: heading.settings,
+        fps: config.fps,
+        tracker: config.tracker.clone(),
+        confirm: config.confirm.clone(),
+    }
+}
+
+/// Our own errors stay what they are: a closed pipe is told from a fault.
+pub(super) fn plain(e: WatchError<anyhow::Error>) -> anyhow::Error {
+    match e {
+        WatchError::Told(e) => e,
+        WatchError::Open(e) => e.into(),
+        WatchError::Judge(e) => e.into(),
+        WatchError::Broken { until_s, source } => {
+            anyhow::Error::from(source).context(format!("watched up to {until_s:.1} s"))
+        }
+    }
+}
+
+fn print(line: &Line) -> anyhow::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    write(&text)
+}
+
+/// Flushed: somebody waits for it.
+fn write(text: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text)?;
+    Ok(out.flush()?)
+}
+
+fn row(line: &Turn, lang: Lang) -> String {
     let e = &line.event;
     let what = match e.event {
         EventKind::Opened => "opened",

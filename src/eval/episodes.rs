@@ -8,6 +8,7 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::clip_findings::{ClipFinding, SeenAt, between};
 use crate::geometry::BBox;
 use crate::hazard::Answer;
 
@@ -218,21 +219,16 @@ impl Episode {
         if time_s < first.t_s.min(self.start_s) || time_s > last.t_s.max(self.end_s) {
             return None;
         }
-        let after = self.boxes.iter().find(|b| b.t_s >= time_s).unwrap_or(last);
-        let before = self
-            .boxes
+        between(self.boxes.iter().map(|b| (b.t_s, b.bbox)), time_s)
+    }
+
+    /// The box in which it is seen largest.
+    fn best(&self) -> Option<TimedBox> {
+        let area = |b: &TimedBox| b.bbox[2] * b.bbox[3];
+        self.boxes
             .iter()
-            .rev()
-            .find(|b| b.t_s <= time_s)
-            .unwrap_or(first);
-        let span = after.t_s - before.t_s;
-        let share = if span > 0.0 {
-            (time_s - before.t_s) / span
-        } else {
-            0.0
-        } as f32;
-        let mixed = |i: usize| before.bbox[i] + (after.bbox[i] - before.bbox[i]) * share;
-        Some(BBox::from_xywh([mixed(0), mixed(1), mixed(2), mixed(3)]))
+            .copied()
+            .max_by(|a, b| area(a).total_cmp(&area(b)))
     }
 }
 
@@ -245,6 +241,85 @@ pub struct Found {
     pub opened_s: f64,
     /// Places where it was seen: media time in seconds and box. At least one.
     pub seen: Vec<(f64, BBox)>,
+}
+
+impl From<&ClipFinding> for Found {
+    fn from(finding: &ClipFinding) -> Self {
+        let seen = finding.seen.iter();
+        Self {
+            code: finding.code.clone(),
+            opened_s: finding.opened_s,
+            seen: seen.map(|s| (s.time_s, BBox::from_xywh(s.bbox))).collect(),
+        }
+    }
+}
+
+/// What the truth says of a finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// The first finding of a real hazard.
+    Found {
+        /// Number of the episode.
+        episode: u32,
+    },
+    /// A further finding of a real hazard.
+    Fragment {
+        /// Number of the episode.
+        episode: u32,
+    },
+    /// A finding of what the footage does not allow to say.
+    Overclaimed {
+        /// Number of the episode.
+        episode: u32,
+    },
+    /// A finding of what is in order, or of nothing.
+    FalseAlarm {
+        /// Number of the episode that is in order.
+        episode: Option<u32>,
+        /// The annotated look-alike there, if any.
+        looks_like: Option<String>,
+    },
+    /// Where nothing was annotated one by one.
+    Ignored,
+    /// A kind that nobody annotated in this clip.
+    NotJudged,
+}
+
+/// What became of an episode.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EpisodeResult {
+    /// Number within the truth.
+    pub episode: u32,
+    /// Hazard code.
+    pub code: String,
+    /// What the footage allows to say.
+    pub answer: Answer,
+    /// Number of the person, where it is a person's.
+    pub person: Option<u32>,
+    /// First frame, seconds.
+    pub start_s: f64,
+    /// Last frame, seconds.
+    pub end_s: f64,
+    /// Whether its part is at least as high as the limit given.
+    pub large_enough: bool,
+    /// Seconds from its start to the first finding; null where there is none.
+    pub found_after_s: Option<f64>,
+    /// Where it is seen largest.
+    pub largest: SeenAt,
+    /// The annotator's reason.
+    pub note: String,
+}
+
+/// All that the truth says of a clip's findings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// One for each judged kind.
+    pub kinds: Vec<EpisodeMetrics>,
+    /// One for each finding, in their order.
+    pub verdicts: Vec<Verdict>,
+    /// One for each episode, in their order.
+    pub episodes: Vec<EpisodeResult>,
 }
 
 /// How the findings of one kind fit the episodes.
@@ -284,6 +359,12 @@ impl EpisodeMetrics {
         self.false_alarms as f64 / self.camera_hours
     }
 
+    /// Median seconds from the start of a found episode to its first finding.
+    pub fn median_delay_s(&self) -> Option<f64> {
+        let delays = &self.time_to_detect_s;
+        delays.get(delays.len() / 2).copied()
+    }
+
     /// Adds the figures of another clip.
     pub fn add(&mut self, other: &Self) {
         self.episodes += other.episodes;
@@ -299,57 +380,127 @@ impl EpisodeMetrics {
     }
 }
 
-/// Holds findings against the truth, code by code. `min_part_px` is the least height of a part that
-/// the rules judge, pixels of the clip.
-pub fn judge(truth: &ClipTruth, found: &[Found], min_part_px: f32) -> Vec<EpisodeMetrics> {
-    truth
-        .judged
-        .iter()
-        .map(|j| judge_code(truth, &j.code, found, min_part_px))
-        .collect()
+/// Holds findings against the truth. `min_part_px` is the least height of a part that the rules
+/// judge, pixels of the clip.
+pub fn judge(truth: &ClipTruth, found: &[Found], min_part_px: f32) -> Judgement {
+    let mut first: Vec<Option<f64>> = vec![None; truth.episodes.len()];
+    let mut verdicts = vec![Verdict::NotJudged; found.len()];
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    order.sort_by(|a, b| found[*a].opened_s.total_cmp(&found[*b].opened_s));
+    for i in order {
+        verdicts[i] = verdict(truth, &found[i], &mut first);
+    }
+    let results = truth.episodes.iter().zip(&first).map(|(e, first)| {
+        let best = e.best();
+        EpisodeResult {
+            episode: e.id,
+            code: e.code.clone(),
+            answer: e.answer,
+            person: e.person,
+            start_s: e.start_s,
+            end_s: e.end_s,
+            large_enough: e.part_px.is_none_or(|px| px >= min_part_px),
+            found_after_s: *first,
+            largest: SeenAt {
+                time_s: best.map_or(e.start_s, |b| b.t_s),
+                bbox: best.map_or([0.0; 4], |b| b.bbox),
+            },
+            note: e.note.clone(),
+        }
+    });
+    let episodes: Vec<EpisodeResult> = results.collect();
+    let judged = truth.judged.iter();
+    Judgement {
+        kinds: judged
+            .map(|j| metrics(truth, &j.code, &episodes, found, &verdicts))
+            .collect(),
+        verdicts,
+        episodes,
+    }
 }
 
-fn judge_code(truth: &ClipTruth, code: &str, found: &[Found], min_part_px: f32) -> EpisodeMetrics {
-    let episodes: Vec<&Episode> = truth.episodes.iter().filter(|e| e.code == code).collect();
-    let mut first: Vec<Option<f64>> = vec![None; episodes.len()];
-    let (mut fragments, mut false_alarms, mut overclaimed) = (0, 0, 0);
-    let mut mine: Vec<&Found> = found.iter().filter(|f| f.code == code).collect();
-    mine.sort_by(|a, b| a.opened_s.total_cmp(&b.opened_s));
-    for finding in mine {
-        let best = episodes
-            .iter()
-            .enumerate()
-            .map(|(i, e)| (i, overlap(e, finding)))
-            .filter(|(_, iou)| *iou >= MEET_IOU)
-            .max_by(|a, b| a.1.total_cmp(&b.1));
-        match best.map(|(i, _)| (i, episodes[i].answer)) {
-            Some((i, Answer::NonCompliant)) => match first[i] {
-                Some(_) => fragments += 1,
-                None => first[i] = Some((finding.opened_s - episodes[i].start_s).max(0.0)),
-            },
-            Some((_, Answer::CannotDetermine)) => overclaimed += 1,
-            Some(_) => false_alarms += 1,
-            None if is_ignored(truth, finding) => {}
-            None => false_alarms += 1,
-        }
+/// Takes the findings in order of time: `first` holds the delay of each episode found so far.
+fn verdict(truth: &ClipTruth, finding: &Found, first: &mut [Option<f64>]) -> Verdict {
+    if !truth.judged.iter().any(|j| j.code == finding.code) {
+        return Verdict::NotJudged;
     }
-    let real = |e: &&Episode| e.answer == Answer::NonCompliant;
-    let large = |e: &Episode| e.part_px.is_none_or(|px| px >= min_part_px);
-    let both = || episodes.iter().zip(&first).filter(|(e, _)| real(e));
-    let mut time_to_detect_s: Vec<f64> = first.iter().flatten().copied().collect();
+    let best = truth
+        .episodes
+        .iter()
+        .enumerate()
+        .filter(|(_, e)| e.code == finding.code)
+        .map(|(i, e)| (i, overlap(e, finding)))
+        .filter(|(_, iou)| *iou >= MEET_IOU)
+        .max_by(|a, b| a.1.total_cmp(&b.1));
+    let Some((i, _)) = best else {
+        return match is_ignored(truth, finding) {
+            true => Verdict::Ignored,
+            false => Verdict::FalseAlarm {
+                episode: None,
+                looks_like: look_alike(truth, finding),
+            },
+        };
+    };
+    let episode = truth.episodes[i].id;
+    match truth.episodes[i].answer {
+        Answer::NonCompliant if first[i].is_some() => Verdict::Fragment { episode },
+        Answer::NonCompliant => {
+            first[i] = Some((finding.opened_s - truth.episodes[i].start_s).max(0.0));
+            Verdict::Found { episode }
+        }
+        Answer::CannotDetermine => Verdict::Overclaimed { episode },
+        Answer::Compliant | Answer::NotApplicable => Verdict::FalseAlarm {
+            episode: Some(episode),
+            looks_like: None,
+        },
+    }
+}
+
+fn metrics(
+    truth: &ClipTruth,
+    code: &str,
+    episodes: &[EpisodeResult],
+    found: &[Found],
+    verdicts: &[Verdict],
+) -> EpisodeMetrics {
+    let real = || {
+        let episodes = episodes.iter().filter(|e| e.code == code);
+        episodes.filter(|e| e.answer == Answer::NonCompliant)
+    };
+    let of_code = || found.iter().zip(verdicts).filter(|(f, _)| f.code == code);
+    let count = |is: fn(&Verdict) -> bool| of_code().filter(|(_, v)| is(v)).count();
+    let mut time_to_detect_s: Vec<f64> = real().filter_map(|e| e.found_after_s).collect();
     time_to_detect_s.sort_by(f64::total_cmp);
     EpisodeMetrics {
         code: code.to_owned(),
-        episodes: both().count(),
-        found: both().filter(|(_, f)| f.is_some()).count(),
-        large_enough: both().filter(|(e, _)| large(e)).count(),
-        found_large_enough: both().filter(|(e, f)| large(e) && f.is_some()).count(),
-        fragments,
-        false_alarms,
-        overclaimed,
+        episodes: real().count(),
+        found: time_to_detect_s.len(),
+        large_enough: real().filter(|e| e.large_enough).count(),
+        found_large_enough: real()
+            .filter(|e| e.large_enough && e.found_after_s.is_some())
+            .count(),
+        fragments: count(|v| matches!(v, Verdict::Fragment { .. })),
+        false_alarms: count(|v| matches!(v, Verdict::FalseAlarm { .. })),
+        overclaimed: count(|v| matches!(v, Verdict::Overclaimed { .. })),
         time_to_detect_s,
         camera_hours: truth.clip.duration_s / 3600.0,
     }
+}
+
+/// The annotated look-alike that a false alarm lies on.
+fn look_alike(truth: &ClipTruth, finding: &Found) -> Option<String> {
+    let lies_on = |d: &&Distractor| {
+        let region = BBox::from_xywh(d.bbox);
+        finding.seen.iter().any(|(time_s, bbox)| {
+            (d.start_s..=d.end_s).contains(time_s)
+                && (bbox.share_inside(region) >= 0.5 || bbox.iou(region) >= MEET_IOU)
+        })
+    };
+    truth
+        .distractors
+        .iter()
+        .find(lies_on)
+        .map(|d| d.what.clone())
 }
 
 /// The best IoU at any moment of the finding within the episode.

@@ -7,6 +7,9 @@
 
 pub mod changes;
 mod classes;
+pub mod clip_changes;
+pub mod clip_findings;
+pub mod clips;
 mod compare;
 mod detection;
 pub mod episodes;

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::confirm::{ConfirmConfig, Confirmation, Evidence, Turn, Witness};
+use crate::eval::clip_findings::SeenAt;
 use crate::geometry::BBox;
 use crate::hazard::{Candidate, Lang, Severity, Text};
 use crate::pipeline::photo::{JudgeError, PhotoPipeline, Scratch, Watched};
@@ -31,6 +32,42 @@ struct Life {
     /// Where it was seen last, and the best sighting since it opened.
     last: Option<Sighting>,
     best: Option<Sighting>,
+    /// The way since it opened.
+    way: Way,
+}
+
+/// Where something was seen over time, in a bounded number of sightings at even distances.
+#[derive(Debug, Default)]
+struct Way {
+    seen: Vec<SeenAt>,
+    /// Least distance of two sightings, seconds.
+    step_s: f64,
+}
+
+/// Most sightings that are kept of a finding.
+const MAX_SEEN: usize = 64;
+/// Sightings are kept at this distance until there are too many, seconds.
+const SEEN_STEP_S: f64 = 1.0;
+
+impl Way {
+    fn add(&mut self, time_s: f64, bbox: BBox) {
+        let step = self.step_s.max(SEEN_STEP_S);
+        // a hair less: media times are no round numbers
+        let near = |last: &SeenAt| time_s - last.time_s < step - 1e-6;
+        if self.seen.last().is_some_and(near) {
+            return;
+        }
+        if self.seen.len() == MAX_SEEN {
+            let mut index = 0;
+            self.seen.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            self.step_s = 2.0 * step;
+        }
+        let bbox = bbox.to_xywh();
+        self.seen.push(SeenAt { time_s, bbox });
+    }
 }
 
 /// A frame in which a hazard was seen.
@@ -67,6 +104,9 @@ pub struct FindingEvent {
     pub bbox: [f32; 4],
     /// Why, for a lay person, in the language asked for.
     pub reason: String,
+    /// When it is over: where it was seen, in order of time, a second apart or more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<SeenAt>,
 }
 
 /// What happened to a finding.
@@ -201,6 +241,9 @@ impl<'a> ClipWatch<'a> {
             if life.best.is_none_or(|b| score > b.score) {
                 life.best = Some(sighting);
             }
+            if life.open.is_some() {
+                life.way.add(time_s, bbox);
+            }
         }
         let turn = life.confirmation.witness(&self.confirm, time_s, witness)?;
         let (kind, evidence) = match turn {
@@ -208,16 +251,23 @@ impl<'a> ClipWatch<'a> {
                 self.findings += 1;
                 life.open = Some(self.findings);
                 life.best = life.last;
+                life.way = Way::default();
+                if let Some(last) = life.last {
+                    life.way.add(last.time_s, last.bbox);
+                }
                 (EventKind::Opened, evidence)
             }
             Turn::Cleared(evidence) => (EventKind::Cleared, evidence),
         };
         let (finding, best) = (life.open?, life.best?);
+        let mut seen = Vec::new();
         if kind == EventKind::Cleared {
             (life.open, life.best) = (None, None);
+            seen = std::mem::take(&mut life.way).seen;
         }
         let reason = self.reason(&evidence, kind);
-        Some(self.event(kind, finding, subject, &code, time_s, best, reason))
+        let event = self.event(kind, finding, subject, &code, time_s, best, reason);
+        Some(FindingEvent { seen, ..event })
     }
 
     fn reason(&self, evidence: &Evidence, kind: EventKind) -> String {
@@ -234,16 +284,17 @@ impl<'a> ClipWatch<'a> {
             .into_iter()
             .filter_map(|((subject, code), life)| {
                 let (finding, best) = (life.open?, life.best?);
-                let reason = reason.to_owned();
-                Some(self.event(
+                let event = self.event(
                     EventKind::Ended,
                     finding,
                     subject,
                     &code,
                     time_s,
                     best,
-                    reason,
-                ))
+                    reason.to_owned(),
+                );
+                let seen = life.way.seen;
+                Some(FindingEvent { seen, ..event })
             })
             .collect()
     }
@@ -282,6 +333,29 @@ impl<'a> ClipWatch<'a> {
             score: best.score,
             bbox: best.bbox.to_xywh(),
             reason,
+            seen: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_of_hours_is_kept_in_a_bounded_number_of_sightings() {
+        let mut way = Way::default();
+        for frame in 0..50_000 {
+            let time_s = f64::from(frame) / 5.0;
+            way.add(time_s, BBox::from_xywh([time_s as f32, 0.0, 1.0, 1.0]));
+        }
+        assert!((MAX_SEEN / 2..=MAX_SEEN).contains(&way.seen.len()));
+        assert_eq!(way.seen[0].time_s, 0.0);
+        let steps = way.seen.windows(2).map(|w| w[1].time_s - w[0].time_s);
+        let steps: Vec<f64> = steps.collect();
+        assert!(
+            steps.iter().all(|s| (s - steps[0]).abs() < 1e-6),
+            "{steps:?}"
+        );
     }
 }

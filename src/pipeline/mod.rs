@@ -1,6 +1,7 @@
 //! Composition of stages and adapters: what happens to one photo, and to many.
 
 pub mod clip;
+pub mod clip_file;
 pub mod ordered;
 pub mod photo;
 pub mod picture;

@@ -4,12 +4,14 @@
 
 mod annotate;
 pub mod bench;
+pub mod clips;
 mod font;
 mod options;
 mod paint;
 mod palette;
 mod place;
 mod replay;
+pub mod replay_clips;
 mod report;
 mod strip;
 mod words;

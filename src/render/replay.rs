@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, STANDARD};
 use super::words::answer_name;
 use crate::eval::changes::{AnswerChange, PhotoChanges, ReplayDocument, Side};
 use crate::hazard::{Answer, Lang};
-use crate::record::CandidateRecord;
+use crate::record::{CandidateRecord, SettingsRecord};
 
 /// The annotated pictures of both sides as JPEG, where they could be drawn.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -128,22 +128,11 @@ pub fn write_replay_head(
     document: &ReplayDocument,
     lang: Lang,
 ) -> io::Result<()> {
-    let (was, now) = (&document.was.settings, &document.now.settings);
-    let mut labels: Vec<&str> = was.thresholds.keys().map(String::as_str).collect();
-    labels.extend(now.thresholds.keys().map(String::as_str));
-    labels.sort_unstable();
-    labels.dedup();
-    let shown = |score: Option<&f32>| score.map_or("–".to_owned(), |s| format!("{s:.3}"));
     let page = HeadPage {
         w: words(lang),
         document,
         sides: [&document.was, &document.now],
-        thresholds: labels
-            .into_iter()
-            .map(|l| (l, was.thresholds.get(l), now.thresholds.get(l)))
-            .filter(|(_, a, b)| a != b)
-            .map(|(l, a, b)| (l, shown(a), shown(b)))
-            .collect(),
+        thresholds: thresholds(&document.was.settings, &document.now.settings),
         changes: document
             .summary
             .iter()
@@ -155,6 +144,24 @@ pub fn write_replay_head(
     };
     page.write_into(out)?;
     out.write_all(b"\n")
+}
+
+/// Thresholds that differ: class, in the run, now.
+pub(super) fn thresholds<'a>(
+    was: &'a SettingsRecord,
+    now: &'a SettingsRecord,
+) -> Vec<(&'a str, String, String)> {
+    let mut labels: Vec<&str> = was.thresholds.keys().map(String::as_str).collect();
+    labels.extend(now.thresholds.keys().map(String::as_str));
+    labels.sort_unstable();
+    labels.dedup();
+    let shown = |score: Option<&f32>| score.map_or("–".to_owned(), |s| format!("{s:.3}"));
+    labels
+        .into_iter()
+        .map(|l| (l, was.thresholds.get(l), now.thresholds.get(l)))
+        .filter(|(_, a, b)| a != b)
+        .map(|(l, a, b)| (l, shown(a), shown(b)))
+        .collect()
 }
 
 /// Writes one photo; `number` counts from 1.

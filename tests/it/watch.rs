@@ -44,18 +44,154 @@ fn one_bare_head_is_one_finding_however_many_frames_show_it() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let lines = lines(&output);
     let events: Vec<&str> = lines.iter().map(|l| l["event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["opened", "ended"], "{lines:?}");
+    assert_eq!(
+        events,
+        ["watching", "opened", "ended", "watched"],
+        "{lines:?}"
+    );
     assert!(
-        lines
+        lines[1..3]
             .iter()
             .all(|l| l["code"] == "PPE-01" && l["finding"] == 1)
     );
-    let opened = lines[0]["time_s"].as_f64().unwrap();
+    assert!(lines[2]["seen"].as_array().unwrap().len() >= 2, "{lines:?}");
+    let opened = lines[1]["time_s"].as_f64().unwrap();
     assert!((0.9..2.0).contains(&opened), "{opened}");
     let schema = json(&program().args(["schema", "watch"]).output().unwrap());
     let validator = jsonschema::validator_for(&schema).unwrap();
     assert!(lines.iter().all(|l| validator.is_valid(l)));
     assert!(!validator.is_valid(&serde_json::json!({"event": "opened"})));
+}
+
+/// A recorded run of a clip in `folder`.
+fn record(folder: &Path) -> PathBuf {
+    let path = clip(folder, "crop=400:512:10*t:0", 3);
+    let output = watch(&[path.to_str().unwrap(), "--format", "jsonl"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let run = folder.join("run.jsonl");
+    std::fs::write(&run, &output.stdout).unwrap();
+    run
+}
+
+fn replay(run: &Path, arguments: &[&str]) -> Output {
+    let mut command = program();
+    command.arg("replay").arg(run).args(arguments);
+    command.output().unwrap()
+}
+
+#[test]
+fn a_recorded_clip_is_replayed_and_only_what_a_change_takes_away_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = record(folder.path());
+    let output = replay(&run, &["--format", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let document = json(&output);
+    assert_eq!(document["compared"], 1);
+    assert_eq!(document["clips"], serde_json::json!([]));
+
+    let page = folder.path().join("page.html");
+    let page_name = page.to_str().unwrap();
+    let stricter = ["--thresholds", "head=0.999", "--format", "json"];
+    let arguments = [&stricter[..], &["--report", page_name]].concat();
+    let output = replay(&run, &arguments);
+    let first = std::fs::read(&page).unwrap();
+    let document = json(&output);
+    let gone = document["clips"][0]["gone"].as_array().unwrap();
+    assert_eq!(gone.len(), 1, "{document}");
+    assert_eq!(gone[0]["code"], "PPE-01");
+    assert_eq!(document["clips"][0]["appeared"], serde_json::json!([]));
+    let pictures = text(&first).matches("data:image/jpeg;base64,").count();
+    assert_eq!(pictures, 2, "both sides");
+    let again = replay(&run, &arguments);
+    assert_eq!(output.stdout, again.stdout);
+    assert!(first == std::fs::read(&page).unwrap(), "another page");
+
+    let schema = json(&program().args(["schema", "replay-clips"]).output().unwrap());
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(validator.is_valid(&document));
+    assert!(!validator.is_valid(&serde_json::json!({"compared": 1})));
+}
+
+#[test]
+fn a_clip_that_cannot_be_compared_is_told_and_a_run_without_its_heading_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = record(folder.path());
+    let lines = std::fs::read_to_string(&run).unwrap();
+    // a run that was broken off
+    let all_but_the_last = lines.trim_end().rsplit_once('\n').unwrap().0;
+    std::fs::write(&run, all_but_the_last).unwrap();
+    let output = replay(&run, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("record it again"));
+    std::fs::write(&run, &lines).unwrap();
+    std::fs::write(folder.path().join("clip.mp4"), "another").unwrap();
+    let output = replay(&run, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("digest"));
+    std::fs::write(&run, lines.split_once('\n').unwrap().1).unwrap();
+    let output = replay(&run, &[]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(
+        text(&output.stderr).contains("watch … --format jsonl"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn annotated_clips_are_judged_and_the_page_shows_what_was_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = clip(folder.path(), "crop=400:512:10*t:0", 3);
+    let sha256 = {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(std::fs::read(&path).unwrap());
+        digest
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect::<String>()
+    };
+    // her bare head, and one that is not there
+    let episode = |id: u32, x: u32| {
+        serde_json::json!({"id": id, "code": "PPE-01", "answer": "non_compliant", "start_s": 0,
+            "end_s": 3, "zone": null, "person": id, "part_px": 150, "note": "<b>by eye</b>",
+            "boxes": [{"t_s": 0, "bbox": [x, 0, 240, 512]}, {"t_s": 3, "bbox": [x, 0, 240, 512]}]})
+    };
+    let truth = serde_json::json!({"truth": 1, "annotated_by": "", "zones": [], "people": [],
+        "distractors": [], "ignore": [], "notes": "",
+        "clip": {"file": "clip.mp4", "sha256": sha256, "width": 400, "height": 512, "fps": 10,
+            "frames": 30, "duration_s": 3, "origin": "", "licence": ""},
+        "judged": [{"code": "PPE-01", "condition": ""}],
+        "episodes": [episode(1, 90), {"id": 2, "code": "PPE-01", "answer": "non_compliant",
+            "start_s": 0, "end_s": 3, "zone": null, "note": "<b>by eye</b>",
+            "boxes": [{"t_s": 0, "bbox": [0, 450, 20, 40]}]}]});
+    let truth_path = folder.path().join("clip.json");
+    std::fs::write(&truth_path, truth.to_string()).unwrap();
+    let out = folder.path().join("out");
+    let output = program()
+        .arg("bench")
+        .arg(&truth_path)
+        .arg("--out")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+    let total = &report["total"][0];
+    assert_eq!(
+        (&total["episodes"], &total["found"]),
+        (&2.into(), &1.into()),
+        "{total}"
+    );
+    assert_eq!(total["recall"], 0.5);
+    assert_eq!(total["false_alarms_per_hour"], 0.0);
+    assert_eq!(report["clips"][0]["findings"][0]["verdict"], "found");
+    let schema = json(&program().args(["schema", "bench-clips"]).output().unwrap());
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(validator.is_valid(&report));
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert_eq!(page.matches("data:image/jpeg;base64,").count(), 1);
+    assert!(page.contains("class=\"chart timeline\"") && !page.contains("<b>by eye"));
 }
 
 #[test]

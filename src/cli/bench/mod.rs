@@ -2,7 +2,7 @@
 
 mod args;
 mod baseline;
-pub(super) mod clips;
+mod clips;
 mod compare;
 mod judge;
 mod part;
@@ -52,8 +52,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     if let (Some(truths), Some(out)) = (clips::truths(&args.datasets)?, &args.out) {
         stop::on_signal().context("cannot listen to signals")?;
-        let model = args.model.first().unwrap_or(&config.scan.model);
-        return clips::run(&setup, truths, model, out);
+        let models = match args.model.as_slice() {
+            [] => std::slice::from_ref(&config.scan.model),
+            given => given,
+        };
+        return clips::run(&setup, &truths, models, out);
     }
     if args.datasets.len() > 1 && (args.predictions.is_some() || args.images.is_some()) {
         bail!("--predictions and --images belong to one dataset; name one");

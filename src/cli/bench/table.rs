@@ -120,12 +120,10 @@ fn finding_lines(finding: &Finding) -> String {
     };
     let examples: Vec<String> = finding.examples.iter().map(|e| plain(e)).collect();
     let mut text = String::new();
-    let all = format!(
-        "{mark}: {} {}: {}",
-        finding.count,
-        finding.text,
-        examples.join("; ")
-    );
+    let mut all = format!("{mark}: {} {}", finding.count, finding.text);
+    if !examples.is_empty() {
+        let _ = write!(all, ": {}", examples.join("; "));
+    }
     for line in wrap(&all, WIDTH - 2) {
         let _ = writeln!(text, "  {line}");
     }

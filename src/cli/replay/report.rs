@@ -8,7 +8,9 @@ use anyhow::Context;
 
 use crate::cli::files::{check_place, write_with};
 use crate::eval::changes::{PhotoChanges, ReplayDocument};
+use crate::eval::clip_changes::{ClipChanges, ClipReplayDocument};
 use crate::hazard::Lang;
+use crate::render::replay_clips::{write_replay_clip, write_replay_clips_head};
 use crate::render::{ReplayPhoto, write_replay_head, write_replay_photo, write_replay_tail};
 
 pub(super) struct Report {
@@ -39,14 +41,36 @@ impl Report {
             .with_context(|| cannot_write(&self.path))
     }
 
+    pub(super) fn clip(
+        &mut self,
+        changes: &ClipChanges,
+        pictures: &[Option<ReplayPhoto>],
+    ) -> anyhow::Result<()> {
+        write_replay_clip(&mut self.body, changes, pictures, self.lang)
+            .with_context(|| cannot_write(&self.path))
+    }
+
     pub(super) fn finish(self, document: &ReplayDocument) -> anyhow::Result<()> {
+        let lang = self.lang;
+        self.close(|out| write_replay_head(out, document, lang))
+    }
+
+    pub(super) fn finish_clips(self, document: &ClipReplayDocument) -> anyhow::Result<()> {
+        let lang = self.lang;
+        self.close(|out| write_replay_clips_head(out, document, lang))
+    }
+
+    fn close(
+        self,
+        head: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<()>,
+    ) -> anyhow::Result<()> {
         let mut body = self
             .body
             .into_inner()
             .map_err(std::io::IntoInnerError::into_error)?;
         write_with(&self.path, |out| {
             body.rewind()?;
-            write_replay_head(out, document, self.lang)?;
+            head(out)?;
             std::io::copy(&mut body, out)?;
             write_replay_tail(out)
         })

@@ -32,7 +32,7 @@ fn found(opened_s: f64, seen_s: f64, x: f32) -> Found {
 }
 
 fn judged(truth: &ClipTruth, found: &[Found]) -> EpisodeMetrics {
-    judge(truth, found, 16.0).remove(0)
+    judge(truth, found, 16.0).kinds.remove(0)
 }
 
 #[test]

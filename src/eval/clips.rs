@@ -1,0 +1,107 @@
+//! The report of a benchmark of clips: `report.json`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::clip_changes::ClipSide;
+use super::clip_findings::ClipFinding;
+use super::episodes::{ClipTruth, EpisodeMetrics, EpisodeResult, Found, Verdict, judge};
+
+/// What came of all clips.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "sitewarden bench of clips")]
+pub struct ClipsReport {
+    /// Version of the program.
+    pub sitewarden: String,
+    /// When it was made.
+    pub created: String,
+    /// What decided.
+    pub subject: ClipSide,
+    /// One for each clip, in the order given.
+    pub clips: Vec<ClipReport>,
+    /// All clips together, by hazard kind.
+    pub total: Vec<KindTotal>,
+}
+
+/// One kind of hazard over all clips.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KindTotal {
+    /// What was counted.
+    #[serde(flatten)]
+    pub counts: EpisodeMetrics,
+    /// Share of the real hazards that were found; null without any.
+    pub recall: Option<f64>,
+    /// False alarms for each hour of one camera.
+    pub false_alarms_per_hour: f64,
+    /// Median seconds from the start of a found episode to its first finding.
+    pub median_delay_s: Option<f64>,
+}
+
+/// One clip.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClipReport {
+    /// File name.
+    pub file: String,
+    /// SHA-256 of the clip.
+    pub sha256: String,
+    /// Length, seconds.
+    pub duration_s: f64,
+    /// By hazard kind.
+    pub kinds: Vec<EpisodeMetrics>,
+    /// What became of each annotated episode.
+    pub episodes: Vec<EpisodeResult>,
+    /// Everything that was told.
+    pub findings: Vec<JudgedFinding>,
+}
+
+/// A finding and what the truth says of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct JudgedFinding {
+    /// What the truth says.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// The finding.
+    pub finding: ClipFinding,
+}
+
+impl ClipsReport {
+    /// Judges a clip and adds it. `min_part_px` as for [`judge`].
+    pub fn add(&mut self, truth: &ClipTruth, findings: Vec<ClipFinding>, min_part_px: f32) {
+        let found: Vec<Found> = findings.iter().map(Found::from).collect();
+        let judgement = judge(truth, &found, min_part_px);
+        for kind in &judgement.kinds {
+            let known = self.total.iter().position(|t| t.counts.code == kind.code);
+            let counts = match known {
+                Some(at) => {
+                    let mut counts = self.total.remove(at).counts;
+                    counts.add(kind);
+                    counts
+                }
+                None => kind.clone(),
+            };
+            self.total.push(KindTotal {
+                recall: counts.recall(),
+                false_alarms_per_hour: counts.false_alarms_per_hour(),
+                median_delay_s: counts.median_delay_s(),
+                counts,
+            });
+        }
+        self.total.sort_by(|a, b| a.counts.code.cmp(&b.counts.code));
+        let judged = judgement.verdicts.into_iter().zip(findings);
+        self.clips.push(ClipReport {
+            file: truth.clip.file.clone(),
+            sha256: truth.clip.sha256.clone(),
+            duration_s: truth.clip.duration_s,
+            kinds: judgement.kinds,
+            episodes: judgement.episodes,
+            findings: judged
+                .map(|(verdict, finding)| JudgedFinding { verdict, finding })
+                .collect(),
+        });
+    }
+
+    /// Hours of all clips.
+    pub fn camera_hours(&self) -> f64 {
+        self.clips.iter().map(|c| c.duration_s).sum::<f64>() / 3600.0
+    }
+}

@@ -1,0 +1,182 @@
+//! A clip in a file: watched from its first frame to its last, looked at again at single moments,
+//! known by its digest.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use image::RgbImage;
+use sha2::{Digest, Sha256};
+
+use super::clip::{ClipWatch, EventKind, FindingEvent};
+use super::photo::{JudgeError, PhotoPipeline, hex};
+use crate::confirm::ConfirmConfig;
+use crate::eval::clip_findings::{ClipFinding, SeenAt};
+use crate::source::clip::{Clip, ClipError};
+use crate::tracking::TrackerConfig;
+
+/// How a clip is watched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WatchConfig {
+    /// Frames looked at for each second.
+    pub fps: f64,
+    /// How objects are followed.
+    pub tracker: TrackerConfig,
+    /// When a hazard counts as confirmed.
+    pub confirm: ConfirmConfig,
+}
+
+/// Frames looked at for each second when nobody says.
+pub const DEFAULT_FPS: f64 = 5.0;
+
+impl Default for WatchConfig {
+    fn default() -> Self {
+        Self {
+            fps: DEFAULT_FPS,
+            tracker: TrackerConfig::default(),
+            confirm: ConfirmConfig::default(),
+        }
+    }
+}
+
+/// Why a clip was not watched to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError<E> {
+    /// It could not be opened.
+    #[error(transparent)]
+    Open(ClipError),
+    /// It broke off.
+    #[error("watched up to {until_s:.1} s: {source}")]
+    Broken {
+        /// Media time of the last frame, seconds.
+        until_s: f64,
+        /// Why.
+        source: ClipError,
+    },
+    /// The model.
+    #[error(transparent)]
+    Judge(#[from] JudgeError),
+    /// What the caller's own function gave.
+    #[error(transparent)]
+    Told(E),
+}
+
+/// Watches a clip and tells each turn of a finding as it comes; gives the media time of the last
+/// frame. What was found before a clip breaks off is told all the same.
+///
+/// # Errors
+/// See [`WatchError`].
+pub fn watch_file<E>(
+    pipeline: &PhotoPipeline<'_>,
+    path: &Path,
+    config: &WatchConfig,
+    mut tell: impl FnMut(FindingEvent) -> Result<(), E>,
+) -> Result<f64, WatchError<E>> {
+    let limit = pipeline.settings().limits.max_pixels;
+    let (tracker, confirm) = (config.tracker.clone(), config.confirm.clone());
+    let mut watch = ClipWatch::new(pipeline, tracker, confirm);
+    let mut until_s = 0.0;
+    let mut broken = None;
+    for frame in Clip::open(path, config.fps, limit).map_err(WatchError::Open)? {
+        match frame {
+            Ok(frame) => {
+                until_s = frame.time_s;
+                for event in watch.frame(until_s, &frame.picture)? {
+                    tell(event).map_err(WatchError::Told)?;
+                }
+            }
+            Err(e) => broken = Some(e),
+        }
+    }
+    for event in watch.finish(until_s) {
+        tell(event).map_err(WatchError::Told)?;
+    }
+    match broken {
+        Some(source) => Err(WatchError::Broken { until_s, source }),
+        None => Ok(until_s),
+    }
+}
+
+/// The frames of a clip nearest to some moments (seconds, rising), each with the moment's index.
+/// Moments behind the end get none.
+///
+/// # Errors
+/// When the clip cannot be read, or `take` fails.
+pub fn frames_at<E: From<ClipError>>(
+    path: &Path,
+    fps: f64,
+    max_pixels: u64,
+    times_s: &[f64],
+    mut take: impl FnMut(usize, &RgbImage) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut next = 0;
+    for frame in Clip::open(path, fps, max_pixels)? {
+        let frame = frame?;
+        while let Some(time_s) = times_s.get(next) {
+            if *time_s > frame.time_s + 0.5 / fps {
+                break;
+            }
+            take(next, &frame.picture)?;
+            next += 1;
+        }
+        if next == times_s.len() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// SHA-256 of a file, lower-case hexadecimal.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256_of(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hex(&digest.finalize())),
+            n => digest.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Findings by their number, from the turns of their lives.
+pub fn findings_of(events: &[FindingEvent]) -> Vec<ClipFinding> {
+    let mut findings: BTreeMap<u64, ClipFinding> = BTreeMap::new();
+    for event in events {
+        let best = SeenAt {
+            time_s: event.best_time_s,
+            bbox: event.bbox,
+        };
+        if event.event == EventKind::Opened {
+            let finding = ClipFinding {
+                finding: event.finding,
+                code: event.code.clone(),
+                name: event.name.clone(),
+                severity: event.severity,
+                opened_s: event.time_s,
+                until_s: event.time_s,
+                cleared: false,
+                best_time_s: event.best_time_s,
+                score: event.score,
+                bbox: event.bbox,
+                reason: event.reason.clone(),
+                seen: vec![best],
+            };
+            findings.insert(event.finding, finding);
+        } else if let Some(finding) = findings.get_mut(&event.finding) {
+            finding.until_s = event.time_s;
+            finding.cleared = event.event == EventKind::Cleared;
+            finding.best_time_s = event.best_time_s;
+            finding.score = event.score;
+            finding.bbox = event.bbox;
+            finding.seen.push(best);
+            finding.seen.extend(&event.seen);
+            finding.seen.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));
+            finding.seen.dedup_by_key(|s| s.time_s.to_bits());
+        }
+    }
+    findings.into_values().collect()
+}
