@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let jobs = scan::workers(args.jobs, &config);
     let name = args.model.as_deref().unwrap_or(&config.scan.model);
     let model = scan::load_model(name, Threads::throughput(jobs))?;
-    check_labels(&settings, &model.manifest().labels)?;
+    check_labels(args, &model.manifest().labels)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
     let heading = pipeline.document();
     let now = Side {
@@ -182,8 +182,8 @@ fn notes(args: &Args, was: (&ModelRecord, &SettingsRecord), now: (&ModelRecord, 
 }
 
 /// A threshold for a class that nobody sees would change nothing, and say nothing.
-fn check_labels(settings: &PhotoSettings, labels: &[String]) -> anyhow::Result<()> {
-    for label in settings.thresholds.keys() {
+fn check_labels(args: &Args, labels: &[String]) -> anyhow::Result<()> {
+    for (label, _) in &args.thresholds {
         ensure!(
             labels.contains(label),
             "--thresholds: the model has no class `{label}`; it has {}",
@@ -205,11 +205,17 @@ fn rule_set(args: &Args, config: &Config, was: &SettingsRecord) -> anyhow::Resul
 fn settings(args: &Args, config: &Config, was: &SettingsRecord) -> anyhow::Result<PhotoSettings> {
     let tiles = <Tiles as ValueEnum>::from_str(&was.tiles, true)
         .map_err(|e| anyhow::anyhow!("the run's settings.tiles is not understood: {e}"))?;
+    // the run's, whatever its model's folder says today; another model has its own
+    let mut thresholds = match args.model {
+        None => was.thresholds.clone(),
+        Some(_) => BTreeMap::new(),
+    };
+    thresholds.extend(args.thresholds.iter().cloned());
     Ok(PhotoSettings {
         limits: config.limits.clone(),
         tiles,
         min_score: was.min_score,
-        thresholds: args.thresholds.iter().cloned().collect::<BTreeMap<_, _>>(),
+        thresholds,
         lang: was.lang,
         on: was.on.clone(),
     })
@@ -398,7 +404,7 @@ fn answer_change(change: &AnswerChange) -> String {
     let name = |answer: Option<Answer>| answer.map_or("not asked", Answer::as_str);
     format!(
         "{}  {} -> {}",
-        table::pad(&change.code, 6),
+        table::pad(&table::plain(&change.code), 6),
         name(change.was),
         name(change.now)
     )
@@ -408,8 +414,8 @@ fn candidate_row(candidate: &CandidateRecord, lang: Lang) -> String {
     let [x, y, w, h] = candidate.bbox.map(|v| v.round() as i64);
     format!(
         "{}  {:.2}  {}  at {x},{y} ({w} x {h})",
-        table::pad(&candidate.code, 6),
+        table::pad(&table::plain(&candidate.code), 6),
         candidate.score,
-        candidate.name.get(lang)
+        table::plain(candidate.name.get(lang))
     )
 }

@@ -62,6 +62,36 @@ fn coco() {
 }
 
 #[test]
+fn an_area_that_is_none_is_the_box_s_and_a_class_id_counts_once() {
+    let root = tempfile::tempdir().unwrap();
+    let text = r#"{"images": [{"id": 7, "file_name": "a.jpg", "width": 200, "height": 100}],
+        "annotations": [
+          {"id": 1, "image_id": 7, "category_id": 1, "bbox": [20, 10, 60, 40], "area": -5}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 1, "name": "helmet"}]}"#;
+    write(root.path(), "val.json", &format!("\u{feff}{text}"));
+    let mut set = set(&root.path().join("val.json"), None).unwrap();
+    assert_eq!(set.truth.boxes[0].area, 2400.0);
+    let found = check_labels(&mut set.truth);
+    assert_eq!(set.truth.classes.len(), 1);
+    assert!(
+        found.iter().any(|f| f.code == "class_id_twice"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn yaml_aliases_are_refused_before_they_are_copied() {
+    let root = tempfile::tempdir().unwrap();
+    let mut bomb = "a0: &a0 [x, x]\n".to_owned();
+    for i in 1..40 {
+        bomb += &format!("a{i}: &a{i} [*a{0}, *a{0}, *a{0}, *a{0}]\n", i - 1);
+    }
+    write(root.path(), "data.yaml", &(bomb + "names: [a]\nval: v\n"));
+    let error = set(&root.path().join("data.yaml"), None).unwrap_err();
+    assert!(error.to_string().contains("aliases"), "{error}");
+}
+
+#[test]
 fn yolo() {
     for names in [
         "names: [person, helmet]",

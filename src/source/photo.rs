@@ -7,8 +7,8 @@
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use image::metadata::Orientation;
 use image::error::{ImageFormatHint, UnsupportedError, UnsupportedErrorKind};
+use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 use turbojpeg::{Colorspace, Decompressor, PixelFormat, ScalingFactor};
@@ -297,7 +297,8 @@ impl<'a> Photo<'a> {
             // what its numbers mean as brightness is not said in the file
             let what = UnsupportedErrorKind::Color(colour.into());
             let hint = ImageFormatHint::Exact(self.format);
-            return Err(UnsupportedError::from_format_and_kind(hint, what).into());
+            let error = UnsupportedError::from_format_and_kind(hint, what);
+            return Err(image::ImageError::Unsupported(error));
         }
         // the picture as stored, and what it is turned into
         let turned = match colour {

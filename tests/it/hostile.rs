@@ -137,6 +137,35 @@ fn a_pipe_or_a_device_behind_a_link_in_a_folder_is_not_opened() {
 }
 
 #[test]
+fn a_pipe_that_is_named_itself_is_told_and_stops_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("a.jpg");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let (output, _) = watched(scanning(&[&fifo, &astronaut()]).args(["--format", "json"]));
+    let document = json(&output);
+    let errors = errors(&document);
+    assert!(errors[0].unwrap().contains("pipe"), "{errors:?}");
+    assert_eq!(errors[1], None);
+}
+
+#[test]
+fn a_report_takes_the_place_of_no_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("report.html");
+    let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
+    assert!(made.success());
+    let (output, _) = watched(scanning(&[&astronaut(), Path::new("--report"), &fifo]));
+    assert_eq!(output.status.code(), Some(4));
+    assert!(
+        text(&output.stderr).contains("device"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert!(!fs::metadata(&fifo).unwrap().is_file());
+}
+
+#[test]
 fn standard_input_is_read_once() {
     let output = program()
         .args(["scan", "-", "-", "--jobs", "2", "--format", "json"])

@@ -253,6 +253,31 @@ fn padding_before_the_end_of_a_jpeg_is_no_damage() {
     assert!(decode(&jpeg).is_err());
 }
 
+#[test]
+fn a_jpeg_whose_data_was_overwritten_is_refused_whatever_is_warned_last() {
+    let noisy = RgbImage::from_fn(400, 264, |x, y| {
+        let v = (x * 7919 + y * 104_729) % 251;
+        image::Rgb([v as u8, (x % 256) as u8, (y % 256) as u8])
+    });
+    let jpeg = encoded(&DynamicImage::ImageRgb8(noisy), ImageFormat::Jpeg);
+    let scan = jpeg.windows(2).position(|w| w == [0xff, 0xda]).unwrap() + 14;
+    let end = jpeg.len() - 2;
+    let mut random = fastrand::Rng::with_seed(1);
+    for ninth in 0..8 {
+        let mut broken = jpeg.clone();
+        for byte in &mut broken[scan + (end - scan) * ninth / 9..end] {
+            *byte = random.u8(0..255);
+        }
+        assert!(decode(&broken).is_err(), "random from {ninth}/9 on");
+    }
+    // a block written twice: nothing is missing, but what follows stands in the wrong place
+    let mut doubled = jpeg.clone();
+    let middle = scan + (end - scan) / 2;
+    let block = doubled[middle..middle + 4096].to_vec();
+    doubled.splice(middle..middle, block);
+    assert!(decode(&doubled).is_err(), "a doubled block");
+}
+
 /// Headers that promise 20000 x 20000 pixels, in 200 bytes.
 fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     let side = 20_000u32;

@@ -95,6 +95,18 @@ fn a_threshold_that_takes_the_bare_head_away_changes_those_decisions_and_no_othe
 }
 
 #[test]
+fn the_thresholds_of_the_run_are_kept_whatever_the_model_says_today() {
+    let run = Run::new("json");
+    let file = run.path().join("run.json");
+    let mut document: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    document["settings"]["thresholds"]["head"] = 0.999.into();
+    fs::write(&file, document.to_string()).unwrap();
+    // as if the run had been made with them: without that bare head, two decisions differ
+    let output = run.replay(&["--format", "json"]);
+    assert_eq!(changed(&json(&output)), ["a.jpg", "b.png"]);
+}
+
+#[test]
 fn other_rules_change_the_decisions_of_their_kind() {
     let run = Run::new("json");
     let rules = "version = 't'\n[[hazard]]\ncode = 'PPE-01'\nenabled = false\n";

@@ -111,7 +111,7 @@ pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::R
     let jobs = scan::workers(args.jobs, config);
     let name = args.model.as_deref().unwrap_or(&config.scan.model);
     let model = scan::load_model(name, Threads::latency(jobs))?;
-    check_labels(&settings, &model.manifest().labels)?;
+    check_labels(args, &model.manifest().labels)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
     let watch = WatchConfig {
         fps: was.fps,
