@@ -142,7 +142,7 @@ fn a_pipe_that_is_named_itself_is_told_and_stops_nothing() {
     let fifo = folder.path().join("a.jpg");
     let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
     assert!(made.success());
-    let (output, _) = watched(scanning(&[&fifo, &astronaut()]).args(["--format", "json"]));
+    let (output, _) = watched(scanning(&[fifo.as_path(), &astronaut()]).args(["--format", "json"]));
     let document = json(&output);
     let errors = errors(&document);
     assert!(errors[0].unwrap().contains("pipe"), "{errors:?}");
@@ -155,7 +155,11 @@ fn a_report_takes_the_place_of_no_device() {
     let fifo = folder.path().join("report.html");
     let made = Command::new("mkfifo").arg(&fifo).status().unwrap();
     assert!(made.success());
-    let (output, _) = watched(scanning(&[&astronaut(), Path::new("--report"), &fifo]));
+    let (output, _) = watched(&mut scanning(&[
+        astronaut().as_path(),
+        Path::new("--report"),
+        &fifo,
+    ]));
     assert_eq!(output.status.code(), Some(4));
     assert!(
         text(&output.stderr).contains("device"),

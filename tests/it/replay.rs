@@ -102,7 +102,7 @@ fn the_thresholds_of_the_run_are_kept_whatever_the_model_says_today() {
     document["settings"]["thresholds"]["head"] = 0.999.into();
     fs::write(&file, document.to_string()).unwrap();
     // as if the run had been made with them: without that bare head, two decisions differ
-    let output = run.replay(&["--format", "json"]);
+    let output = run.command(&["replay", "run.json", "--format", "json"]);
     assert_eq!(changed(&json(&output)), ["a.jpg", "b.png"]);
 }
 
