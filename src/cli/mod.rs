@@ -15,6 +15,7 @@ mod models;
 mod replay;
 mod scan;
 mod schema;
+mod serve;
 mod stop;
 mod table;
 mod watch;
@@ -45,6 +46,7 @@ enum Command {
     Scan(Box<scan::Args>),
     Watch(Box<watch::Args>),
     Replay(Box<replay::Args>),
+    Serve(Box<serve::Args>),
     Bench(Box<bench::Args>),
     Models(models::Args),
     Hazards(hazards::Args),
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => scan::run(*args),
         Command::Watch(args) => watch::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(args),
         Command::Hazards(args) => hazards::run(args),

@@ -9,6 +9,7 @@ mod options;
 mod paint;
 mod palette;
 mod place;
+mod redact;
 mod replay;
 mod report;
 mod strip;
@@ -19,5 +20,6 @@ mod tests;
 
 pub use annotate::annotate;
 pub use options::{AnnotateOptions, signature};
+pub use redact::{blur, faces};
 pub use replay::{ReplayPhoto, write_replay_head, write_replay_photo, write_replay_tail};
 pub use report::{KindName, ReportAbout, ReportWriter};
