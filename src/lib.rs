@@ -5,9 +5,14 @@
 
 // vocabulary: values only
 pub mod detection;
+pub mod finding;
 pub mod geometry;
 pub mod hazard;
+pub mod id;
 pub mod record;
+
+// the time, injected
+pub mod clock;
 
 // pure stages: no I/O, no async, no clock
 pub mod confirm;
@@ -22,6 +27,7 @@ pub mod tracking;
 // adapters: the world
 pub mod dataset;
 pub mod inference;
+pub mod ledger;
 pub mod source;
 
 // composition and faces

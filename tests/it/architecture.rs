@@ -56,7 +56,9 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
     }
 }
 
-const VOCABULARY: [&str; 4] = ["geometry", "detection", "hazard", "record"];
+const VOCABULARY: [&str; 6] = ["geometry", "detection", "hazard", "record", "finding", "id"];
+/// Reads the clock, and is all that may.
+const CLOCK: [&str; 1] = ["clock"];
 const PURE: [&str; 8] = [
     "preprocess",
     "tiling",
@@ -67,11 +69,11 @@ const PURE: [&str; 8] = [
     "render",
     "eval",
 ];
-const ADAPTERS: [&str; 3] = ["source", "inference", "dataset"];
+const ADAPTERS: [&str; 4] = ["source", "inference", "dataset", "ledger"];
 const FACES: [&str; 3] = ["pipeline", "config", "cli"];
 
 fn all_but(exempt: &[&str]) -> Vec<&'static str> {
-    [&VOCABULARY[..], &PURE, &ADAPTERS, &FACES]
+    [&VOCABULARY[..], &CLOCK, &PURE, &ADAPTERS, &FACES]
         .concat()
         .into_iter()
         .filter(|room| !exempt.contains(room))
@@ -107,6 +109,9 @@ fn vocabulary_and_pure_stages_touch_nothing_outside() {
         "std::process",
         "SystemTime",
         "Instant",
+        "Timestamp::now",
+        "Zoned::now",
+        "crate::clock",
     ];
     assert_absent(&rooms, &words);
 }
@@ -148,6 +153,19 @@ fn dependencies_point_one_way() {
 #[test]
 fn only_inference_names_ort() {
     assert_absent(&all_but(&["inference"]), &["ort"]);
+}
+
+#[test]
+fn only_the_ledger_names_the_database() {
+    assert_absent(&all_but(&["ledger"]), &["sqlx", "sea_orm", "rusqlite"]);
+}
+
+#[test]
+fn the_ledger_asks_its_clock() {
+    assert_absent(
+        &["ledger"],
+        &["SystemTime", "Timestamp::now", "Zoned::now", "SystemClock"],
+    );
 }
 
 #[test]
