@@ -13,7 +13,7 @@ use super::auth::{Caller, Role, Task, secret};
 use super::extract::{Json, Path};
 use super::problem::Problem;
 use crate::id::Id;
-use crate::ledger::{self, NewAccount};
+use crate::ledger::accounts::{self, NewAccount};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -37,8 +37,8 @@ struct Account {
     created_at: String,
 }
 
-impl From<ledger::Account> for Account {
-    fn from(a: ledger::Account) -> Self {
+impl From<accounts::Account> for Account {
+    fn from(a: accounts::Account) -> Self {
         Self {
             id: a.id,
             login: a.login,
@@ -161,8 +161,8 @@ struct Key {
     revoked: bool,
 }
 
-impl From<ledger::ApiKey> for Key {
-    fn from(k: ledger::ApiKey) -> Self {
+impl From<accounts::ApiKey> for Key {
+    fn from(k: accounts::ApiKey) -> Self {
         Self {
             id: k.id,
             label: k.label,

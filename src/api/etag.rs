@@ -1,12 +1,36 @@
 //! Versions: `ETag` on what can change, `If-Match` on what changes it.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::IntoParams;
 
+use super::extract::Json;
 use super::problem::{Kind, Problem};
+
+/// For the description of the API.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[allow(dead_code, reason = "read from the headers directly")]
+pub(super) struct IfMatch {
+    /// The ETag of the version that you have seen. If it has changed since: 412.
+    #[param(rename = "If-Match")]
+    if_match: String,
+}
 
 /// A strong tag.
 pub(super) fn of(version: &str) -> Result<HeaderValue, Problem> {
     HeaderValue::from_str(&format!("\"{version}\"")).map_err(|e| Problem::fault(&e))
+}
+
+/// An answer with the version that a change of it must name.
+pub(super) fn versioned<T: Serialize>(
+    status: StatusCode,
+    version: i64,
+    body: T,
+) -> Result<Response, Problem> {
+    let tag = of(&version.to_string())?;
+    Ok((status, [(header::ETAG, tag)], Json(body)).into_response())
 }
 
 /// The version that a change means: two people who change one thing must not overwrite each other.

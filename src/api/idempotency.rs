@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use super::App;
 use super::auth::Caller;
 use super::problem::{Kind, Problem};
-use crate::ledger::{KeptAnswer, KeyState};
+use crate::ledger::idempotency::{KeptAnswer, KeyState};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -63,7 +63,7 @@ pub(super) async fn once(
     let Key(Some(key)) = key else {
         return work.await;
     };
-    let (app, account) = (app.clone(), caller.account_id.clone());
+    let (app, account) = (app.clone(), caller.account_id.to_string());
     let task = tokio::spawn(async move { under_key(&app, &account, &key, &fingerprint, work).await });
     task.await.map_err(|e| Problem::fault(&e))?
 }

@@ -19,7 +19,8 @@ use super::auth::{Caller, Task};
 use super::extract::{Json, Path};
 use super::problem::Problem;
 use crate::id::Id;
-use crate::ledger::{PhotoState, Upload};
+use crate::ledger::photos::PhotoState;
+use crate::ledger::uploads::Upload;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -142,10 +143,7 @@ async fn news(listener: &mut Receiver<Id>, job: &Job, longest: Duration) {
 }
 
 async fn load(app: &App, id: Id) -> Result<Upload, Problem> {
-    app.ledger
-        .upload(id)
-        .await?
-        .ok_or_else(|| Problem::not_found("job"))
+    Ok(app.ledger.upload(id).await?)
 }
 
 /// An upload's own account follows it; others see those of their enterprises.

@@ -2,13 +2,16 @@
 
 mod accounts;
 pub(crate) mod auth;
+mod checklists;
 mod config;
 mod docs;
+mod enterprises;
 mod etag;
 mod extract;
 mod gate;
 mod health;
 mod idempotency;
+mod inspections;
 mod job_view;
 pub mod listen;
 mod metrics;
@@ -17,6 +20,7 @@ mod photos;
 mod problem;
 mod rate;
 mod schema;
+mod sites;
 mod time;
 mod upload;
 
@@ -31,7 +35,7 @@ use axum::{Extension, Router, middleware};
 use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use auth::{Role, Scope};
+pub use auth::Role;
 pub use config::ServeConfig;
 pub use metrics::Metrics;
 
@@ -126,15 +130,14 @@ impl App {
     /// # Errors
     /// When the ledger cannot be written.
     pub async fn begin_work(&self, judge: &Judge) -> Result<u64, Problem> {
-        let document = judge.document();
-        self.metrics.model(&document.model);
-        Ok(self.ledger.recover_photos(&document).await?)
+        self.metrics.model(&judge.document().model);
+        Ok(self.ledger.recover_photos(&judge.context()).await?)
     }
 
     /// The routes.
     pub fn router(&self) -> Router {
         let (api, document) = self.api().split_for_parts();
-        let document = document.to_json().unwrap_or_else(|e| {
+        let document = schema::document(&document).unwrap_or_else(|e| {
             tracing::error!(error = %e, "the description of the API cannot be written");
             "{}".to_owned()
         });
@@ -158,6 +161,10 @@ impl App {
         let known = OpenApiRouter::new()
             .merge(auth::session::routes())
             .merge(accounts::routes())
+            .merge(enterprises::routes())
+            .merge(sites::routes())
+            .merge(checklists::routes())
+            .merge(inspections::routes())
             .merge(photos::routes())
             .merge(job_view::routes())
             .route("/openapi.json", get(docs::openapi))

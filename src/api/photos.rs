@@ -14,13 +14,15 @@ use super::etag;
 use super::extract::{Json, Path, Query};
 use super::paging::{Page, Paging};
 use super::problem::{Kind, Problem};
+use super::schema::Known;
 use super::time;
 use crate::evidence::Digest;
 use crate::hazard::Lang;
 use crate::id::Id;
-use crate::ledger::{self, PhotoFilter, PhotoState};
+use crate::ledger::events::Context;
+use crate::ledger::photos::{self, PhotoFilter, PhotoState};
 use crate::pipeline::picture::{View, view};
-use crate::record::{PhotoRecord, ScanDocument};
+use crate::record::PhotoRecord;
 use crate::render::{self, AnnotateOptions};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -54,15 +56,15 @@ struct Photo {
     /// By the clock at the site.
     taken_at_local: Option<String>,
     /// What was seen; null until it is judged.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Known<PhotoRecord>>)]
     result: Option<PhotoRecord>,
     /// The model, rules and thresholds that it was judged by.
-    #[schema(value_type = Option<Object>)]
-    decided_by: Option<ScanDocument>,
+    #[schema(value_type = Option<Known<Context>>)]
+    decided_by: Option<Context>,
 }
 
 impl Photo {
-    fn new(photo: ledger::Photo) -> Result<Self, Problem> {
+    fn new(photo: photos::Photo) -> Result<Self, Problem> {
         let zone = time::zone(&photo.time_zone)?;
         Ok(Self {
             id: photo.id,
@@ -103,22 +105,16 @@ async fn list(
 ) -> Result<Json<Page<Photo>>, Problem> {
     caller.may(Task::Read)?;
     let filter = PhotoFilter {
-        enterprises: caller.enterprises(),
+        scope: caller.scope.clone(),
         site_id: filter.site,
         inspection_id: filter.inspection,
-        before: paging.after()?,
-        limit: paging.limit_and_one(),
     };
-    let photos = app.ledger.photos(&filter).await?;
-    Ok(Json(paging.page(photos, |p| p.id, Photo::new)?))
+    let photos = app.ledger.photos(&filter, &paging.into()).await?;
+    Ok(Json(Page::new(photos, Photo::new)?))
 }
 
-async fn visible(app: &App, caller: &Caller, id: Id) -> Result<ledger::Photo, Problem> {
-    let photo = app
-        .ledger
-        .photo(id)
-        .await?
-        .ok_or_else(|| Problem::not_found("photo"))?;
+async fn visible(app: &App, caller: &Caller, id: Id) -> Result<photos::Photo, Problem> {
+    let photo = app.ledger.photo(id).await?;
     caller.sees(photo.enterprise_id, "photo")?;
     let own = photo.account_id == caller.account_id && caller.can(Task::FollowUploads);
     if own || caller.can(Task::Read) {
@@ -224,7 +220,7 @@ async fn picture(
     }
     let photo = visible(&app, &caller, id).await?;
     let redact = caller.gets_redacted_copies();
-    let (Some(record), Some(document)) = (photo.record, photo.decided_by) else {
+    let (Some(record), Some(context)) = (photo.record, photo.decided_by) else {
         // faces are found by the detector: before that, nothing leaves
         return Err(Problem::new(
             Kind::Conflict,
@@ -232,7 +228,11 @@ async fn picture(
             "Follow its job, then ask again.",
         ));
     };
-    let signature = render::signature(&document.sitewarden, &document.model);
+    let program = env!("CARGO_PKG_VERSION");
+    let signature = context.model.map_or_else(
+        || format!("sitewarden {program}"),
+        |model| render::signature(program, &model),
+    );
     let tag = etag::of(&format!(
         "{}-{}-{}-{:?}-{redact}-{signature}",
         photo.sha256, look.size, look.annotated, look.lang

@@ -1,13 +1,71 @@
-//! How values of the vocabulary appear in the description of the API.
+//! The description of the API as it is served: utoipa's, and the schemas of the vocabulary, which
+//! are generated from the same types as `sitewarden schema`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use crate::id::Id;
+use crate::ledger;
+use crate::record::PhotoRecord;
+
+/// Stands for a value of the vocabulary in the description of an operation.
+pub(super) struct Known<T>(PhantomData<T>);
+
+impl<T: JsonSchema> PartialSchema for Known<T> {
+    fn schema() -> RefOr<Schema> {
+        Ref::from_schema_name(T::schema_name()).into()
+    }
+}
+
+impl<T: JsonSchema> ToSchema for Known<T> {
+    fn name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+}
+
+/// The document as JSON.
+pub(super) fn document(api: &OpenApi) -> serde_json::Result<String> {
+    let mut document = serde_json::to_value(api)?;
+    let mut generator = SchemaSettings::draft2020_12()
+        .with(|settings| settings.definitions_path = "/components/schemas".into())
+        .into_generator();
+    vocabulary(&mut generator);
+    if let Some(Value::Object(schemas)) = document.pointer_mut("/components/schemas") {
+        schemas.insert(
+            ProblemBody::name().into_owned(),
+            serde_json::to_value(ProblemBody::schema())?,
+        );
+        schemas.extend(generator.take_definitions(true));
+    }
+    serde_json::to_string(&document)
+}
+
+/// Every type that a [`Known`] stands for.
+fn vocabulary(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<PhotoRecord>();
+    generator.subschema_for::<ledger::events::Context>();
+    generator.subschema_for::<ledger::enterprises::Enterprise>();
+    generator.subschema_for::<ledger::enterprises::NewEnterprise>();
+    generator.subschema_for::<ledger::enterprises::Person>();
+    generator.subschema_for::<ledger::sites::Site>();
+    generator.subschema_for::<ledger::sites::NewSite>();
+    generator.subschema_for::<ledger::sites::Point>();
+    generator.subschema_for::<ledger::sites::Camera>();
+    generator.subschema_for::<ledger::checklists::Checklist>();
+    generator.subschema_for::<ledger::checklists::Item>();
+    generator.subschema_for::<ledger::inspections::Inspection>();
+    generator.subschema_for::<ledger::inspections::Attendee>();
+    generator.subschema_for::<ledger::inspections::AnsweredItem>();
+}
 
 impl PartialSchema for Id {
     fn schema() -> RefOr<Schema> {
@@ -19,8 +77,8 @@ impl PartialSchema for Id {
 }
 
 impl ToSchema for Id {
-    fn name() -> std::borrow::Cow<'static, str> {
-        "Id".into()
+    fn name() -> Cow<'static, str> {
+        "Uuid".into()
     }
 }
 
@@ -29,7 +87,7 @@ impl IntoResponses for Problem {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let problem = || {
             let content = ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name("ProblemBody")))
+                .schema(Some(Ref::from_schema_name(ProblemBody::name())))
                 .build();
             ResponseBuilder::new()
                 .description("Not done; the body says why, and what to do next")

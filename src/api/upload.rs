@@ -17,7 +17,7 @@ use super::extract::{Json, Query};
 use super::idempotency::{self, Key};
 use super::job_view::Job;
 use super::problem::{Kind, Problem};
-use super::{App, time};
+use super::{App, inspections, sites, time};
 use crate::evidence::EvidenceError;
 use crate::jobs::Readiness;
 use crate::id::Id;
@@ -214,21 +214,20 @@ impl Form {
         })?;
         let id = text.parse().map_err(|_| Problem::not_found("site"))?;
         let mut db = app.ledger.read().await?;
-        let site = sites::get(&mut db, id).await?;
-        caller.sees(site.enterprise_id, "site")?;
+        let site = sites::visible(&mut db, caller, id).await?;
         let inspection_id: Option<Id> = match &self.inspection {
             None => None,
             Some(text) => {
                 let missing = || Problem::not_found("inspection of this site");
                 let id = text.parse().map_err(|_| missing())?;
-                let inspection = inspections::get(&mut db, id).await?;
+                let inspection = inspections::visible(&mut db, caller, id).await?;
                 if inspection.site_id != site.id {
                     return Err(missing());
                 }
                 Some(id)
             }
         };
-        let zone = time::zone(&site.time_zone)?;
+        let zone = site.tz()?;
         let taken_at: Option<Timestamp> = self
             .taken_at
             .as_deref()

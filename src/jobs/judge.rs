@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, RwLock};
 
+use crate::evidence::Digest;
 use crate::inference::Detect;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
+use crate::ledger::events::Context;
 use crate::record::ScanDocument;
 use crate::rules::RuleSet;
 
@@ -41,9 +43,25 @@ impl Judge {
         self.model.parallelism().get()
     }
 
+    /// As the ledger keeps it.
+    pub fn context(&self) -> Context {
+        context(&self.document())
+    }
+
     /// What every decision rests on: program, model, rules, thresholds.
     pub fn document(&self) -> ScanDocument {
         self.pipeline().document()
+    }
+}
+
+/// What decisions rest on, as the ledger keeps it.
+pub(super) fn context(document: &ScanDocument) -> Context {
+    let settings = serde_json::to_vec(&document.settings).unwrap_or_default();
+    Context {
+        model: Some(document.model.clone()),
+        rules_sha256: document.settings.catalogue_sha256.clone(),
+        config_sha256: Digest::of(&settings).to_string(),
+        thresholds: document.settings.thresholds.clone(),
     }
 }
 

@@ -59,7 +59,7 @@ fn one(
                           restore it from a backup.";
             let judged = JudgedPhoto {
                 record: PhotoRecord::unreadable(claim.name.clone(), reason.into()),
-                decided_by: judge.document(),
+                decided_by: judge.context(),
                 fingerprint: None,
             };
             return file(jobs, runtime, claim, &judged, StageTimes::default());
@@ -81,7 +81,7 @@ fn one(
     }
     let judged = JudgedPhoto {
         fingerprint: trace.and_then(|t| t.fingerprint),
-        decided_by: pipeline.document(),
+        decided_by: super::judge::context(&pipeline.document()),
         record,
     };
     file(jobs, runtime, claim, &judged, took);

@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
+use super::events::Context;
+use super::page::{self, Conditions, Entity};
 use super::sql::{Bind, Columns, from_json, json};
-use super::{Db, Error, Ledger, Result, Tx};
+use super::{Db, Error, Ledger, Page, Paged, Result, Scope};
 use crate::finding::Actor;
 use crate::id::Id;
-use crate::record::{PhotoRecord, ScanDocument};
+use crate::record::PhotoRecord;
 
 /// How far a photo is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -77,7 +79,7 @@ pub struct Photo {
     /// What was seen, once it was judged.
     pub record: Option<PhotoRecord>,
     /// What it was judged by.
-    pub decided_by: Option<ScanDocument>,
+    pub decided_by: Option<Context>,
     /// Tells photos that look the same.
     pub fingerprint: Option<u128>,
 }
@@ -111,7 +113,7 @@ pub struct JudgedPhoto {
     /// What was seen, or why it cannot be judged.
     pub record: PhotoRecord,
     /// What it was judged by.
-    pub decided_by: ScanDocument,
+    pub decided_by: Context,
     /// Tells photos that look the same.
     pub fingerprint: Option<u128>,
 }
@@ -119,23 +121,29 @@ pub struct JudgedPhoto {
 /// Which photos are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct PhotoFilter {
-    /// Only of these enterprises; `None` for all.
-    pub enterprises: Option<Vec<Id>>,
+    /// Whose.
+    pub scope: Scope,
     /// Only of this site.
     pub site_id: Option<Id>,
     /// Only of this inspection.
     pub inspection_id: Option<Id>,
-    /// Only those before this one: the last of the page before.
-    pub before: Option<Id>,
-    /// At most so many.
-    pub limit: u32,
 }
 
 /// A photo that ended the process so often is not tried again.
 const MAX_ATTEMPTS: i64 = 5;
 
-const COLUMNS: &str = "SELECT p.*, s.time_zone, c.data AS context_data FROM photos p \
-    JOIN sites s ON s.id = p.site_id LEFT JOIN contexts c ON c.sha256 = p.context ";
+/// A photo with the time zone of its site and what it was judged by.
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT photos.*, \
+             (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
+             (SELECT data FROM contexts WHERE contexts.sha256 = photos.context) AS context_data \
+             FROM photos",
+            $tail
+        )
+    };
+}
 
 impl Ledger {
     /// Takes the photo that has waited longest.
@@ -165,7 +173,7 @@ impl Ledger {
             None => PhotoState::Judged,
             Some(_) => PhotoState::Unreadable,
         };
-        let context = super::context::keep(&mut tx, &judged.decided_by).await?;
+        let context = tx.context(&judged.decided_by).await?;
         let now = tx.now();
         let done = sqlx::query(
             "UPDATE photos SET state = $1, judged_ms = $2, candidates = $3, record = $4, \
@@ -191,7 +199,7 @@ impl Ledger {
 
     /// At the start: what a dead process had claimed waits again; what ended the process too often
     /// is given up, with a reason.
-    pub async fn recover_photos(&self, decided_by: &ScanDocument) -> Result<u64> {
+    pub async fn recover_photos(&self, decided_by: &Context) -> Result<u64> {
         let mut tx = self.begin(&Actor::Machine).await?;
         let poison = sqlx::query(
             "SELECT id, attempts, name, sha256 FROM photos WHERE state = 'working' AND attempts >= $1",
@@ -207,7 +215,7 @@ impl Ledger {
             );
             let mut record = PhotoRecord::unreadable(row.text("name")?, reason);
             record.sha256 = Some(row.text("sha256")?);
-            let context = super::context::keep(&mut tx, decided_by).await?;
+            let context = tx.context(decided_by).await?;
             let now = tx.now();
             sqlx::query(
                 "UPDATE photos SET state = 'unreadable', judged_ms = $1, record = $2, context = $3 \
@@ -237,51 +245,17 @@ impl Ledger {
     }
 
     /// One photo.
-    pub async fn photo(&self, id: Id) -> Result<Option<Photo>> {
-        let mut db = self.read().await?;
-        let sql = joined(COLUMNS, "WHERE p.id = $1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .id(id)
-            .fetch_optional(db.conn())
-            .await?;
-        row.as_ref().map(photo).transpose()
+    pub async fn photo(&self, id: Id) -> Result<Photo> {
+        page::get(&mut self.read().await?, "photo", select!(" WHERE id = $1"), id).await
     }
 
-    /// Photos, the latest first.
-    pub async fn photos(&self, filter: &PhotoFilter) -> Result<Vec<Photo>> {
-        let mut db = self.read().await?;
-        let mut wheres = Vec::new();
-        let mut values: Vec<String> = Vec::new();
-        let mut value = |id: &Id| {
-            values.push(id.to_string());
-            format!("${}", values.len())
-        };
-        if let Some(enterprises) = &filter.enterprises {
-            let marks: Vec<String> = enterprises.iter().map(&mut value).collect();
-            // an empty list sees nothing
-            let list = if marks.is_empty() { "NULL".to_owned() } else { marks.join(", ") };
-            wheres.push(format!("p.enterprise_id IN ({list})"));
-        }
-        for (column, id, how) in [
-            ("site_id", &filter.site_id, "="),
-            ("inspection_id", &filter.inspection_id, "="),
-            ("id", &filter.before, "<"),
-        ] {
-            if let Some(id) = id {
-                wheres.push(format!("p.{column} {how} {}", value(id)));
-            }
-        }
-        let wheres = if wheres.is_empty() { "1 = 1".to_owned() } else { wheres.join(" AND ") };
-        let sql = joined(
-            COLUMNS,
-            &format!("WHERE {wheres} ORDER BY p.id DESC LIMIT {}", filter.limit),
-        );
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
-        for value in values {
-            query = query.bind(value);
-        }
-        let rows = query.fetch_all(db.conn()).await?;
-        rows.iter().map(photo).collect()
+    /// A page of photos, newest first.
+    pub async fn photos(&self, filter: &PhotoFilter, page: &Page) -> Result<Paged<Photo>> {
+        let mut conditions = Conditions::default();
+        conditions.and_scope("enterprise_id", &filter.scope);
+        conditions.and_maybe("site_id = {}", filter.site_id);
+        conditions.and_maybe("inspection_id = {}", filter.inspection_id);
+        page::list(&mut self.read().await?, select!(""), conditions, page).await
     }
 
     /// Every photo's fingerprint with its digest, for near-duplicates.
@@ -294,10 +268,6 @@ impl Ledger {
             .map(|row| Ok((row.text("sha256")?, row.parsed("fingerprint", hexadecimal)?)))
             .collect()
     }
-}
-
-fn joined(head: &str, tail: &str) -> String {
-    format!("{head}{tail}")
 }
 
 fn hexadecimal(text: &str) -> Option<u128> {
@@ -322,8 +292,9 @@ fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
     })
 }
 
-fn photo(row: &AnyRow) -> Result<Photo> {
-    Ok(Photo {
+impl Entity for Photo {
+    fn from_row(row: &AnyRow) -> Result<Self> {
+    Ok(Self {
         id: row.id("id")?,
         enterprise_id: row.id("enterprise_id")?,
         site_id: row.id("site_id")?,
@@ -346,4 +317,9 @@ fn photo(row: &AnyRow) -> Result<Photo> {
             .transpose()?,
         fingerprint: row.maybe("fingerprint", hexadecimal)?,
     })
+}
+
+    fn id(&self) -> Id {
+        self.id
+    }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::photos::PhotoState;
 use super::sql::{Bind, Columns};
-use super::{Db, Ledger, Result, Tx};
+use super::{Db, Error, Ledger, Result, Tx};
 use crate::finding::Actor;
 use crate::id::Id;
 
@@ -122,15 +122,13 @@ impl Ledger {
     }
 
     /// An upload, with its photos as they are now.
-    pub async fn upload(&self, id: Id) -> Result<Option<Upload>> {
+    pub async fn upload(&self, id: Id) -> Result<Upload> {
         let mut db = self.read().await?;
-        let Some(row) = sqlx::query("SELECT * FROM uploads WHERE id = $1")
+        let row = sqlx::query("SELECT * FROM uploads WHERE id = $1")
             .id(id)
             .fetch_optional(db.conn())
             .await?
-        else {
-            return Ok(None);
-        };
+            .ok_or_else(|| Error::not_found("job", id))?;
         let photos = sqlx::query(
             "SELECT u.photo_id, u.name, u.known, p.sha256, p.state, p.candidates \
              FROM upload_photos u JOIN photos p ON p.id = u.photo_id \
@@ -149,7 +147,7 @@ impl Ledger {
                 candidates: row.int("candidates")?.unsigned_abs(),
             })
         });
-        Ok(Some(Upload {
+        Ok(Upload {
             id,
             account_id: row.id("account_id")?,
             enterprise_id: row.id("enterprise_id")?,
@@ -157,7 +155,7 @@ impl Ledger {
             inspection_id: row.maybe_id("inspection_id")?,
             created_at: row.time("created_ms")?,
             photos: photos.collect::<Result<_>>()?,
-        }))
+        })
     }
 }
 

@@ -19,30 +19,13 @@ use super::gate::peer;
 use super::problem::Problem;
 use crate::finding::Actor;
 use crate::id::Id;
+use crate::ledger::Scope;
+use crate::ledger::accounts::Account;
 
 /// Name of the cookie that holds a session's token.
 pub(crate) const COOKIE: &str = "sitewarden_session";
 /// Sent along with every change that a session makes.
 pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
-
-/// What a caller may see.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// Everything.
-    All,
-    /// These enterprises, by id.
-    Only(Vec<Id>),
-}
-
-impl Scope {
-    /// Whether this enterprise is within.
-    pub fn holds(&self, enterprise: Id) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(ids) => ids.contains(&enterprise),
-        }
-    }
-}
 
 /// An account that asks, by key or by session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +63,7 @@ impl Caller {
     pub(crate) fn enterprises(&self) -> Option<Vec<Id>> {
         match &self.scope {
             Scope::All => None,
-            Scope::Only(ids) => Some(ids.clone()),
+            Scope::Enterprises(ids) => Some(ids.clone()),
         }
     }
 
@@ -161,13 +144,13 @@ async fn identify(app: &App, request: &Request) -> Result<Caller, Problem> {
 }
 
 /// The caller that an account is.
-pub(super) fn caller(account: &crate::ledger::Account) -> Caller {
+pub(super) fn caller(account: &Account) -> Caller {
     Caller {
         account_id: account.id,
         roles: account.roles.iter().filter_map(|r| Role::parse(r)).collect(),
         scope: match &account.enterprises {
             None => Scope::All,
-            Some(ids) => Scope::Only(ids.clone()),
+            Some(ids) => Scope::Enterprises(ids.clone()),
         },
     }
 }
@@ -234,7 +217,7 @@ mod tests {
         let caller = Caller {
             account_id: other,
             roles: vec![Role::Enterprise],
-            scope: Scope::Only(vec![own]),
+            scope: Scope::Enterprises(vec![own]),
         };
         assert!(caller.sees(own, "site").is_ok());
         assert_eq!(caller.sees(other, "site").unwrap_err().status(), 404);
