@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-peers lint fuzz ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-peers lint chaos fuzz fuzz-api ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -147,6 +147,18 @@ bench: tools runtime ## criterion benches, one for each stage
 
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)
+
+KILLS ?= 1000
+
+chaos: build runtime ## kill -9 `serve` KILLS times under load; every accepted photo must have its effect once
+	$(SAY) "ending the service $(KILLS) times without warning"
+	python3 benches/chaos.py --program $(PROGRAM) --kills $(KILLS)
+
+EXAMPLES ?= 100
+
+fuzz-api: build runtime $(CACHE)/venv-fuzz/ready ## schemathesis against the API: no 5xx, answers as described
+	$(SAY) "asking the API what nobody would ask"
+	$(CACHE)/venv-fuzz/bin/python benches/peers/fuzz_api.py --program $(PROGRAM) --examples $(EXAMPLES)
 
 FUZZ := $(CACHE)/cargo-fuzz/bin/cargo-fuzz
 TARGETS ?= photo manifest catalogue outputs

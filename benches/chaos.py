@@ -211,7 +211,7 @@ def main():
         service.start()
         admin = service.key
         enterprise = service.json("POST", "/api/v1/enterprises", {
-            "credit_code": "91310000MA1FL5QX2Y", "name": "Chaos Ltd", "industry": "warehousing"})
+            "credit_code": "91440300708461136T", "name": "Chaos Ltd", "industry": "warehousing"})
         site = service.json("POST", f"/api/v1/enterprises/{enterprise['id']}/sites", {
             "name": "Hall 1", "address": "1 Dock Road", "time_zone": "Asia/Shanghai"})
         account = service.json("POST", "/api/v1/accounts", {

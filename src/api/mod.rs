@@ -2,12 +2,15 @@
 
 mod accounts;
 pub(crate) mod auth;
+mod audit;
 mod checklists;
 mod config;
 mod docs;
 mod enterprises;
 mod etag;
 mod extract;
+mod finding_step;
+mod findings;
 mod gate;
 mod health;
 mod idempotency;
@@ -18,6 +21,7 @@ mod metrics;
 mod paging;
 mod photos;
 mod problem;
+mod proof;
 mod rate;
 mod schema;
 mod sites;
@@ -165,6 +169,8 @@ impl App {
             .merge(sites::routes())
             .merge(checklists::routes())
             .merge(inspections::routes())
+            .merge(findings::routes())
+            .merge(audit::routes())
             .merge(photos::routes())
             .merge(job_view::routes())
             .route("/openapi.json", get(docs::openapi))

@@ -65,6 +65,13 @@ fn vocabulary(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<ledger::inspections::Inspection>();
     generator.subschema_for::<ledger::inspections::Attendee>();
     generator.subschema_for::<ledger::inspections::AnsweredItem>();
+    generator.subschema_for::<ledger::findings::FindingRow>();
+    generator.subschema_for::<ledger::findings::Occurrence>();
+    generator.subschema_for::<ledger::findings::EvidenceLink>();
+    generator.subschema_for::<ledger::findings::Dismissal>();
+    generator.subschema_for::<ledger::orders::Order>();
+    generator.subschema_for::<ledger::events::Event>();
+    generator.subschema_for::<ledger::statistics::Statistics>();
 }
 
 impl PartialSchema for Id {

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::{Inner, Judge, LOOK_EVERY, StageTimes};
 use crate::evidence::{Digest, EvidenceError};
+use crate::ledger::Error;
 use crate::ledger::photos::{ClaimedPhoto, JudgedPhoto};
 use crate::pipeline::photo::Scratch;
 use crate::record::PhotoRecord;
@@ -107,6 +108,20 @@ fn file(
             Ok(true) => break,
             // another claim is in force: its worker gives the photo its effect
             Ok(false) => return,
+            // trying again would change nothing: the photo must not hold up the others
+            Err(error @ (Error::Invalid { .. } | Error::NotFound { .. } | Error::Corrupt(_)))
+                if judged.record.error.is_none() =>
+            {
+                tracing::error!(photo = %claim.id, %error, "a result does not fit the ledger");
+                let reason = "What was seen could not be filed; report it to whoever runs the \
+                              service, whose log says why.";
+                let failed = JudgedPhoto {
+                    record: PhotoRecord::unreadable(claim.name.clone(), reason.into()),
+                    decided_by: judged.decided_by.clone(),
+                    fingerprint: judged.fingerprint,
+                };
+                return file(jobs, runtime, claim, &failed, took);
+            }
             Err(error) => {
                 tracing::error!(photo = %claim.id, %error, "a result could not be written; trying again");
                 if jobs.stopping.load(Ordering::Relaxed) {

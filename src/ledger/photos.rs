@@ -101,6 +101,8 @@ pub struct ClaimedPhoto {
     pub name: String,
     /// Of the original.
     pub sha256: String,
+    /// When it was taken, if somebody said.
+    pub taken_at: Option<Timestamp>,
     /// When it was taken, or received if nobody said.
     pub seen_at: Timestamp,
     /// The day of that at the site, `YYYY-MM-DD`: decides which clauses are in force.
@@ -156,7 +158,7 @@ impl Ledger {
             "UPDATE photos SET state = 'working', attempts = attempts + 1 WHERE id = \
              (SELECT id FROM photos WHERE state = 'queued' ORDER BY id LIMIT 1) \
              RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
-             COALESCE(taken_ms, received_ms) AS seen_ms, \
+             taken_ms, received_ms, \
              (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone",
         )
         .fetch_optional(tx.conn())
@@ -192,7 +194,7 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        super::filing::file(&mut tx, claim, judged, &context).await?;
+        super::filing::file(&mut tx, claim, judged).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -275,7 +277,11 @@ fn hexadecimal(text: &str) -> Option<u128> {
 }
 
 fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
-    let seen_at = row.time("seen_ms")?;
+    let taken_at = row.maybe_time("taken_ms")?;
+    let seen_at = match taken_at {
+        Some(taken_at) => taken_at,
+        None => row.time("received_ms")?,
+    };
     let zone = row.text("time_zone")?;
     let zone = jiff::tz::TimeZone::get(&zone)
         .map_err(|e| Error::Corrupt(format!("time_zone: {e}")))?;
@@ -288,6 +294,7 @@ fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
         name: row.text("name")?,
         sha256: row.text("sha256")?,
         day: zone.to_datetime(seen_at).date().to_string(),
+        taken_at,
         seen_at,
     })
 }

@@ -8,6 +8,7 @@ use crate::geometry::BBox;
 use crate::preprocess::{self, PrepareError};
 use crate::record::PhotoRecord;
 use crate::render::{self, AnnotateOptions};
+use crate::same_place::{self, PlaceMatch};
 use crate::source::photo::{DecodedPhoto, Photo, PhotoLimits};
 
 /// The fingerprint of a photo that nobody looks at, for duplicates across splits.
@@ -49,6 +50,23 @@ pub fn crop(
             region,
             size,
         )?)
+    })
+}
+
+/// Whether two photos show one place.
+///
+/// # Errors
+/// When one of them cannot be decoded.
+pub fn place_match(
+    a: &[u8],
+    b: &[u8],
+    limits: &PhotoLimits,
+) -> Result<PlaceMatch, JudgeError> {
+    guarded(|| {
+        let side = same_place::COMPARE_SIDE;
+        let (a, _) = upright(a, limits, side)?;
+        let (b, _) = upright(b, limits, side)?;
+        Ok(same_place::compare(&a, &b))
     })
 }
 

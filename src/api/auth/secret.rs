@@ -61,7 +61,7 @@ pub(super) fn same(a: &str, b: &str) -> bool {
 }
 
 /// A password as stored: Argon2id with a salt of its own. Slow on purpose.
-pub(super) fn hash_password(password: &str) -> Result<String, Problem> {
+pub(crate) fn hash_password(password: &str) -> Result<String, Problem> {
     Argon2::default()
         .hash_password(password.as_bytes())
         .map(|hash| hash.to_string())
@@ -84,7 +84,7 @@ pub(super) fn verify_password(password: &str, stored: Option<&str>) -> bool {
 }
 
 /// What is wrong with a new password.
-pub(super) fn check_new_password(password: &str) -> Result<(), Problem> {
+pub(crate) fn check_new_password(password: &str) -> Result<(), Problem> {
     if password.chars().count() < MIN_PASSWORD_CHARS {
         return Err(Problem::invalid(
             format!("The password has fewer than {MIN_PASSWORD_CHARS} characters."),
