@@ -288,7 +288,7 @@ pub enum Refusal {
 }
 
 /// What the steps look at and change. The ledger stores it beside what never changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// Which.
     pub id: Id,
@@ -299,8 +299,10 @@ pub struct Finding {
     /// Who has proposed that it is major.
     pub major_proposed_by: Option<Actor>,
     /// When the order in force was given; a return gives it anew.
+    #[schemars(with = "Option<String>")]
     pub ordered_at: Option<Timestamp>,
     /// The deadline in force.
+    #[schemars(with = "Option<String>")]
     pub due_at: Option<Timestamp>,
     /// The newest proof.
     pub proof: Option<Proof>,

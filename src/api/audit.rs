@@ -13,7 +13,6 @@ use super::auth::{Caller, Task};
 use super::extract::{Json, Path, Query};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
-use super::schema::Known;
 use super::{idempotency, sites};
 use crate::id::Id;
 use crate::ledger::events::{self, Event, EventFilter};
@@ -41,7 +40,7 @@ struct Filter {
 ///
 /// Every change, who made it and when; the newest first. It is never altered.
 #[utoipa::path(get, path = "/audit", tag = "audit", params(Filter, Paging),
-    responses((status = 200, body = Page<Known<Event>>, description = "Events"), Problem))]
+    responses((status = 200, body = Page<Event>, description = "Events"), Problem))]
 async fn audit(
     State(app): State<App>,
     caller: Caller,
@@ -73,7 +72,7 @@ struct Over {
 
 /// Counts findings
 #[utoipa::path(get, path = "/statistics", tag = "audit", params(Over),
-    responses((status = 200, body = Known<Statistics>, description = "Counts"), Problem))]
+    responses((status = 200, body = Statistics, description = "Counts"), Problem))]
 async fn sums(
     State(app): State<App>,
     caller: Caller,
@@ -94,7 +93,7 @@ async fn sums(
 ///
 /// What people have rejected there: the same is not proposed again.
 #[utoipa::path(get, path = "/sites/{id}/dismissals", tag = "audit", params(("id" = Id, Path, description = "The site"), Paging),
-    responses((status = 200, body = Page<Known<Dismissal>>, description = "Dismissals"), Problem))]
+    responses((status = 200, body = Page<Dismissal>, description = "Dismissals"), Problem))]
 async fn dismissals(
     State(app): State<App>,
     caller: Caller,

@@ -13,7 +13,6 @@ use super::extract::{Json, Path, Query};
 use super::idempotency;
 use super::paging::{Page, Paging};
 use super::problem::Problem;
-use super::schema::Known;
 use crate::id::Id;
 use crate::ledger::checklists::{self, Checklist, Item};
 
@@ -30,24 +29,21 @@ struct NewChecklist {
     /// Name.
     name: String,
     /// In order. Items with a hazard code are filled in from photos.
-    #[schema(value_type = Vec<Known<Item>>)]
     items: Vec<Item>,
 }
 
 /// A checklist with its items.
 #[derive(Serialize, ToSchema)]
-struct Whole {
+struct WholeChecklist {
     #[serde(flatten)]
-    #[schema(value_type = Known<Checklist>)]
     checklist: Checklist,
     /// As they are in force.
-    #[schema(value_type = Vec<Known<Item>>)]
     items: Vec<Item>,
 }
 
 /// Lists base checklists
 #[utoipa::path(get, path = "/checklists", tag = "checklists", params(Paging),
-    responses((status = 200, body = Page<Known<Checklist>>, description = "Base checklists"), Problem))]
+    responses((status = 200, body = Page<Checklist>, description = "Base checklists"), Problem))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -60,18 +56,18 @@ async fn list(
 
 /// Makes a base checklist
 #[utoipa::path(post, path = "/checklists", tag = "checklists", request_body = NewChecklist, params(idempotency::Header),
-    responses((status = 201, body = Whole, description = "Made"), Problem))]
+    responses((status = 201, body = WholeChecklist, description = "Made"), Problem))]
 async fn create(
     State(app): State<App>,
     caller: Caller,
     Json(new): Json<NewChecklist>,
-) -> Result<(StatusCode, Json<Whole>), Problem> {
+) -> Result<(StatusCode, Json<WholeChecklist>), Problem> {
     caller.may(Task::EditRegister)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let checklist = checklists::create_base(&mut tx, &new.name, &new.items).await?;
     let items = checklists::items(&mut tx, checklist.id).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(Whole { checklist, items })))
+    Ok((StatusCode::CREATED, Json(WholeChecklist { checklist, items })))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -83,13 +79,13 @@ struct For {
 
 /// Shows a checklist
 #[utoipa::path(get, path = "/checklists/{id}", tag = "checklists", params(("id" = Id, Path, description = "The checklist"), For),
-    responses((status = 200, body = Whole, description = "The checklist and its items"), Problem))]
+    responses((status = 200, body = WholeChecklist, description = "The checklist and its items"), Problem))]
 async fn show(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<Id>,
     Query(of): Query<For>,
-) -> Result<Json<Whole>, Problem> {
+) -> Result<Json<WholeChecklist>, Problem> {
     caller.may(Task::Read)?;
     let mut db = app.ledger.read().await?;
     let checklist = checklists::get(&mut db, id).await?;
@@ -103,7 +99,7 @@ async fn show(
             checklists::effective(&mut db, enterprise, id).await?
         }
     };
-    Ok(Json(Whole { checklist, items }))
+    Ok(Json(WholeChecklist { checklist, items }))
 }
 
 /// What an enterprise changes about a base checklist.
@@ -112,25 +108,24 @@ struct Overlay {
     /// The enterprise.
     enterprise: Id,
     /// An item with the key of one of the base takes its place, or takes it away (`removed`).
-    #[schema(value_type = Vec<Known<Item>>)]
     items: Vec<Item>,
 }
 
 /// Lays an enterprise's items over a base checklist
 #[utoipa::path(post, path = "/checklists/{id}/overlays", tag = "checklists", request_body = Overlay,
     params(("id" = Id, Path, description = "The base checklist"), idempotency::Header),
-    responses((status = 201, body = Whole, description = "The overlay, and the items in force with it"), Problem))]
+    responses((status = 201, body = WholeChecklist, description = "The overlay, and the items in force with it"), Problem))]
 async fn lay_over(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<Id>,
     Json(new): Json<Overlay>,
-) -> Result<(StatusCode, Json<Whole>), Problem> {
+) -> Result<(StatusCode, Json<WholeChecklist>), Problem> {
     caller.may(Task::EditRegister)?;
     caller.sees(new.enterprise, "enterprise")?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let checklist = checklists::create_overlay(&mut tx, new.enterprise, id, &new.items).await?;
     let items = checklists::effective(&mut tx, new.enterprise, id).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(Whole { checklist, items })))
+    Ok((StatusCode::CREATED, Json(WholeChecklist { checklist, items })))
 }

@@ -15,7 +15,6 @@ use super::extract::{Json, Path, Query};
 use super::idempotency;
 use super::paging::{Page, Paging};
 use super::problem::Problem;
-use super::schema::Known;
 use crate::id::Id;
 use crate::ledger::Scope;
 use crate::ledger::enterprises::{self, Enterprise, EnterpriseFilter, NewEnterprise, Person};
@@ -40,7 +39,7 @@ struct Filter {
 ///
 /// The newest first.
 #[utoipa::path(get, path = "/enterprises", tag = "enterprises", params(Filter, Paging),
-    responses((status = 200, body = Page<Known<Enterprise>>, description = "Enterprises"), Problem))]
+    responses((status = 200, body = Page<Enterprise>, description = "Enterprises"), Problem))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -61,8 +60,8 @@ async fn list(
 ///
 /// There is one for each credit code (GB 32100-2015).
 #[utoipa::path(post, path = "/enterprises", tag = "enterprises", params(idempotency::Header),
-    request_body = Known<NewEnterprise>,
-    responses((status = 201, body = Known<Enterprise>, description = "Opened"), Problem))]
+    request_body = NewEnterprise,
+    responses((status = 201, body = Enterprise, description = "Opened"), Problem))]
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -83,7 +82,7 @@ async fn create(
 /// Shows an enterprise
 #[utoipa::path(get, path = "/enterprises/{id}", tag = "enterprises",
     params(("id" = Id, Path, description = "The enterprise")),
-    responses((status = 200, body = Known<Enterprise>, description = "The enterprise"), Problem))]
+    responses((status = 200, body = Enterprise, description = "The enterprise"), Problem))]
 async fn show(
     State(app): State<App>,
     caller: Caller,
@@ -98,9 +97,9 @@ async fn show(
 /// Changes an enterprise
 ///
 /// Its credit code stays as it is.
-#[utoipa::path(put, path = "/enterprises/{id}", tag = "enterprises", request_body = Known<NewEnterprise>,
+#[utoipa::path(put, path = "/enterprises/{id}", tag = "enterprises", request_body = NewEnterprise,
     params(("id" = Id, Path, description = "The enterprise"), etag::IfMatch),
-    responses((status = 200, body = Known<Enterprise>, description = "As it is now"), Problem))]
+    responses((status = 200, body = Enterprise, description = "As it is now"), Problem))]
 async fn change(
     State(app): State<App>,
     caller: Caller,
@@ -132,7 +131,7 @@ struct AddPerson {
 /// Lists the responsible persons of an enterprise
 #[utoipa::path(get, path = "/enterprises/{id}/persons", tag = "enterprises",
     params(("id" = Id, Path, description = "The enterprise"), Paging),
-    responses((status = 200, body = Page<Known<Person>>, description = "Persons"), Problem))]
+    responses((status = 200, body = Page<Person>, description = "Persons"), Problem))]
 async fn list_persons(
     State(app): State<App>,
     caller: Caller,
@@ -149,7 +148,7 @@ async fn list_persons(
 /// Adds a responsible person
 #[utoipa::path(post, path = "/enterprises/{id}/persons", tag = "enterprises", request_body = AddPerson,
     params(("id" = Id, Path, description = "The enterprise"), idempotency::Header),
-    responses((status = 201, body = Known<Person>, description = "Added"), Problem))]
+    responses((status = 201, body = Person, description = "Added"), Problem))]
 async fn add_person(
     State(app): State<App>,
     caller: Caller,

@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use super::App;
 use super::auth::{Caller, Task};
 use super::problem::{Kind, Problem};
-use super::schema::Known;
 use super::{findings, proof, sites, time};
 use crate::finding::{Proof, Step};
 use crate::hazard::Severity;
@@ -27,7 +26,6 @@ pub(super) enum StepRequest {
     /// It is so, and this severe. `major` only as the second voice.
     Confirm {
         /// As decided by people.
-        #[schema(value_type = Known<Severity>)]
         severity: Severity,
     },
     /// A confirmed finding is major after all: the second voice.

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,7 +17,6 @@ use super::finding_step::StepRequest;
 use super::idempotency;
 use super::paging::{Page, Paging};
 use super::problem::Problem;
-use super::schema::Known;
 use crate::finding::FindingState;
 use crate::hazard::Severity;
 use crate::id::Id;
@@ -58,12 +57,10 @@ struct Filter {
     /// Only of this inspection.
     inspection: Option<Id>,
     /// Only in this state.
-    #[param(value_type = Option<Known<FindingState>>)]
     state: Option<FindingState>,
     /// Only of this hazard code.
     code: Option<String>,
     /// Only those that people decided to be this severe.
-    #[param(value_type = Option<Known<Severity>>)]
     severity: Option<Severity>,
     /// Only those whose deadline has passed.
     #[serde(default)]
@@ -82,7 +79,7 @@ struct Filter {
 ///
 /// The newest first.
 #[utoipa::path(get, path = "/findings", tag = "findings", params(Filter, Paging),
-    responses((status = 200, body = Page<Known<FindingRow>>, description = "Findings"), Problem))]
+    responses((status = 200, body = Page<FindingRow>, description = "Findings"), Problem))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -109,7 +106,7 @@ async fn list(
 
 /// Shows a finding
 #[utoipa::path(get, path = "/findings/{id}", tag = "findings", params(("id" = Id, Path, description = "The finding")),
-    responses((status = 200, body = Known<FindingRow>, description = "The finding"), Problem))]
+    responses((status = 200, body = FindingRow, description = "The finding"), Problem))]
 async fn show(
     State(app): State<App>,
     caller: Caller,
@@ -125,7 +122,7 @@ async fn show(
 /// Every sighting of the hazard, with what the rule looked at.
 #[utoipa::path(get, path = "/findings/{id}/occurrences", tag = "findings",
     params(("id" = Id, Path, description = "The finding"), Paging),
-    responses((status = 200, body = Page<Known<Occurrence>>, description = "Occurrences"), Problem))]
+    responses((status = 200, body = Page<Occurrence>, description = "Occurrences"), Problem))]
 async fn occurrences(
     State(app): State<App>,
     caller: Caller,
@@ -143,7 +140,7 @@ async fn occurrences(
 /// The photos that show the hazard and the proofs that it is gone, with what the checks of a
 /// proof found: information for the verifier, never a verdict.
 #[utoipa::path(get, path = "/findings/{id}/evidence", tag = "findings", params(("id" = Id, Path, description = "The finding")),
-    responses((status = 200, body = Vec<Known<EvidenceLink>>, description = "Evidence, oldest first"), Problem))]
+    responses((status = 200, body = Vec<EvidenceLink>, description = "Evidence, oldest first"), Problem))]
 async fn evidence(
     State(app): State<App>,
     caller: Caller,
@@ -159,7 +156,7 @@ async fn evidence(
 ///
 /// One for each order and each return; the last is the one in force.
 #[utoipa::path(get, path = "/findings/{id}/orders", tag = "findings", params(("id" = Id, Path, description = "The finding")),
-    responses((status = 200, body = Vec<Known<Order>>, description = "Orders, oldest first"), Problem))]
+    responses((status = 200, body = Vec<Order>, description = "Orders, oldest first"), Problem))]
 async fn show_orders(
     State(app): State<App>,
     caller: Caller,
@@ -177,7 +174,7 @@ async fn show_orders(
 /// A step that the finding's state or the two-person rule forbids gets 409.
 #[utoipa::path(post, path = "/findings/{id}/transitions", tag = "findings", request_body = StepRequest,
     params(("id" = Id, Path, description = "The finding"), etag::IfMatch, idempotency::Header),
-    responses((status = 200, body = Known<FindingRow>, description = "As it is now"), Problem))]
+    responses((status = 200, body = FindingRow, description = "As it is now"), Problem))]
 async fn transition(
     State(app): State<App>,
     caller: Caller,

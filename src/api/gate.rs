@@ -15,10 +15,6 @@ use super::App;
 use super::auth::Caller;
 use super::problem::{Kind, PROBLEM_JSON, Problem};
 
-/// The name by which an answer and the log speak of one request.
-#[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) String);
-
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A request that asks for no more than rows is answered by then.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -27,10 +23,9 @@ const UPLOAD_WITHIN: Duration = Duration::from_secs(600);
 
 /// Outermost: names the request, times it, turns a panic into a problem, writes the request's
 /// name into problems, sets the headers that every answer has.
-pub(super) async fn outermost(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(super) async fn outermost(State(app): State<App>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = request_id(&request);
-    request.extensions_mut().insert(RequestId(id.clone()));
     let method = request.method().clone();
     let route = route(&request);
     let limit = if route.ends_with("/photos") && method == Method::POST {

@@ -14,7 +14,6 @@ use super::etag::{self, versioned};
 use super::extract::{Json, Path, Query};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
-use super::schema::Known;
 use super::{idempotency, sites, time};
 use crate::hazard::Answer;
 use crate::id::Id;
@@ -51,13 +50,12 @@ struct Filter {
     /// Only of this site.
     site: Option<Id>,
     /// Only in this state.
-    #[param(value_type = Option<Known<InspectionState>>)]
     state: Option<InspectionState>,
 }
 
 /// Lists inspections
 #[utoipa::path(get, path = "/inspections", tag = "inspections", params(Filter, Paging),
-    responses((status = 200, body = Page<Known<Inspection>>, description = "Inspections"), Problem))]
+    responses((status = 200, body = Page<Inspection>, description = "Inspections"), Problem))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -89,7 +87,7 @@ struct Plan {
 
 /// Plans an inspection
 #[utoipa::path(post, path = "/inspections", tag = "inspections", request_body = Plan, params(idempotency::Header),
-    responses((status = 201, body = Known<Inspection>, description = "Planned"), Problem))]
+    responses((status = 201, body = Inspection, description = "Planned"), Problem))]
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -106,21 +104,18 @@ async fn create(
 
 /// An inspection with all that belongs to it.
 #[derive(Serialize, ToSchema)]
-struct Whole {
+struct WholeInspection {
     #[serde(flatten)]
-    #[schema(value_type = Known<Inspection>)]
     inspection: Inspection,
     /// Who takes part.
-    #[schema(value_type = Vec<Known<Attendee>>)]
     attendees: Vec<Attendee>,
     /// The checklist with its answers. What nobody has seen reads `cannot_determine`.
-    #[schema(value_type = Vec<Known<AnsweredItem>>)]
     items: Vec<AnsweredItem>,
 }
 
 /// Shows an inspection
 #[utoipa::path(get, path = "/inspections/{id}", tag = "inspections", params(("id" = Id, Path, description = "The inspection")),
-    responses((status = 200, body = Whole, description = "The inspection, its attendees and answers"), Problem))]
+    responses((status = 200, body = WholeInspection, description = "The inspection, its attendees and answers"), Problem))]
 async fn show(
     State(app): State<App>,
     caller: Caller,
@@ -132,7 +127,7 @@ async fn show(
     let attendees = inspections::attendees(&mut db, id).await?;
     let items = inspections::items(&mut db, id).await?;
     let version = inspection.version;
-    let whole = Whole {
+    let whole = WholeInspection {
         inspection,
         attendees,
         items,
@@ -145,14 +140,13 @@ async fn show(
 #[serde(deny_unknown_fields)]
 struct To {
     /// The next state.
-    #[schema(value_type = Known<InspectionState>)]
     state: InspectionState,
 }
 
 /// Takes an inspection to its next state
 #[utoipa::path(post, path = "/inspections/{id}/transitions", tag = "inspections", request_body = To,
     params(("id" = Id, Path, description = "The inspection"), etag::IfMatch, idempotency::Header),
-    responses((status = 200, body = Known<Inspection>, description = "As it is now"), Problem))]
+    responses((status = 200, body = Inspection, description = "As it is now"), Problem))]
 async fn step(
     State(app): State<App>,
     caller: Caller,
@@ -170,9 +164,9 @@ async fn step(
 }
 
 /// Adds somebody who takes part
-#[utoipa::path(post, path = "/inspections/{id}/attendees", tag = "inspections", request_body = Known<Attendee>,
+#[utoipa::path(post, path = "/inspections/{id}/attendees", tag = "inspections", request_body = Attendee,
     params(("id" = Id, Path, description = "The inspection"), idempotency::Header),
-    responses((status = 201, body = Known<Attendee>, description = "Added"), Problem))]
+    responses((status = 201, body = Attendee, description = "Added"), Problem))]
 async fn add_attendee(
     State(app): State<App>,
     caller: Caller,
@@ -192,7 +186,6 @@ async fn add_attendee(
 #[serde(deny_unknown_fields)]
 struct GiveAnswer {
     /// One of the four.
-    #[schema(value_type = Known<Answer>)]
     answer: Answer,
     /// What it rests on.
     reason: String,

@@ -1,6 +1,5 @@
 //! Counters and times in the Prometheus text format. Labels are kinds of things, never ids.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -193,6 +192,3 @@ impl Observer for Metrics {
         }
     }
 }
-
-/// Shared by the routes and the workers.
-pub type SharedMetrics = Arc<Metrics>;

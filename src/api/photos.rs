@@ -14,7 +14,6 @@ use super::etag;
 use super::extract::{Json, Path, Query};
 use super::paging::{Page, Paging};
 use super::problem::{Kind, Problem};
-use super::schema::Known;
 use super::time;
 use crate::evidence::Digest;
 use crate::hazard::Lang;
@@ -56,10 +55,8 @@ struct Photo {
     /// By the clock at the site.
     taken_at_local: Option<String>,
     /// What was seen; null until it is judged.
-    #[schema(value_type = Option<Known<PhotoRecord>>)]
     result: Option<PhotoRecord>,
     /// The model, rules and thresholds that it was judged by.
-    #[schema(value_type = Option<Known<Context>>)]
     decided_by: Option<Context>,
 }
 

@@ -13,21 +13,21 @@ use utoipa::ToSchema;
 
 /// The body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ProblemBody {
+pub(super) struct ProblemBody {
     /// Tells kinds of problems apart; leads to the page about them.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub(super) kind: String,
     /// The kind in a few words.
-    pub title: String,
+    pub(super) title: String,
     /// The HTTP status again.
-    pub status: u16,
+    pub(super) status: u16,
     /// What is wrong this time.
-    pub detail: String,
+    pub(super) detail: String,
     /// What to do next.
-    pub next: String,
+    pub(super) next: String,
     /// The request, for whoever reads the service's log.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+    pub(super) request_id: Option<String>,
 }
 
 /// Why something is not done.

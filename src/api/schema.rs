@@ -3,34 +3,70 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 use super::problem::{Problem, ProblemBody};
 use crate::id::Id;
 use crate::ledger;
-use crate::record::PhotoRecord;
 
-/// Stands for a value of the vocabulary in the description of an operation.
-pub(super) struct Known<T>(PhantomData<T>);
+/// Values of the vocabulary that operations speak of: utoipa refers to them by name, and
+/// [`document`] puts in what the names mean.
+macro_rules! known {
+    ($($kind:ty),* $(,)?) => {
+        $(
+            impl PartialSchema for $kind {
+                fn schema() -> RefOr<Schema> {
+                    Ref::from_schema_name(<$kind as JsonSchema>::schema_name()).into()
+                }
+            }
 
-impl<T: JsonSchema> PartialSchema for Known<T> {
-    fn schema() -> RefOr<Schema> {
-        Ref::from_schema_name(T::schema_name()).into()
-    }
+            impl ToSchema for $kind {
+                fn name() -> Cow<'static, str> {
+                    <$kind as JsonSchema>::schema_name()
+                }
+            }
+        )*
+
+        fn vocabulary(generator: &mut schemars::SchemaGenerator) {
+            $(generator.subschema_for::<$kind>();)*
+        }
+    };
 }
 
-impl<T: JsonSchema> ToSchema for Known<T> {
-    fn name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-}
+known!(
+    crate::finding::FindingState,
+    crate::hazard::Answer,
+    crate::hazard::Lang,
+    crate::hazard::Severity,
+    crate::record::PhotoRecord,
+    ledger::checklists::Checklist,
+    ledger::checklists::Item,
+    ledger::enterprises::Enterprise,
+    ledger::enterprises::NewEnterprise,
+    ledger::enterprises::Person,
+    ledger::events::Context,
+    ledger::events::Event,
+    ledger::findings::Dismissal,
+    ledger::findings::EvidenceLink,
+    ledger::findings::FindingRow,
+    ledger::findings::Occurrence,
+    ledger::inspections::AnsweredItem,
+    ledger::inspections::Attendee,
+    ledger::inspections::Inspection,
+    ledger::inspections::InspectionState,
+    ledger::orders::Order,
+    ledger::sites::Camera,
+    ledger::sites::NewSite,
+    ledger::sites::Point,
+    ledger::sites::Site,
+    ledger::statistics::Statistics,
+);
 
 /// The document as JSON.
 pub(super) fn document(api: &OpenApi) -> serde_json::Result<String> {
@@ -49,36 +85,11 @@ pub(super) fn document(api: &OpenApi) -> serde_json::Result<String> {
     serde_json::to_string(&document)
 }
 
-/// Every type that a [`Known`] stands for.
-fn vocabulary(generator: &mut schemars::SchemaGenerator) {
-    generator.subschema_for::<PhotoRecord>();
-    generator.subschema_for::<ledger::events::Context>();
-    generator.subschema_for::<ledger::enterprises::Enterprise>();
-    generator.subschema_for::<ledger::enterprises::NewEnterprise>();
-    generator.subschema_for::<ledger::enterprises::Person>();
-    generator.subschema_for::<ledger::sites::Site>();
-    generator.subschema_for::<ledger::sites::NewSite>();
-    generator.subschema_for::<ledger::sites::Point>();
-    generator.subschema_for::<ledger::sites::Camera>();
-    generator.subschema_for::<ledger::checklists::Checklist>();
-    generator.subschema_for::<ledger::checklists::Item>();
-    generator.subschema_for::<ledger::inspections::Inspection>();
-    generator.subschema_for::<ledger::inspections::Attendee>();
-    generator.subschema_for::<ledger::inspections::AnsweredItem>();
-    generator.subschema_for::<ledger::findings::FindingRow>();
-    generator.subschema_for::<ledger::findings::Occurrence>();
-    generator.subschema_for::<ledger::findings::EvidenceLink>();
-    generator.subschema_for::<ledger::findings::Dismissal>();
-    generator.subschema_for::<ledger::orders::Order>();
-    generator.subschema_for::<ledger::events::Event>();
-    generator.subschema_for::<ledger::statistics::Statistics>();
-}
-
 impl PartialSchema for Id {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)))
+            .format(Some(SchemaFormat::Custom("uuid".into())))
             .into()
     }
 }

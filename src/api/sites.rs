@@ -15,7 +15,6 @@ use super::extract::{Json, Path, Query};
 use super::idempotency;
 use super::paging::{Page, Paging};
 use super::problem::Problem;
-use super::schema::Known;
 use crate::id::Id;
 use crate::ledger::Db;
 use crate::ledger::sites::{self, Camera, NewSite, Point, Site};
@@ -45,7 +44,7 @@ struct Filter {
 
 /// Lists sites
 #[utoipa::path(get, path = "/sites", tag = "sites", params(Filter, Paging),
-    responses((status = 200, body = Page<Known<Site>>, description = "Sites"), Problem))]
+    responses((status = 200, body = Page<Site>, description = "Sites"), Problem))]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -59,9 +58,9 @@ async fn list(
 }
 
 /// Adds a site to an enterprise
-#[utoipa::path(post, path = "/enterprises/{id}/sites", tag = "sites", request_body = Known<NewSite>,
+#[utoipa::path(post, path = "/enterprises/{id}/sites", tag = "sites", request_body = NewSite,
     params(("id" = Id, Path, description = "The enterprise"), idempotency::Header),
-    responses((status = 201, body = Known<Site>, description = "Added"), Problem))]
+    responses((status = 201, body = Site, description = "Added"), Problem))]
 async fn create(
     State(app): State<App>,
     caller: Caller,
@@ -78,7 +77,7 @@ async fn create(
 
 /// Shows a site
 #[utoipa::path(get, path = "/sites/{id}", tag = "sites", params(("id" = Id, Path, description = "The site")),
-    responses((status = 200, body = Known<Site>, description = "The site"), Problem))]
+    responses((status = 200, body = Site, description = "The site"), Problem))]
 async fn show(
     State(app): State<App>,
     caller: Caller,
@@ -90,9 +89,9 @@ async fn show(
 }
 
 /// Changes a site
-#[utoipa::path(put, path = "/sites/{id}", tag = "sites", request_body = Known<NewSite>,
+#[utoipa::path(put, path = "/sites/{id}", tag = "sites", request_body = NewSite,
     params(("id" = Id, Path, description = "The site"), etag::IfMatch),
-    responses((status = 200, body = Known<Site>, description = "As it is now"), Problem))]
+    responses((status = 200, body = Site, description = "As it is now"), Problem))]
 async fn change(
     State(app): State<App>,
     caller: Caller,
@@ -121,7 +120,7 @@ struct AddPoint {
 
 /// Lists the points of a site
 #[utoipa::path(get, path = "/sites/{id}/points", tag = "sites", params(("id" = Id, Path, description = "The site"), Paging),
-    responses((status = 200, body = Page<Known<Point>>, description = "Points"), Problem))]
+    responses((status = 200, body = Page<Point>, description = "Points"), Problem))]
 async fn list_points(
     State(app): State<App>,
     caller: Caller,
@@ -137,7 +136,7 @@ async fn list_points(
 /// Adds a point
 #[utoipa::path(post, path = "/sites/{id}/points", tag = "sites", request_body = AddPoint,
     params(("id" = Id, Path, description = "The site"), idempotency::Header),
-    responses((status = 201, body = Known<Point>, description = "Added"), Problem))]
+    responses((status = 201, body = Point, description = "Added"), Problem))]
 async fn add_point(
     State(app): State<App>,
     caller: Caller,
@@ -166,7 +165,7 @@ struct AddCamera {
 
 /// Lists the cameras of a site
 #[utoipa::path(get, path = "/sites/{id}/cameras", tag = "sites", params(("id" = Id, Path, description = "The site"), Paging),
-    responses((status = 200, body = Page<Known<Camera>>, description = "Cameras"), Problem))]
+    responses((status = 200, body = Page<Camera>, description = "Cameras"), Problem))]
 async fn list_cameras(
     State(app): State<App>,
     caller: Caller,
@@ -182,7 +181,7 @@ async fn list_cameras(
 /// Adds a camera
 #[utoipa::path(post, path = "/sites/{id}/cameras", tag = "sites", request_body = AddCamera,
     params(("id" = Id, Path, description = "The site"), idempotency::Header),
-    responses((status = 201, body = Known<Camera>, description = "Added"), Problem))]
+    responses((status = 201, body = Camera, description = "Added"), Problem))]
 async fn add_camera(
     State(app): State<App>,
     caller: Caller,

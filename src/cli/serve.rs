@@ -14,7 +14,8 @@ use crate::config::{Config, MAX_JOBS};
 use crate::evidence::Store;
 use crate::inference::Threads;
 use crate::jobs::{Jobs, Judge};
-use crate::ledger::{Ledger, Settings};
+use crate::finding::Actor;
+use crate::ledger::{Ledger, Settings, orders};
 use crate::pipeline::photo::PhotoSettings;
 
 /// Serves the inspection API: photos come in, candidate findings go into the ledger, people work
@@ -91,8 +92,10 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
         say("This address is open to the network: put a proxy with TLS in front of it.");
     }
 
+    let reminding = tokio::spawn(remind(ledger.clone()));
     let starting = tokio::spawn(start(app.clone(), jobs, judge_of(args, config)?));
     api::listen::serve(listener, app.router(), signal()).await?;
+    reminding.abort();
     say("ending: the photos in hand are finished first");
     if let Some(workers) = starting.await? {
         tokio::task::spawn_blocking(move || workers.stop()).await?;
@@ -143,6 +146,28 @@ async fn start(app: App, jobs: Jobs, load: LoadJudge) -> Option<crate::jobs::Wor
         }
     }
 }
+
+/// Sends the reminders of deadlines as they fall due. What fell due while the service was down goes
+/// out at the next start; each goes out once.
+async fn remind(ledger: Ledger) {
+    loop {
+        let turn = async {
+            let mut tx = ledger.begin(&Actor::Machine).await?;
+            let (_, more) = orders::remind(&mut tx, REMINDERS_AT_ONCE).await?;
+            tx.commit().await?;
+            Ok::<_, crate::ledger::Error>(more)
+        };
+        match turn.await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "reminders could not be sent"),
+        }
+        tokio::time::sleep(REMIND_EVERY).await;
+    }
+}
+
+const REMINDERS_AT_ONCE: u32 = 200;
+const REMIND_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Standard output may be closed; the service goes on.
 fn say(line: &str) {

@@ -8,27 +8,38 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sqlx::any::{Any, AnyConnection, AnyPoolOptions};
-use sqlx::{AnyPool, Executor};
+use sqlx::any::{Any, AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, Executor};
 
 use crate::clock::Clock;
 use crate::id::Id;
 
 pub mod accounts;
+pub mod check;
+pub mod checklists;
+pub mod enterprises;
 mod error;
+pub mod events;
 mod filing;
+pub mod findings;
 pub mod idempotency;
+pub mod inspections;
 mod migrations;
+pub mod orders;
+mod page;
 pub mod photos;
+pub mod sites;
 mod sql;
+pub mod statistics;
 mod tx;
 pub mod uploads;
 
 pub use error::{Error, Result};
+pub use page::{Page, Paged, Scope};
 pub use tx::{Db, Read, Tx};
 
 /// Where the ledger lives.
@@ -72,7 +83,7 @@ struct Inner {
     readers: AnyPool,
     backend: Backend,
     clock: Arc<dyn Clock>,
-    ids: uuid::ContextV7,
+    ids: Mutex<uuid::ContextV7>,
     /// Held as long as the ledger is open.
     _lock: File,
 }
@@ -139,7 +150,7 @@ impl Ledger {
             readers,
             backend,
             clock,
-            ids: uuid::ContextV7::new(),
+            ids: Mutex::new(uuid::ContextV7::new()),
             _lock: lock,
         })))
     }
@@ -171,7 +182,8 @@ impl Inner {
     fn new_id(&self, now: Timestamp) -> Id {
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let nanoseconds = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
-        let at = uuid::Timestamp::from_unix(&self.ids, seconds, nanoseconds);
+        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = uuid::Timestamp::from_unix(&*ids, seconds, nanoseconds);
         Id::from_uuid(uuid::Uuid::new_v7(at))
     }
 }
@@ -241,3 +253,27 @@ fn sqlite_url(folder: &Path) -> Result<String> {
         .replace('#', "%23");
     Ok(format!("sqlite://{path}?mode=rwc"))
 }
+
+/// Refuses an empty text.
+fn required(field: &'static str, text: &str) -> Result<()> {
+    if text.trim().is_empty() {
+        return Err(Error::invalid(field, "must not be empty"));
+    }
+    Ok(())
+}
+
+/// `If-Match`: refuses a change that was made for another version.
+fn check_version(what: &'static str, id: Id, expected: Option<i64>, current: i64) -> Result<()> {
+    match expected {
+        Some(expected) if expected != current => Err(Error::Conflict {
+            what,
+            id,
+            expected,
+            current,
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sqlx::Transaction;
-use sqlx::any::{Any, AnyConnection};
+use sqlx::any::Any;
+use sqlx::{AnyConnection, Transaction};
 
 use super::{Backend, Inner, Ledger, Result};
 use crate::finding::Actor;

@@ -29,13 +29,13 @@ pub(crate) const CSRF_HEADER: &str = "x-csrf-token";
 
 /// An account that asks, by key or by session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The account.
-    pub account_id: Id,
+    pub(crate) account_id: Id,
     /// What it is for.
-    pub roles: Vec<Role>,
+    pub(crate) roles: Vec<Role>,
     /// What it may see.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
 }
 
 impl Caller {
@@ -100,7 +100,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
 /// Lets nobody through who is not known; what follows finds the [`Caller`] with the request.
 pub(super) async fn require(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match identify(&app, &request).await {
+    let headers = request.headers().clone();
+    let changes = !matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    match identify(&app, &headers, changes, peer(&request)).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -109,9 +114,12 @@ pub(super) async fn require(State(app): State<App>, mut request: Request, next: 
     }
 }
 
-async fn identify(app: &App, request: &Request) -> Result<Caller, Problem> {
-    let headers = request.headers();
-    let from = peer(request);
+async fn identify(
+    app: &App,
+    headers: &HeaderMap,
+    changes: bool,
+    from: String,
+) -> Result<Caller, Problem> {
     if let Some(key) = bearer(headers)? {
         let account = app.ledger.account_of_key(&Secret::sent(key).digest()).await?;
         return account
@@ -130,7 +138,7 @@ async fn identify(app: &App, request: &Request) -> Result<Caller, Problem> {
         .account_of_session(&token.digest())
         .await?
         .ok_or_else(|| Problem::unauthenticated("The session has ended."))?;
-    if !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+    if changes {
         let sent = headers.get(CSRF_HEADER).and_then(|v| v.to_str().ok());
         if !sent.is_some_and(|sent| secret::same(sent, &token.csrf_token())) {
             return Err(Problem::new(

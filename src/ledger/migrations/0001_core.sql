@@ -177,13 +177,15 @@ CREATE TABLE findings (
     proof_by       TEXT,
     merged_into    TEXT REFERENCES findings (id)
 );
-CREATE INDEX findings_enterprise ON findings (enterprise_id, id);
-CREATE INDEX findings_enterprise_state ON findings (enterprise_id, state, hazard_code, severity, due_ms);
+CREATE INDEX findings_created ON findings (created_ms, id);
+CREATE INDEX findings_enterprise ON findings (enterprise_id, created_ms, id);
+CREATE INDEX findings_enterprise_state ON findings (enterprise_id, state, hazard_code, severity, due_ms, created_ms);
 CREATE INDEX findings_site ON findings (site_id, hazard_code, zone, state);
-CREATE INDEX findings_inspection ON findings (inspection_id, id) WHERE inspection_id IS NOT NULL;
-CREATE INDEX findings_state ON findings (state, id);
-CREATE INDEX findings_code ON findings (hazard_code, state, id);
-CREATE INDEX findings_severity ON findings (severity, state, id);
+CREATE INDEX findings_inspection ON findings (inspection_id, created_ms, id) WHERE inspection_id IS NOT NULL;
+CREATE INDEX findings_state ON findings (state, created_ms, id);
+CREATE INDEX findings_code ON findings (hazard_code, created_ms, id);
+CREATE INDEX findings_code_state ON findings (hazard_code, state, created_ms, id);
+CREATE INDEX findings_severity ON findings (severity, created_ms, id);
 CREATE INDEX findings_due ON findings (due_ms, id) WHERE state = 'ordered';
 CREATE INDEX findings_recurrence ON findings (recurrence_of) WHERE recurrence_of IS NOT NULL;
 
@@ -197,11 +199,11 @@ CREATE TABLE occurrences (
     photo_sha256 TEXT,
     camera_id    TEXT,
     seen_ms      BIGINT NOT NULL,
-    -- fractions of the picture's width and height
-    x1           DOUBLE PRECISION NOT NULL,
-    y1           DOUBLE PRECISION NOT NULL,
-    x2           DOUBLE PRECISION NOT NULL,
-    y2           DOUBLE PRECISION NOT NULL,
+    -- fractions of the picture's width and height; null when nothing was outlined
+    x1           DOUBLE PRECISION,
+    y1           DOUBLE PRECISION,
+    x2           DOUBLE PRECISION,
+    y2           DOUBLE PRECISION,
     score        DOUBLE PRECISION,
     -- embedding of what was seen there: little-endian f32 in base64
     look         TEXT,
