@@ -33,7 +33,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
 use tokio::sync::Semaphore;
@@ -192,7 +192,11 @@ async fn no_such_address() -> Problem {
     Problem::not_found("address")
 }
 
-async fn wrong_method() -> Problem {
+/// Of an address that takes other methods. It tells nothing to whoever is not known.
+async fn wrong_method(State(app): State<App>, request: Request) -> Problem {
+    if let Err(problem) = auth::known(&app, &request).await {
+        return problem;
+    }
     Problem::new(
         problem::Kind::MethodNotAllowed,
         "This address does not take this method.",

@@ -1,10 +1,12 @@
 //! Accounts, their API keys and their sessions. Secrets are known here by their digests only.
 
 use jiff::Timestamp;
+use serde_json::{Value, json as value};
 use sqlx::any::AnyRow;
 
+use super::events::NewEvent;
 use super::sql::{Bind, Columns, from_json, json};
-use super::{Db, Error, Ledger, Result};
+use super::{Db, Error, Ledger, Result, Tx};
 use crate::finding::Actor;
 use crate::id::Id;
 
@@ -91,6 +93,8 @@ impl Ledger {
         .time(now)
         .execute(tx.conn())
         .await?;
+        record(&mut tx, "account.created", account, value!({"login": "admin", "roles": ["admin"]})).await?;
+        record(&mut tx, "key.created", account, value!({"key_id": key})).await?;
         tx.commit().await
     }
 
@@ -177,6 +181,12 @@ impl Ledger {
         .time(account.created_at)
         .execute(tx.conn())
         .await?;
+        let told = value!({
+            "login": account.login,
+            "roles": account.roles,
+            "enterprises": account.enterprises,
+        });
+        record(&mut tx, "account.created", account.id, told).await?;
         tx.commit().await?;
         Ok(account)
     }
@@ -195,6 +205,7 @@ impl Ledger {
             .id(id)
             .execute(tx.conn())
             .await?;
+        record(&mut tx, "account.disabled", id, Value::Null).await?;
         tx.commit().await
     }
 
@@ -244,6 +255,8 @@ impl Ledger {
         .maybe_time(expires_at)
         .execute(tx.conn())
         .await?;
+        let told = value!({"key_id": key.id, "label": label, "expires_at": expires_at});
+        record(&mut tx, "key.created", account, told).await?;
         tx.commit().await?;
         Ok(key)
     }
@@ -263,6 +276,7 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Err(Error::not_found("key", id));
         }
+        record(&mut tx, "key.revoked", account, value!({"key_id": id})).await?;
         tx.commit().await
     }
 
@@ -296,6 +310,20 @@ impl Ledger {
             .await?;
         tx.commit().await
     }
+}
+
+/// Changes of who may do what belong into the log, the secrets do not.
+async fn record(tx: &mut Tx, kind: &'static str, account: Id, data: Value) -> Result<()> {
+    tx.record(NewEvent {
+        kind,
+        entity: "account",
+        entity_id: account,
+        enterprise_id: None,
+        context: None,
+        data,
+    })
+    .await?;
+    Ok(())
 }
 
 fn account(row: &AnyRow) -> Result<Account> {

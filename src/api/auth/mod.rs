@@ -100,18 +100,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
 /// Lets nobody through who is not known; what follows finds the [`Caller`] with the request.
 pub(super) async fn require(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let headers = request.headers().clone();
-    let changes = !matches!(
-        *request.method(),
-        Method::GET | Method::HEAD | Method::OPTIONS
-    );
-    match identify(&app, &headers, changes, peer(&request)).await {
+    match known(&app, &request).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The caller of a request.
+pub(super) fn known(
+    app: &App,
+    request: &Request,
+) -> impl Future<Output = Result<Caller, Problem>> + Send + use<> {
+    let (app, headers, from) = (app.clone(), request.headers().clone(), peer(request));
+    let changes = !matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    );
+    async move { identify(&app, &headers, changes, from).await }
 }
 
 async fn identify(

@@ -33,6 +33,8 @@ async fn nobody_unknown_gets_anything_from_the_api() {
         }
     }
     service.get("", "/api/v1/no-such-thing").await.problem(401);
+    let call = request(Method::PATCH, "", "/api/v1/accounts", &[], Body::empty());
+    service.send(call).await.problem(401);
     service.get("", "/metrics").await.problem(401);
     service.get("", "/api/v1/openapi.json").await.problem(401);
 }

@@ -2,6 +2,8 @@
 
 mod accounts;
 mod contract;
+mod findings;
 mod photos;
+mod register;
 mod session;
 mod support;

@@ -40,7 +40,7 @@ impl Detect for Eye {
             let bright = picture.iter().any(|v| *v > 130.0);
             // columns are anchors: a person, a head
             let mut data = vec![0.0; (4 + classes) * 2];
-            for (i, (of_person, of_head)) in [(60.0, 60.0), (60.0, 32.0), (30.0, 12.0), (80.0, 14.0)]
+            for (i, (of_person, of_head)) in [(200.0, 200.0), (200.0, 70.0), (150.0, 60.0), (340.0, 70.0)]
                 .into_iter()
                 .enumerate()
             {
@@ -298,7 +298,7 @@ pub(crate) fn form(fields: &[(&str, &str)], photos: &[(&str, &[u8])]) -> (String
 
 /// A photo unlike every other with another number.
 pub(crate) fn photo(number: u32) -> Vec<u8> {
-    let mut picture = gradient(160, 120);
+    let mut picture = gradient(640, 480);
     for (i, bit) in (0..32).map(|bit| number >> bit & 1).enumerate() {
         let shade = image::Rgb([(bit * 255) as u8; 3]);
         for (x, y) in (0..4).flat_map(|x| (0..4).map(move |y| (x, y))) {
