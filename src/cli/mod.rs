@@ -11,6 +11,7 @@ use crate::hazard::Severity;
 mod bench;
 mod files;
 mod hazards;
+mod ledger;
 mod models;
 mod replay;
 mod scan;
@@ -50,6 +51,7 @@ enum Command {
     Bench(Box<bench::Args>),
     Models(models::Args),
     Hazards(hazards::Args),
+    Ledger(ledger::Args),
     Schema(schema::Args),
 }
 
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(args),
         Command::Hazards(args) => hazards::run(args),
+        Command::Ledger(args) => ledger::run(args),
         Command::Schema(args) => schema::run(&args),
     };
     match result {

@@ -62,6 +62,11 @@ impl Settings {
             readers: 4,
         }
     }
+
+    /// Whether there is a ledger already, or a server that may have one.
+    pub fn exists(&self) -> bool {
+        self.database_url.is_some() || self.data.join(FILE).exists()
+    }
 }
 
 /// Which database.
