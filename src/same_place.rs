@@ -94,14 +94,19 @@ fn features(picture: &RgbImage, pairs: &Vec<TestPair>) -> Vec<Feature> {
             .map(|c| Point::new(c.x, c.y))
             .collect();
         let described = brief(&level, &points, BITS, Some(pairs));
-        all.extend(described.into_iter().flat_map(|(d, _)| d).map(|descriptor| {
-            let at = descriptor.position();
-            Feature {
-                x: at.x as f32 / scale,
-                y: at.y as f32 / scale,
-                descriptor,
-            }
-        }));
+        all.extend(
+            described
+                .into_iter()
+                .flat_map(|(d, _)| d)
+                .map(|descriptor| {
+                    let at = descriptor.position();
+                    Feature {
+                        x: at.x as f32 / scale,
+                        y: at.y as f32 / scale,
+                        descriptor,
+                    }
+                }),
+        );
     }
     all
 }

@@ -110,7 +110,11 @@ async fn create(
         None => None,
         Some(password) => {
             secret::check_new_password(&password)?;
-            let _turn = app.hashing.acquire().await.map_err(|e| Problem::fault(&e))?;
+            let _turn = app
+                .hashing
+                .acquire()
+                .await
+                .map_err(|e| Problem::fault(&e))?;
             let hash = tokio::task::spawn_blocking(move || secret::hash_password(&password));
             Some(hash.await.map_err(|e| Problem::fault(&e))??)
         }

@@ -54,7 +54,9 @@ async fn audit(
         kind: filter.kind,
     };
     let mut db = app.ledger.read().await?;
-    Ok(Json(events::list(&mut db, &filter, &paging.into()).await?.into()))
+    Ok(Json(
+        events::list(&mut db, &filter, &paging.into()).await?.into(),
+    ))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -86,7 +88,9 @@ async fn sums(
         to: over.to,
     };
     let mut db = app.ledger.read().await?;
-    Ok(Json(statistics::statistics(&mut db, &filter, app.ledger.now()).await?))
+    Ok(Json(
+        statistics::statistics(&mut db, &filter, app.ledger.now()).await?,
+    ))
 }
 
 /// Lists the dismissals of a site
@@ -103,7 +107,11 @@ async fn dismissals(
     caller.may(Task::Read)?;
     let mut db = app.ledger.read().await?;
     sites::visible(&mut db, &caller, id).await?;
-    Ok(Json(findings::dismissals(&mut db, id, &paging.into()).await?.into()))
+    Ok(Json(
+        findings::dismissals(&mut db, id, &paging.into())
+            .await?
+            .into(),
+    ))
 }
 
 /// Takes a dismissal back

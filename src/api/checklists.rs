@@ -51,7 +51,9 @@ async fn list(
 ) -> Result<Json<Page<Checklist>>, Problem> {
     caller.may(Task::Read)?;
     let mut db = app.ledger.read().await?;
-    Ok(Json(checklists::bases(&mut db, &paging.into()).await?.into()))
+    Ok(Json(
+        checklists::bases(&mut db, &paging.into()).await?.into(),
+    ))
 }
 
 /// Makes a base checklist
@@ -67,7 +69,10 @@ async fn create(
     let checklist = checklists::create_base(&mut tx, &new.name, &new.items).await?;
     let items = checklists::items(&mut tx, checklist.id).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(WholeChecklist { checklist, items })))
+    Ok((
+        StatusCode::CREATED,
+        Json(WholeChecklist { checklist, items }),
+    ))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -127,5 +132,8 @@ async fn lay_over(
     let checklist = checklists::create_overlay(&mut tx, new.enterprise, id, &new.items).await?;
     let items = checklists::effective(&mut tx, new.enterprise, id).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(WholeChecklist { checklist, items })))
+    Ok((
+        StatusCode::CREATED,
+        Json(WholeChecklist { checklist, items }),
+    ))
 }

@@ -53,7 +53,11 @@ async fn list(
         name_prefix: filter.name,
     };
     let mut db = app.ledger.read().await?;
-    Ok(Json(enterprises::list(&mut db, &filter, &paging.into()).await?.into()))
+    Ok(Json(
+        enterprises::list(&mut db, &filter, &paging.into())
+            .await?
+            .into(),
+    ))
 }
 
 /// Opens the file of an enterprise
@@ -142,7 +146,11 @@ async fn list_persons(
     caller.sees(id, "enterprise")?;
     let mut db = app.ledger.read().await?;
     enterprises::get(&mut db, id).await?;
-    Ok(Json(enterprises::persons(&mut db, id, &paging.into()).await?.into()))
+    Ok(Json(
+        enterprises::persons(&mut db, id, &paging.into())
+            .await?
+            .into(),
+    ))
 }
 
 /// Adds a responsible person

@@ -21,10 +21,8 @@ use crate::finding::FindingState;
 use crate::hazard::Severity;
 use crate::id::Id;
 use crate::ledger::Db;
+use crate::ledger::findings::{self, EvidenceLink, FindingFilter, FindingRow, Occurrence};
 use crate::ledger::orders::{self, Order};
-use crate::ledger::findings::{
-    self, EvidenceLink, FindingFilter, FindingRow, Occurrence,
-};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -101,7 +99,11 @@ async fn list(
         recurrence_of: filter.recurrence_of,
     };
     let mut db = app.ledger.read().await?;
-    Ok(Json(findings::list(&mut db, &filter, &paging.into()).await?.into()))
+    Ok(Json(
+        findings::list(&mut db, &filter, &paging.into())
+            .await?
+            .into(),
+    ))
 }
 
 /// Shows a finding
@@ -132,7 +134,11 @@ async fn occurrences(
     caller.may(Task::Read)?;
     let mut db = app.ledger.read().await?;
     visible(&mut db, &caller, id).await?;
-    Ok(Json(findings::occurrences(&mut db, id, &paging.into()).await?.into()))
+    Ok(Json(
+        findings::occurrences(&mut db, id, &paging.into())
+            .await?
+            .into(),
+    ))
 }
 
 /// Lists the evidence of a finding

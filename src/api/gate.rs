@@ -59,7 +59,8 @@ pub(super) async fn outermost(State(app): State<App>, request: Request, next: Ne
                 body.headers_mut().append(name.clone(), value.clone());
             }
         }
-        body.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
+        body.headers_mut()
+            .insert(header::CONTENT_TYPE, PROBLEM_JSON);
         response = body;
     }
     let took = start.elapsed();
@@ -123,10 +124,8 @@ pub(super) async fn rate(State(app): State<App>, request: Request, next: Next) -
     };
     match app.rates.check(&key) {
         Ok(()) => next.run(request).await,
-        Err(wait) => {
-            Problem::too_many("You send more requests than the service takes.", wait)
-                .into_response()
-        }
+        Err(wait) => Problem::too_many("You send more requests than the service takes.", wait)
+            .into_response(),
     }
 }
 

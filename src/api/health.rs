@@ -60,8 +60,7 @@ pub(super) async fn metrics(State(app): State<App>, caller: Caller) -> Result<Re
     caller.may(Task::Monitor)?;
     app.metrics.queue_depth(app.ledger.photos_waiting().await?);
     let text = app.metrics.text().map_err(|e| Problem::fault(&e))?;
-    let kind = HeaderValue::from_static(
-        "application/openmetrics-text; version=1.0.0; charset=utf-8",
-    );
+    let kind =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

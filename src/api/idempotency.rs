@@ -64,7 +64,8 @@ pub(super) async fn once(
         return work.await;
     };
     let (app, account) = (app.clone(), caller.account_id.to_string());
-    let task = tokio::spawn(async move { under_key(&app, &account, &key, &fingerprint, work).await });
+    let task =
+        tokio::spawn(async move { under_key(&app, &account, &key, &fingerprint, work).await });
     task.await.map_err(|e| Problem::fault(&e))?
 }
 
@@ -105,7 +106,9 @@ async fn under_key(
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, MAX_ANSWER).await.map_err(|e| Problem::fault(&e))?;
+    let bytes = to_bytes(body, MAX_ANSWER)
+        .await
+        .map_err(|e| Problem::fault(&e))?;
     let text = |name: HeaderName| {
         let value = parts.headers.get(name)?;
         value.to_str().ok().map(str::to_owned)
@@ -124,9 +127,15 @@ fn replay(answer: KeptAnswer) -> Result<Response, Problem> {
     let status = StatusCode::from_u16(answer.status).map_err(|e| Problem::fault(&e))?;
     let mut response = (status, answer.body).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    for (name, value) in [(header::LOCATION, answer.location), (header::ETAG, answer.etag)] {
+    for (name, value) in [
+        (header::LOCATION, answer.location),
+        (header::ETAG, answer.etag),
+    ] {
         if let Some(value) = value.and_then(|v| HeaderValue::from_str(&v).ok()) {
             headers.insert(name, value);
         }
@@ -154,7 +163,11 @@ async fn pass(app: &App, request: Request, next: Next) -> Result<Response, Probl
     };
     let (parts, body) = request.into_parts();
     let bytes = to_bytes(body, MAX_BODY).await.map_err(|_| {
-        Problem::new(Kind::TooLarge, "The body is too large.", "Send less at once.")
+        Problem::new(
+            Kind::TooLarge,
+            "The body is too large.",
+            "Send less at once.",
+        )
     })?;
     let mut digest = Sha256::new();
     for part in [parts.method.as_str().as_bytes(), path.as_bytes(), &bytes] {
@@ -163,5 +176,8 @@ async fn pass(app: &App, request: Request, next: Next) -> Result<Response, Probl
     }
     let fingerprint = crate::pipeline::photo::hex(&digest.finalize());
     let request = Request::from_parts(parts, Body::from(bytes));
-    once(app, &caller, key, fingerprint, async { Ok(next.run(request).await) }).await
+    once(app, &caller, key, fingerprint, async {
+        Ok(next.run(request).await)
+    })
+    .await
 }

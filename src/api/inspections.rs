@@ -70,7 +70,11 @@ async fn list(
         state: filter.state,
     };
     let mut db = app.ledger.read().await?;
-    Ok(Json(inspections::list(&mut db, &filter, &paging.into()).await?.into()))
+    Ok(Json(
+        inspections::list(&mut db, &filter, &paging.into())
+            .await?
+            .into(),
+    ))
 }
 
 /// A new inspection.

@@ -64,10 +64,8 @@ pub async fn serve(
             r.extensions_mut().insert(ConnectInfo(peer));
             r.map(axum::body::Body::new)
         });
-        let connection = builder.serve_connection(
-            TokioIo::new(stream),
-            TowerToHyperService::new(service),
-        );
+        let connection =
+            builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

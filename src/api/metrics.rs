@@ -74,7 +74,11 @@ impl Default for Metrics {
             uploaded_bytes: Counter::default(),
         };
         metrics.edit(|r| {
-            r.register("http_requests", "Requests answered", metrics.requests.clone());
+            r.register(
+                "http_requests",
+                "Requests answered",
+                metrics.requests.clone(),
+            );
             r.register_with_unit(
                 "http_request_duration",
                 "Time until the head of the answer",
@@ -92,13 +96,21 @@ impl Default for Metrics {
                 Unit::Seconds,
                 metrics.stages.clone(),
             );
-            r.register("photos", "Photos worked on, by outcome", metrics.photos.clone());
+            r.register(
+                "photos",
+                "Photos worked on, by outcome",
+                metrics.photos.clone(),
+            );
             r.register(
                 "queue_depth",
                 "Photos accepted and not yet judged",
                 metrics.queue.clone(),
             );
-            r.register("ready", "1 when photos can be judged", metrics.ready.clone());
+            r.register(
+                "ready",
+                "1 when photos can be judged",
+                metrics.ready.clone(),
+            );
             r.register_with_unit(
                 "uploaded",
                 "Photos received",

@@ -1,8 +1,8 @@
 //! The HTTP API: one file for each resource. Everything under `/api/v1` needs a key or a session.
 
 mod accounts;
-pub(crate) mod auth;
 mod audit;
+pub(crate) mod auth;
 mod checklists;
 mod config;
 mod docs;
@@ -157,7 +157,10 @@ impl App {
             .fallback(no_such_address)
             .method_not_allowed_fallback(wrong_method)
             .layer(Extension(docs::Document(document.into())))
-            .layer(middleware::from_fn_with_state(self.clone(), gate::outermost))
+            .layer(middleware::from_fn_with_state(
+                self.clone(),
+                gate::outermost,
+            ))
             .with_state(self.clone())
     }
 
@@ -175,12 +178,13 @@ impl App {
             .merge(job_view::routes())
             .route("/openapi.json", get(docs::openapi))
             .layer(DefaultBodyLimit::max(idempotency::MAX_BODY))
-            .merge(
-                upload::routes().layer(DefaultBodyLimit::max(self.config.max_upload_bytes)),
-            )
+            .merge(upload::routes().layer(DefaultBodyLimit::max(self.config.max_upload_bytes)))
             // an unknown address tells nothing to whoever is not known
             .fallback(no_such_address)
-            .layer(middleware::from_fn_with_state(self.clone(), idempotency::layer))
+            .layer(middleware::from_fn_with_state(
+                self.clone(),
+                idempotency::layer,
+            ))
             .layer(middleware::from_fn_with_state(self.clone(), gate::rate))
             .layer(middleware::from_fn_with_state(self.clone(), auth::require));
         let open = auth::session::open_routes().layer(DefaultBodyLimit::max(16 << 10));

@@ -148,8 +148,14 @@ async fn original(
     let bytes = read(&app, &photo.sha256).await?;
     let headers = [
         // never shown in the page's own name: it may be anything
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
-        (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/octet-stream"),
+        ),
+        (
+            header::CONTENT_DISPOSITION,
+            HeaderValue::from_static("attachment"),
+        ),
         (header::ETAG, etag::of(&photo.sha256)?),
     ];
     Ok((headers, bytes).into_response())
@@ -244,7 +250,11 @@ async fn picture(
             "Upload a sound copy.",
         ));
     }
-    let _turn = app.drawing.acquire().await.map_err(|e| Problem::fault(&e))?;
+    let _turn = app
+        .drawing
+        .acquire()
+        .await
+        .map_err(|e| Problem::fault(&e))?;
     let bytes = read(&app, &photo.sha256).await?;
     let limits = app.photo_limits.clone();
     let sha256 = photo.sha256.clone();
@@ -268,7 +278,10 @@ async fn picture(
         .map_err(|e| Problem::fault(&e))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        ),
         (header::ETAG, tag),
         (DERIVED_FROM, derived),
     ];

@@ -121,11 +121,7 @@ impl Kind {
                 "not-ready",
                 "The service is not ready",
             ),
-            Self::Timeout => (
-                StatusCode::REQUEST_TIMEOUT,
-                "timeout",
-                "It took too long",
-            ),
+            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout", "It took too long"),
             Self::DiskFull => (
                 StatusCode::INSUFFICIENT_STORAGE,
                 "disk-full",
@@ -315,7 +311,11 @@ impl From<crate::ledger::Error> for Problem {
                 format!("{field}: {problem}."),
                 "Correct the value and send the request again.",
             ),
-            Error::Duplicate { what, value, existing } => Self::new(
+            Error::Duplicate {
+                what,
+                value,
+                existing,
+            } => Self::new(
                 Kind::Conflict,
                 format!("There is already a {what} with {value:?}."),
                 format!("Use that one ({existing}), or choose another value."),

@@ -42,7 +42,11 @@ struct Checks {
 }
 
 /// Holds a proof against the finding and all other evidence.
-pub(super) async fn check(app: &App, finding: &FindingRow, photo: &Photo) -> Result<Value, Problem> {
+pub(super) async fn check(
+    app: &App,
+    finding: &FindingRow,
+    photo: &Photo,
+) -> Result<Value, Problem> {
     let checks = Checks {
         same_place: same_place(app, finding, photo).await?,
         not_used_before: not_used_before(app, photo).await?,
@@ -69,7 +73,11 @@ async fn same_place(app: &App, finding: &FindingRow, photo: &Photo) -> Result<Ch
         .collect();
     let (store, limits) = (app.store.clone(), app.photo_limits.clone());
     let sha256: Digest = photo.sha256.parse().map_err(|e| Problem::fault(&e))?;
-    let _turn = app.drawing.acquire().await.map_err(|e| Problem::fault(&e))?;
+    let _turn = app
+        .drawing
+        .acquire()
+        .await
+        .map_err(|e| Problem::fault(&e))?;
     let best = tokio::task::spawn_blocking(move || {
         let proof = store.read(&sha256).ok()?;
         shown
@@ -97,7 +105,8 @@ async fn same_place(app: &App, finding: &FindingRow, photo: &Photo) -> Result<Ch
         },
         None => Check {
             said: Said::CannotDetermine,
-            reason: "There is no photo of the finding to compare with, or it cannot be read.".into(),
+            reason: "There is no photo of the finding to compare with, or it cannot be read."
+                .into(),
         },
     })
 }
@@ -107,7 +116,10 @@ async fn not_used_before(app: &App, photo: &Photo) -> Result<Check, Problem> {
     if !used.is_empty() {
         return Ok(Check {
             said: Said::No,
-            reason: format!("This very photo is evidence in {} place(s) already.", used.len()),
+            reason: format!(
+                "This very photo is evidence in {} place(s) already.",
+                used.len()
+            ),
         });
     }
     let Some(own) = photo.fingerprint else {

@@ -54,7 +54,11 @@ async fn list(
     caller.may(Task::Read)?;
     let mut db = app.ledger.read().await?;
     let page = paging.into();
-    Ok(Json(sites::list(&mut db, &caller.scope, filter.enterprise, &page).await?.into()))
+    Ok(Json(
+        sites::list(&mut db, &caller.scope, filter.enterprise, &page)
+            .await?
+            .into(),
+    ))
 }
 
 /// Adds a site to an enterprise
@@ -130,7 +134,9 @@ async fn list_points(
     caller.may(Task::Read)?;
     let mut db = app.ledger.read().await?;
     visible(&mut db, &caller, id).await?;
-    Ok(Json(sites::points(&mut db, id, &paging.into()).await?.into()))
+    Ok(Json(
+        sites::points(&mut db, id, &paging.into()).await?.into(),
+    ))
 }
 
 /// Adds a point
@@ -175,7 +181,9 @@ async fn list_cameras(
     caller.may(Task::Read)?;
     let mut db = app.ledger.read().await?;
     visible(&mut db, &caller, id).await?;
-    Ok(Json(sites::cameras(&mut db, id, &paging.into()).await?.into()))
+    Ok(Json(
+        sites::cameras(&mut db, id, &paging.into()).await?.into(),
+    ))
 }
 
 /// Adds a camera

@@ -63,18 +63,58 @@ mod tests {
     #[test]
     fn a_wall_time_is_that_of_the_site() {
         for (text, name, utc) in [
-            ("2026-01-15T12:00:00", "Asia/Shanghai", "2026-01-15T04:00:00Z"),
-            ("2026-01-15T12:00:00", "Europe/Berlin", "2026-01-15T11:00:00Z"),
-            ("2026-07-15T12:00:00", "Europe/Berlin", "2026-07-15T10:00:00Z"),
+            (
+                "2026-01-15T12:00:00",
+                "Asia/Shanghai",
+                "2026-01-15T04:00:00Z",
+            ),
+            (
+                "2026-01-15T12:00:00",
+                "Europe/Berlin",
+                "2026-01-15T11:00:00Z",
+            ),
+            (
+                "2026-07-15T12:00:00",
+                "Europe/Berlin",
+                "2026-07-15T10:00:00Z",
+            ),
             // the last and the first second around the change
-            ("2026-03-29T01:59:59", "Europe/Berlin", "2026-03-29T00:59:59Z"),
-            ("2026-03-29T03:00:00", "Europe/Berlin", "2026-03-29T01:00:00Z"),
-            ("2026-10-25T01:59:59", "Europe/Berlin", "2026-10-24T23:59:59Z"),
-            ("2026-10-25T03:00:00", "Europe/Berlin", "2026-10-25T02:00:00Z"),
+            (
+                "2026-03-29T01:59:59",
+                "Europe/Berlin",
+                "2026-03-29T00:59:59Z",
+            ),
+            (
+                "2026-03-29T03:00:00",
+                "Europe/Berlin",
+                "2026-03-29T01:00:00Z",
+            ),
+            (
+                "2026-10-25T01:59:59",
+                "Europe/Berlin",
+                "2026-10-24T23:59:59Z",
+            ),
+            (
+                "2026-10-25T03:00:00",
+                "Europe/Berlin",
+                "2026-10-25T02:00:00Z",
+            ),
             // an offset wins over the site
-            ("2026-10-25T02:30:00+02:00", "Europe/Berlin", "2026-10-25T00:30:00Z"),
-            ("2026-10-25T02:30:00+01:00", "Europe/Berlin", "2026-10-25T01:30:00Z"),
-            ("2026-11-01T01:30:00-05:00", "America/New_York", "2026-11-01T06:30:00Z"),
+            (
+                "2026-10-25T02:30:00+02:00",
+                "Europe/Berlin",
+                "2026-10-25T00:30:00Z",
+            ),
+            (
+                "2026-10-25T02:30:00+01:00",
+                "Europe/Berlin",
+                "2026-10-25T01:30:00Z",
+            ),
+            (
+                "2026-11-01T01:30:00-05:00",
+                "America/New_York",
+                "2026-11-01T06:30:00Z",
+            ),
         ] {
             assert_eq!(at(text, name).as_deref(), Ok(utc), "{text} {name}");
         }
@@ -82,10 +122,22 @@ mod tests {
 
     #[test]
     fn a_wall_time_that_is_skipped_or_comes_twice_is_refused() {
-        assert!(at("2026-03-29T02:30:00", "Europe/Berlin").unwrap_err().contains("skipped"));
-        assert!(at("2026-10-25T02:30:00", "Europe/Berlin").unwrap_err().contains("twice"));
+        assert!(
+            at("2026-03-29T02:30:00", "Europe/Berlin")
+                .unwrap_err()
+                .contains("skipped")
+        );
+        assert!(
+            at("2026-10-25T02:30:00", "Europe/Berlin")
+                .unwrap_err()
+                .contains("twice")
+        );
         assert!(at("2026-03-08T02:30:00", "America/New_York").is_err());
-        assert!(at("yesterday", "Europe/Berlin").unwrap_err().contains("no time"));
+        assert!(
+            at("yesterday", "Europe/Berlin")
+                .unwrap_err()
+                .contains("no time")
+        );
         assert!(zone("Mars/Olympus").is_err());
     }
 
@@ -93,6 +145,9 @@ mod tests {
     fn a_moment_is_shown_by_the_clock_of_the_site() {
         let summer: Timestamp = "2026-07-15T10:00:00Z".parse().unwrap();
         let berlin = zone("Europe/Berlin").unwrap();
-        assert_eq!(local(summer, &berlin), "2026-07-15T12:00:00+02:00[Europe/Berlin]");
+        assert_eq!(
+            local(summer, &berlin),
+            "2026-07-15T12:00:00+02:00[Europe/Berlin]"
+        );
     }
 }

@@ -19,8 +19,8 @@ use super::job_view::Job;
 use super::problem::{Kind, Problem};
 use super::{App, inspections, sites, time};
 use crate::evidence::EvidenceError;
-use crate::jobs::Readiness;
 use crate::id::Id;
+use crate::jobs::Readiness;
 use crate::ledger::uploads::{NewPhoto, NewUpload};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -45,7 +45,10 @@ struct Wait {
 
 /// The form of an upload. The text fields come before the photos.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "describes the form, which is read as it streams in")]
+#[allow(
+    dead_code,
+    reason = "describes the form, which is read as it streams in"
+)]
 struct UploadForm {
     /// The site that the photos show.
     #[schema(value_type = Id)]
@@ -81,10 +84,15 @@ async fn upload(
     caller.may(Task::Upload)?;
     let key = Key::of(&headers)?;
     let _place = app.uploads.try_acquire().map_err(|_| {
-        Problem::too_many("The service receives as many uploads as it can.", Duration::from_secs(2))
+        Problem::too_many(
+            "The service receives as many uploads as it can.",
+            Duration::from_secs(2),
+        )
     })?;
     app.check_queue().await?;
-    let multipart = Multipart::from_request(request, &()).await.map_err(no_form)?;
+    let multipart = Multipart::from_request(request, &())
+        .await
+        .map_err(no_form)?;
     let received = receive(&app, &caller, multipart).await?;
 
     let fingerprint = fingerprint(&received)?;
@@ -97,7 +105,11 @@ async fn upload(
         let upload = app.ledger.accept_upload(&received, &actor).await?;
         app.jobs.wake();
         let job = super::job_view::wait(&app, upload, listener, waiting).await?;
-        let status = if job.is_done() { StatusCode::OK } else { StatusCode::ACCEPTED };
+        let status = if job.is_done() {
+            StatusCode::OK
+        } else {
+            StatusCode::ACCEPTED
+        };
         let at = HeaderValue::from_str(&format!("/api/v1/jobs/{}", job.id()))
             .map_err(|e| Problem::fault(&e))?;
         Ok((status, [(header::LOCATION, at)], Json(job)).into_response())
@@ -152,7 +164,10 @@ async fn receive(
             if upload.photos.len() == app.config.max_photos_per_upload {
                 return Err(Problem::new(
                     Kind::TooLarge,
-                    format!("More than {} photos at once.", app.config.max_photos_per_upload),
+                    format!(
+                        "More than {} photos at once.",
+                        app.config.max_photos_per_upload
+                    ),
                     "Send them in several requests.",
                 ));
             }

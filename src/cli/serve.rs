@@ -10,11 +10,11 @@ use tokio::net::TcpListener;
 use super::{exit, scan};
 use crate::api::{self, App, Metrics};
 use crate::clock::SystemClock;
-use crate::config::{Config, MAX_JOBS};
+use crate::config::Config;
 use crate::evidence::Store;
+use crate::finding::Actor;
 use crate::inference::Threads;
 use crate::jobs::{Jobs, Judge};
-use crate::finding::Actor;
 use crate::ledger::{Ledger, Settings, orders};
 use crate::pipeline::photo::PhotoSettings;
 
@@ -33,7 +33,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// `postgres://…` instead of SQLite in the data folder
-    #[arg(long, value_name = "URL", env = "SITEWARDEN_DATABASE", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SITEWARDEN_DATABASE",
+        hide_env_values = true
+    )]
     database: Option<String>,
     /// Photos worked on at once [default: the number of cores]
     #[arg(long, value_name = "N", value_parser = scan::parse_jobs)]
@@ -87,7 +92,9 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
             "First start. The key of the account `admin`, shown this once:\n\n    {key}\n"
         ));
     }
-    say(&format!("sitewarden listens on http://{address} (API: http://{address}/docs)"));
+    say(&format!(
+        "sitewarden listens on http://{address} (API: http://{address}/docs)"
+    ));
     if !loopback {
         say("This address is open to the network: put a proxy with TLS in front of it.");
     }
@@ -109,8 +116,11 @@ type LoadJudge = Box<dyn FnOnce() -> anyhow::Result<Judge> + Send>;
 /// How the model is loaded: slow, so it happens while the service answers already.
 fn judge_of(args: &Args, config: &Config) -> anyhow::Result<LoadJudge> {
     let rules = scan::rule_set(config, &[])?;
-    let workers = scan::workers(args.jobs.filter(|n| *n <= MAX_JOBS), config);
-    let name = args.model.clone().unwrap_or_else(|| config.scan.model.clone());
+    let workers = scan::workers(args.jobs, config);
+    let name = args
+        .model
+        .clone()
+        .unwrap_or_else(|| config.scan.model.clone());
     let settings = PhotoSettings {
         limits: config.limits.clone(),
         tiles: config.scan.tiles,
@@ -132,7 +142,10 @@ async fn start(app: App, jobs: Jobs, load: LoadJudge) -> Option<crate::jobs::Wor
         let judge = loaded??;
         let again = app.begin_work(&judge).await?;
         if again > 0 {
-            tracing::warn!(photos = again, "taken up again after an end without warning");
+            tracing::warn!(
+                photos = again,
+                "taken up again after an end without warning"
+            );
         }
         anyhow::Ok(judge)
     };

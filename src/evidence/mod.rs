@@ -48,7 +48,9 @@ pub enum EvidenceError {
     #[error("evidence {0} is not in the folder: restore it from a backup")]
     Missing(Digest),
     /// The bytes are not those that were received.
-    #[error("evidence {stored} was altered on disk (its content is {actual}): restore it from a backup")]
+    #[error(
+        "evidence {stored} was altered on disk (its content is {actual}): restore it from a backup"
+    )]
     Altered {
         /// The name, which is the digest of what was received.
         stored: Digest,
@@ -150,8 +152,7 @@ impl Store {
         }
         self.check_room(bytes.len() as u64)?;
         let io = |what| EvidenceError::io(what, &self.incoming);
-        let mut file =
-            tempfile::NamedTempFile::new_in(&self.incoming).map_err(io("write into"))?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.incoming).map_err(io("write into"))?;
         file.write_all(bytes).map_err(io("write into"))?;
         file.as_file().sync_all().map_err(io("make durable"))?;
         file.persist(&path)
@@ -201,10 +202,14 @@ impl Store {
     pub fn list(&self) -> Result<Vec<Digest>, EvidenceError> {
         let mut all = Vec::new();
         for entry in walkdir::WalkDir::new(&self.originals).sort_by_file_name() {
-            let entry = entry
-                .map_err(|e| EvidenceError::io("list", &self.originals)(e.into()))?;
+            let entry = entry.map_err(|e| EvidenceError::io("list", &self.originals)(e.into()))?;
             if entry.file_type().is_file() {
-                all.extend(entry.file_name().to_str().and_then(|n| n.parse::<Digest>().ok()));
+                all.extend(
+                    entry
+                        .file_name()
+                        .to_str()
+                        .and_then(|n| n.parse::<Digest>().ok()),
+                );
             }
         }
         Ok(all)

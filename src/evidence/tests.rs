@@ -38,7 +38,13 @@ fn the_name_is_the_sha_256() {
 #[test]
 fn nothing_but_a_digest_becomes_a_file_name() {
     let upper = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD";
-    for text in ["", "../../etc/passwd", upper, &"0".repeat(63), &"é".repeat(32)] {
+    for text in [
+        "",
+        "../../etc/passwd",
+        upper,
+        &"0".repeat(63),
+        &"é".repeat(32),
+    ] {
         assert_eq!(text.parse::<Digest>(), Err(DigestError), "{text}");
     }
 }
@@ -49,7 +55,10 @@ fn altered_bytes_are_refused_and_put_right_by_the_same_photo() {
     let store = store(dir.path());
     let digest = store.put(b"a photo").unwrap().digest;
     fs::write(store.path(&digest), b"another").unwrap();
-    assert!(matches!(store.read(&digest), Err(EvidenceError::Altered { .. })));
+    assert!(matches!(
+        store.read(&digest),
+        Err(EvidenceError::Altered { .. })
+    ));
     assert!(store.put(b"a photo").unwrap().new);
     assert_eq!(store.read(&digest).unwrap(), b"a photo");
 }
@@ -65,7 +74,9 @@ fn what_was_never_stored_is_missing() {
 fn a_full_disk_refuses_new_bytes_and_keeps_the_old() {
     let dir = tempfile::tempdir().unwrap();
     let digest = store(dir.path()).put(b"a photo").unwrap().digest;
-    let config = EvidenceConfig { min_free_bytes: u64::MAX };
+    let config = EvidenceConfig {
+        min_free_bytes: u64::MAX,
+    };
     let full = Store::open(dir.path(), config).unwrap();
     assert!(matches!(full.put(b"new"), Err(EvidenceError::Full)));
     assert!(!full.put(b"a photo").unwrap().new, "it is there already");

@@ -4,8 +4,8 @@ use std::sync::{Arc, RwLock};
 
 use crate::evidence::Digest;
 use crate::inference::Detect;
-use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
 use crate::ledger::events::Context;
+use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
 use crate::record::ScanDocument;
 use crate::rules::RuleSet;
 

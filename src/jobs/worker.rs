@@ -43,13 +43,7 @@ pub(super) fn work(jobs: &Inner, judge: &Arc<Judge>, runtime: &Handle) {
     }
 }
 
-fn one(
-    jobs: &Inner,
-    judge: &Judge,
-    runtime: &Handle,
-    claim: &ClaimedPhoto,
-    scratch: &mut Scratch,
-) {
+fn one(jobs: &Inner, judge: &Judge, runtime: &Handle, claim: &ClaimedPhoto, scratch: &mut Scratch) {
     let start = Instant::now();
     let bytes = match read(jobs, claim) {
         Ok(bytes) => bytes,
@@ -71,8 +65,7 @@ fn one(
         ..StageTimes::default()
     };
     let pipeline = judge.pipeline_on(&claim.day);
-    let (record, trace) =
-        pipeline.record_and_trace(claim.name.clone(), Ok(&bytes), scratch);
+    let (record, trace) = pipeline.record_and_trace(claim.name.clone(), Ok(&bytes), scratch);
     drop(bytes);
     if let Some(trace) = trace {
         took.decode_ms = trace.took.decode_ms;
@@ -89,7 +82,10 @@ fn one(
 }
 
 fn read(jobs: &Inner, claim: &ClaimedPhoto) -> Result<Vec<u8>, EvidenceError> {
-    let digest: Digest = claim.sha256.parse().map_err(|_| EvidenceError::Missing(Digest::of(&[])))?;
+    let digest: Digest = claim
+        .sha256
+        .parse()
+        .map_err(|_| EvidenceError::Missing(Digest::of(&[])))?;
     jobs.store.read(&digest)
 }
 

@@ -93,7 +93,13 @@ impl Ledger {
         .time(now)
         .execute(tx.conn())
         .await?;
-        record(&mut tx, "account.created", account, value!({"login": "admin", "roles": ["admin"]})).await?;
+        record(
+            &mut tx,
+            "account.created",
+            account,
+            value!({"login": "admin", "roles": ["admin"]}),
+        )
+        .await?;
         record(&mut tx, "key.created", account, value!({"key_id": key})).await?;
         tx.commit().await
     }

@@ -37,7 +37,12 @@ pub enum KeyState {
 
 impl Ledger {
     /// Takes a key of an account for a request with this fingerprint, or says what became of it.
-    pub async fn begin_key(&self, account: &str, name: &str, fingerprint: &str) -> Result<KeyState> {
+    pub async fn begin_key(
+        &self,
+        account: &str,
+        name: &str,
+        fingerprint: &str,
+    ) -> Result<KeyState> {
         let mut tx = self.begin(&Actor::Machine).await?;
         let oldest = tx.now().saturating_sub(KEPT).unwrap_or(tx.now());
         sqlx::query("DELETE FROM idempotency_keys WHERE created_ms < $1")
@@ -53,9 +58,7 @@ impl Ledger {
         .fetch_optional(tx.conn())
         .await?;
         let state = match row {
-            Some(row) if row.text("fingerprint")? != fingerprint => {
-                KeyState::OtherRequest
-            }
+            Some(row) if row.text("fingerprint")? != fingerprint => KeyState::OtherRequest,
             Some(row) => match row.maybe_int("status")? {
                 None => KeyState::Running,
                 Some(status) => KeyState::Done(KeptAnswer {

@@ -42,10 +42,10 @@ const ALL: &[Step] = &[
     both(100, "service", include_str!("migrations/0100_service.sql")),
 ];
 
-/// Version of the newest step.
+/// Versions of all steps, in order.
 #[cfg(test)]
-pub(super) fn newest() -> i64 {
-    ALL.last().map_or(0, |step| step.version)
+pub(super) fn versions() -> impl Iterator<Item = i64> {
+    ALL.iter().map(|step| step.version)
 }
 
 /// The steps up to and including `last`.

@@ -27,12 +27,7 @@ pub enum PhotoState {
 }
 
 impl PhotoState {
-    const ALL: [Self; 4] = [
-        Self::Queued,
-        Self::Working,
-        Self::Judged,
-        Self::Unreadable,
-    ];
+    const ALL: [Self; 4] = [Self::Queued, Self::Working, Self::Judged, Self::Unreadable];
 
     /// The name in records and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -248,7 +243,13 @@ impl Ledger {
 
     /// One photo.
     pub async fn photo(&self, id: Id) -> Result<Photo> {
-        page::get(&mut self.read().await?, "photo", select!(" WHERE id = $1"), id).await
+        page::get(
+            &mut self.read().await?,
+            "photo",
+            select!(" WHERE id = $1"),
+            id,
+        )
+        .await
     }
 
     /// A page of photos, newest first.
@@ -263,9 +264,10 @@ impl Ledger {
     /// Every photo's fingerprint with its digest, for near-duplicates.
     pub async fn fingerprints(&self) -> Result<Vec<(String, u128)>> {
         let mut db = self.read().await?;
-        let rows = sqlx::query("SELECT sha256, fingerprint FROM photos WHERE fingerprint IS NOT NULL")
-            .fetch_all(db.conn())
-            .await?;
+        let rows =
+            sqlx::query("SELECT sha256, fingerprint FROM photos WHERE fingerprint IS NOT NULL")
+                .fetch_all(db.conn())
+                .await?;
         rows.iter()
             .map(|row| Ok((row.text("sha256")?, row.parsed("fingerprint", hexadecimal)?)))
             .collect()
@@ -283,8 +285,8 @@ fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
         None => row.time("received_ms")?,
     };
     let zone = row.text("time_zone")?;
-    let zone = jiff::tz::TimeZone::get(&zone)
-        .map_err(|e| Error::Corrupt(format!("time_zone: {e}")))?;
+    let zone =
+        jiff::tz::TimeZone::get(&zone).map_err(|e| Error::Corrupt(format!("time_zone: {e}")))?;
     Ok(ClaimedPhoto {
         id: row.id("id")?,
         attempt: row.int("attempts")?,
@@ -301,30 +303,30 @@ fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
 
 impl Entity for Photo {
     fn from_row(row: &AnyRow) -> Result<Self> {
-    Ok(Self {
-        id: row.id("id")?,
-        enterprise_id: row.id("enterprise_id")?,
-        site_id: row.id("site_id")?,
-        time_zone: row.text("time_zone")?,
-        inspection_id: row.maybe_id("inspection_id")?,
-        account_id: row.id("account_id")?,
-        name: row.text("name")?,
-        sha256: row.text("sha256")?,
-        bytes: row.int("bytes")?.unsigned_abs(),
-        taken_at: row.maybe_time("taken_ms")?,
-        received_at: row.time("received_ms")?,
-        state: row.parsed("state", PhotoState::parse)?,
-        record: row
-            .maybe_text("record")?
-            .map(|text| from_json(&text))
-            .transpose()?,
-        decided_by: row
-            .maybe_text("context_data")?
-            .map(|text| from_json(&text))
-            .transpose()?,
-        fingerprint: row.maybe("fingerprint", hexadecimal)?,
-    })
-}
+        Ok(Self {
+            id: row.id("id")?,
+            enterprise_id: row.id("enterprise_id")?,
+            site_id: row.id("site_id")?,
+            time_zone: row.text("time_zone")?,
+            inspection_id: row.maybe_id("inspection_id")?,
+            account_id: row.id("account_id")?,
+            name: row.text("name")?,
+            sha256: row.text("sha256")?,
+            bytes: row.int("bytes")?.unsigned_abs(),
+            taken_at: row.maybe_time("taken_ms")?,
+            received_at: row.time("received_ms")?,
+            state: row.parsed("state", PhotoState::parse)?,
+            record: row
+                .maybe_text("record")?
+                .map(|text| from_json(&text))
+                .transpose()?,
+            decided_by: row
+                .maybe_text("context_data")?
+                .map(|text| from_json(&text))
+                .transpose()?,
+            fingerprint: row.maybe("fingerprint", hexadecimal)?,
+        })
+    }
 
     fn id(&self) -> Id {
         self.id

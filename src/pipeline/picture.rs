@@ -57,11 +57,7 @@ pub fn crop(
 ///
 /// # Errors
 /// When one of them cannot be decoded.
-pub fn place_match(
-    a: &[u8],
-    b: &[u8],
-    limits: &PhotoLimits,
-) -> Result<PlaceMatch, JudgeError> {
+pub fn place_match(a: &[u8], b: &[u8], limits: &PhotoLimits) -> Result<PlaceMatch, JudgeError> {
     guarded(|| {
         let side = same_place::COMPARE_SIDE;
         let (a, _) = upright(a, limits, side)?;

@@ -40,11 +40,24 @@ fn around_a_head(d: &DetectionRecord) -> BBox {
     let (w, h) = (b.width(), b.height());
     match d.label.as_str() {
         // a helmet ends where the face begins
-        "helmet" => BBox::new(b.x1 - 0.3 * w, b.y1 - 0.1 * h, b.x2 + 0.3 * w, b.y2 + 1.2 * h),
-        "mask" | "no_mask" => {
-            BBox::new(b.x1 - 0.4 * w, b.y1 - 0.9 * h, b.x2 + 0.4 * w, b.y2 + 0.4 * h)
-        }
-        _ => BBox::new(b.x1 - 0.3 * w, b.y1 - 0.3 * h, b.x2 + 0.3 * w, b.y2 + 0.3 * h),
+        "helmet" => BBox::new(
+            b.x1 - 0.3 * w,
+            b.y1 - 0.1 * h,
+            b.x2 + 0.3 * w,
+            b.y2 + 1.2 * h,
+        ),
+        "mask" | "no_mask" => BBox::new(
+            b.x1 - 0.4 * w,
+            b.y1 - 0.9 * h,
+            b.x2 + 0.4 * w,
+            b.y2 + 0.4 * h,
+        ),
+        _ => BBox::new(
+            b.x1 - 0.3 * w,
+            b.y1 - 0.3 * h,
+            b.x2 + 0.3 * w,
+            b.y2 + 0.3 * h,
+        ),
     }
 }
 
@@ -52,7 +65,10 @@ fn around_a_head(d: &DetectionRecord) -> BBox {
 /// `picture` is that original, upright, at any scale.
 pub fn blur(picture: &mut RgbImage, regions: &[BBox], (width, height): (u32, u32)) {
     let (w, h) = picture.dimensions();
-    let (sx, sy) = (w as f32 / width.max(1) as f32, h as f32 / height.max(1) as f32);
+    let (sx, sy) = (
+        w as f32 / width.max(1) as f32,
+        h as f32 / height.max(1) as f32,
+    );
     for region in regions {
         let x = span(region.x1 * sx, region.x2 * sx, w);
         let y = span(region.y1 * sy, region.y2 * sy, h);
@@ -164,6 +180,10 @@ mod tests {
     fn a_box_over_the_edge_is_cut() {
         let mut picture = RgbImage::new(10, 10);
         let outside = BBox::new(-50.0, -50.0, -20.0, -20.0);
-        blur(&mut picture, &[outside, BBox::new(-5.0, 5.0, 500.0, 500.0)], (10, 10));
+        blur(
+            &mut picture,
+            &[outside, BBox::new(-5.0, 5.0, 500.0, 500.0)],
+            (10, 10),
+        );
     }
 }

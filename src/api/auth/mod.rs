@@ -129,16 +129,21 @@ async fn identify(
     from: String,
 ) -> Result<Caller, Problem> {
     if let Some(key) = bearer(headers)? {
-        let account = app.ledger.account_of_key(&Secret::sent(key).digest()).await?;
-        return account
-            .map(|account| caller(&account))
-            .ok_or_else(|| match app.strangers.check(&from) {
+        let account = app
+            .ledger
+            .account_of_key(&Secret::sent(key).digest())
+            .await?;
+        return account.map(|account| caller(&account)).ok_or_else(|| {
+            match app.strangers.check(&from) {
                 Ok(()) => Problem::unauthenticated("The API key is not known, or was revoked."),
                 Err(wait) => Problem::too_many("Too many unknown keys from this address.", wait),
-            });
+            }
+        });
     }
     let Some(token) = cookie(headers) else {
-        return Err(Problem::unauthenticated("No API key and no session was sent."));
+        return Err(Problem::unauthenticated(
+            "No API key and no session was sent.",
+        ));
     };
     let token = Secret::sent(token);
     let account = app
@@ -163,7 +168,11 @@ async fn identify(
 pub(super) fn caller(account: &Account) -> Caller {
     Caller {
         account_id: account.id,
-        roles: account.roles.iter().filter_map(|r| Role::parse(r)).collect(),
+        roles: account
+            .roles
+            .iter()
+            .filter_map(|r| Role::parse(r))
+            .collect(),
         scope: match &account.enterprises {
             None => Scope::All,
             Some(ids) => Scope::Enterprises(ids.clone()),

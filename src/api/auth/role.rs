@@ -84,7 +84,13 @@ impl Role {
         match self {
             Self::Admin => matches!(
                 task,
-                ManageAccounts | EditRegister | Read | FollowUploads | ReadOriginals | ReadAudit | Monitor
+                ManageAccounts
+                    | EditRegister
+                    | Read
+                    | FollowUploads
+                    | ReadOriginals
+                    | ReadAudit
+                    | Monitor
             ),
             Self::Inspector => matches!(
                 task,
@@ -116,13 +122,19 @@ mod tests {
     fn what_must_not_be_mixed_is_not() {
         // who makes accounts must not decide about findings, nor a machine or a company
         for role in [Role::Admin, Role::Enterprise, Role::Ingest] {
-            assert!(!role.may(Task::Decide) && !role.may(Task::Verify), "{role:?}");
+            assert!(
+                !role.may(Task::Decide) && !role.may(Task::Verify),
+                "{role:?}"
+            );
         }
         for role in Role::ALL {
             assert_eq!(role.may(Task::ManageAccounts), role == Role::Admin);
             assert_eq!(Role::parse(role.as_str()), Some(role));
         }
-        assert!(!Role::Enterprise.may(Task::ReadOriginals), "EXIF holds the place");
+        assert!(
+            !Role::Enterprise.may(Task::ReadOriginals),
+            "EXIF holds the place"
+        );
         assert!(!Role::Ingest.may(Task::Read));
         assert_eq!(Role::parse("root"), None);
     }

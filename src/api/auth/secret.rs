@@ -125,7 +125,10 @@ mod tests {
 
     #[test]
     fn secrets_differ_and_are_stored_as_digests() {
-        let (a, b) = (Secret::random("sw_").unwrap(), Secret::random("sw_").unwrap());
+        let (a, b) = (
+            Secret::random("sw_").unwrap(),
+            Secret::random("sw_").unwrap(),
+        );
         assert_ne!(a.expose(), b.expose());
         assert_eq!(a.expose().len(), 3 + 43);
         assert_eq!(a.digest(), Secret::sent(a.expose()).digest());

@@ -83,7 +83,10 @@ async fn sign_in(
 ) -> Result<Response, Problem> {
     let wrong = || Problem::unauthenticated("The login or the password is wrong.");
     let address = peer.map_or_else(|| "unknown".to_owned(), |p| p.0.0.ip().to_string());
-    for key in [format!("login {}", sent.login), format!("address {address}")] {
+    for key in [
+        format!("login {}", sent.login),
+        format!("address {address}"),
+    ] {
         app.sign_ins
             .check(&key)
             .map_err(|wait| Problem::too_many("Too many attempts to sign in.", wait))?;
@@ -94,7 +97,11 @@ async fn sign_in(
     let account = app.ledger.account_of_login(&sent.login).await?;
     let stored = account.as_ref().and_then(|a| a.password_hash.clone());
     // slow on purpose, and one at a time: guessing must not take the cores from the photos
-    let _turn = app.hashing.acquire().await.map_err(|e| Problem::fault(&e))?;
+    let _turn = app
+        .hashing
+        .acquire()
+        .await
+        .map_err(|e| Problem::fault(&e))?;
     let fits = tokio::task::spawn_blocking(move || {
         secret::verify_password(&sent.password, stored.as_deref())
     })
@@ -106,7 +113,7 @@ async fn sign_in(
     let hours = i64::from(app.config.session_hours);
     let expires_at = app.ledger.now() + jiff::SignedDuration::from_hours(hours);
     app.ledger
-          .begin_session(account.id, &token.digest(), expires_at)
+        .begin_session(account.id, &token.digest(), expires_at)
         .await?;
     let answer = SignedIn {
         csrf_token: token.csrf_token(),
@@ -114,7 +121,12 @@ async fn sign_in(
         account: super::caller(&account).into(),
     };
     let cookie = set_cookie(&app, token.expose(), hours * 3600)?;
-    Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], Json(answer)).into_response())
+    Ok((
+        StatusCode::CREATED,
+        [(header::SET_COOKIE, cookie)],
+        Json(answer),
+    )
+        .into_response())
 }
 
 /// Who is asking
@@ -133,7 +145,9 @@ async fn sign_out(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(token) = cookie(&headers) {
-        app.ledger.end_session(&Secret::sent(token).digest()).await?;
+        app.ledger
+            .end_session(&Secret::sent(token).digest())
+            .await?;
     }
     let gone = set_cookie(&app, "", 0)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())

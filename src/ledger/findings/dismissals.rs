@@ -128,7 +128,13 @@ pub async fn dismissals(db: &mut impl Db, site_id: Id, page: &Page) -> Result<Pa
 
 /// One dismissal.
 pub async fn dismissal(db: &mut impl Db, id: Id) -> Result<Dismissal> {
-    page::get(db, "dismissal", "SELECT * FROM dismissals WHERE id = $1", id).await
+    page::get(
+        db,
+        "dismissal",
+        "SELECT * FROM dismissals WHERE id = $1",
+        id,
+    )
+    .await
 }
 
 /// A person takes a dismissal back: the same is filed again from now on.

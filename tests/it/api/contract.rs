@@ -10,7 +10,11 @@ use super::support::{Service, request};
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_unknown_gets_anything_from_the_api() {
     let service = Service::idle(ServeConfig::default()).await;
-    let document = service.get(&service.admin, "/api/v1/openapi.json").await.is(200).json();
+    let document = service
+        .get(&service.admin, "/api/v1/openapi.json")
+        .await
+        .is(200)
+        .json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() > 8, "{} paths", paths.len());
@@ -42,15 +46,24 @@ async fn nobody_unknown_gets_anything_from_the_api() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_says_what_it_answers_and_refuses() {
     let service = Service::idle(ServeConfig::default()).await;
-    let document = service.get(&service.admin, "/api/v1/openapi.json").await.json();
+    let document = service
+        .get(&service.admin, "/api/v1/openapi.json")
+        .await
+        .json();
     for (path, operations) in document["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             let name = format!("{method} {path}");
-            assert!(!operation["summary"].as_str().unwrap_or("").is_empty(), "{name}");
+            assert!(
+                !operation["summary"].as_str().unwrap_or("").is_empty(),
+                "{name}"
+            );
             assert!(operation["tags"].is_array(), "{name}");
             let responses = operation["responses"].as_object().unwrap();
             let content = &responses["4XX"]["content"]["application/problem+json"];
-            assert!(content["schema"]["$ref"].is_string(), "{name} lists no problems");
+            assert!(
+                content["schema"]["$ref"].is_string(),
+                "{name} lists no problems"
+            );
             assert!(responses.keys().any(|s| s.starts_with('2')), "{name}");
         }
     }
@@ -58,7 +71,10 @@ async fn every_operation_says_what_it_answers_and_refuses() {
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1) {
         let pointer = reference.split('"').next().unwrap();
-        assert!(document.pointer(pointer).is_some(), "{pointer} leads nowhere");
+        assert!(
+            document.pointer(pointer).is_some(),
+            "{pointer} leads nowhere"
+        );
     }
 }
 
@@ -70,16 +86,31 @@ async fn whoever_is_known_is_told_what_is_wrong() {
     service.get(key, "/nowhere").await.problem(404);
     let call = request(Method::PATCH, key, "/api/v1/accounts", &[], Body::empty());
     service.send(call).await.problem(405);
-    service.get(key, "/api/v1/photos/not-an-id").await.problem(404);
-    service.get(key, "/api/v1/photos?limit=many").await.problem(400);
-    service.get(key, "/api/v1/photos?cursor=..%2Fx").await.problem(400);
+    service
+        .get(key, "/api/v1/photos/not-an-id")
+        .await
+        .problem(404);
+    service
+        .get(key, "/api/v1/photos?limit=many")
+        .await
+        .problem(400);
+    service
+        .get(key, "/api/v1/photos?cursor=..%2Fx")
+        .await
+        .problem(400);
     let call = request(Method::POST, key, "/api/v1/accounts", &[], "{}".into());
     service.send(call).await.problem(415);
     let unknown = json!({"login": "a", "roles": ["admin"], "is_root": true});
-    let problem = service.post(key, "/api/v1/accounts", unknown).await.problem(422);
+    let problem = service
+        .post(key, "/api/v1/accounts", unknown)
+        .await
+        .problem(422);
     assert!(problem["detail"].as_str().unwrap().contains("is_root"));
     let huge = json!({"login": "x".repeat(2 << 20)});
-    service.post(key, "/api/v1/accounts", huge).await.problem(413);
+    service
+        .post(key, "/api/v1/accounts", huge)
+        .await
+        .problem(413);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +118,15 @@ async fn a_request_keeps_the_plain_name_that_it_brings() {
     let service = Service::idle(ServeConfig::default()).await;
     for (sent, kept) in [("trace-17", true), ("<b>", false), ("", false)] {
         let headers = [("x-request-id", sent)];
-        let reply = service.send(request(Method::GET, "", "/healthz", &headers, Body::empty())).await;
+        let reply = service
+            .send(request(
+                Method::GET,
+                "",
+                "/healthz",
+                &headers,
+                Body::empty(),
+            ))
+            .await;
         let name = reply.header("x-request-id");
         assert_eq!(name == sent, kept, "{sent:?} became {name:?}");
         assert!(!name.is_empty());
@@ -104,7 +143,9 @@ async fn it_is_ready_when_the_model_is_verified_and_not_before() {
     service.work();
     let ready = service.get("", "/readyz").await.is(200).json();
     assert_eq!(ready["model"], "site-nano");
-    service.jobs.refuse("the file /secret/place/model.onnx has another digest");
+    service
+        .jobs
+        .refuse("the file /secret/place/model.onnx has another digest");
     let problem = service.get("", "/readyz").await.problem(503);
     assert!(!problem.to_string().contains("secret"), "{problem}");
 }
@@ -116,8 +157,14 @@ async fn metrics_tell_kinds_and_never_ids() {
     let fields = [("site", site.as_str())];
     let key = service.key("metrics", &["inspector"], &[]).await;
     let photo = super::support::photo(1);
-    service.upload(&key, "?wait=60", &[], &fields, &[("a.jpg", &photo)]).await.is(200);
-    service.get(&key, "/api/v1/photos/not-an-id").await.problem(404);
+    service
+        .upload(&key, "?wait=60", &[], &fields, &[("a.jpg", &photo)])
+        .await
+        .is(200);
+    service
+        .get(&key, "/api/v1/photos/not-an-id")
+        .await
+        .problem(404);
     let reply = service.get(&service.admin, "/metrics").await.is(200);
     let text = String::from_utf8(reply.bytes).unwrap();
     for line in [
@@ -139,9 +186,16 @@ async fn metrics_tell_kinds_and_never_ids() {
 async fn the_page_loads_nothing_from_elsewhere() {
     let service = Service::idle(ServeConfig::default()).await;
     let reply = service.get("", "/docs").await.is(200);
-    assert!(reply.header("content-security-policy").contains("default-src 'none'"));
+    assert!(
+        reply
+            .header("content-security-policy")
+            .contains("default-src 'none'")
+    );
     let page = String::from_utf8(reply.bytes).unwrap();
-    assert!(!page.contains("http://") && !page.contains("https://"), "{page}");
+    assert!(
+        !page.contains("http://") && !page.contains("https://"),
+        "{page}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

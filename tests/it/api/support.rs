@@ -40,9 +40,10 @@ impl Detect for Eye {
             let bright = picture.iter().any(|v| *v > 130.0);
             // columns are anchors: a person, a head
             let mut data = vec![0.0; (4 + classes) * 2];
-            for (i, (of_person, of_head)) in [(200.0, 200.0), (200.0, 70.0), (150.0, 60.0), (340.0, 70.0)]
-                .into_iter()
-                .enumerate()
+            for (i, (of_person, of_head)) in
+                [(200.0, 200.0), (200.0, 70.0), (150.0, 60.0), (340.0, 70.0)]
+                    .into_iter()
+                    .enumerate()
             {
                 data[2 * i] = of_person;
                 data[2 * i + 1] = of_head;
@@ -105,7 +106,12 @@ impl Reply {
     /// A problem of this status, with all that it must have.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.bytes)
+        );
         assert_eq!(self.header("content-type"), "application/problem+json");
         let body = self.json();
         assert_eq!(body["status"], status);
@@ -118,7 +124,12 @@ impl Reply {
 
     #[track_caller]
     pub(crate) fn is(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        assert_eq!(
+            self.status,
+            status,
+            "{}",
+            String::from_utf8_lossy(&self.bytes)
+        );
         self
     }
 }
@@ -141,14 +152,24 @@ impl Service {
     /// In a folder that may hold an earlier life's data.
     pub(crate) async fn open(dir: TempDir, config: ServeConfig, min_free_bytes: u64) -> Self {
         let clock = Arc::new(SimulatedClock::new(NOON.parse().unwrap()));
-        let ledger = Ledger::open(&Settings::folder(dir.path()), clock.clone()).await.unwrap();
+        let ledger = Ledger::open(&Settings::folder(dir.path()), clock.clone())
+            .await
+            .unwrap();
         ledger.forget_running_keys().await.unwrap();
         let store = Store::open(dir.path(), EvidenceConfig { min_free_bytes }).unwrap();
         let store = Arc::new(store);
         let metrics = Arc::new(Metrics::default());
         let jobs = Jobs::new(ledger.clone(), store.clone(), metrics.clone());
         let limits = PhotoLimits::default();
-        let app = App::new(ledger.clone(), store, jobs.clone(), metrics, config, limits, false);
+        let app = App::new(
+            ledger.clone(),
+            store,
+            jobs.clone(),
+            metrics,
+            config,
+            limits,
+            false,
+        );
         let admin = app.first_key().await.unwrap().unwrap_or_default();
         Self {
             app,
@@ -188,7 +209,8 @@ impl Service {
     }
 
     pub(crate) async fn get(&self, key: &str, path: &str) -> Reply {
-        self.send(request(Method::GET, key, path, &[], Body::empty())).await
+        self.send(request(Method::GET, key, path, &[], Body::empty()))
+            .await
     }
 
     pub(crate) async fn post(&self, key: &str, path: &str, body: Value) -> Reply {
@@ -204,14 +226,20 @@ impl Service {
     ) -> Reply {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         let body = Body::from(body.to_string());
-        self.send(request(Method::POST, key, path, &headers, body)).await
+        self.send(request(Method::POST, key, path, &headers, body))
+            .await
     }
 
     /// A key with these roles, limited to these enterprises if any.
     pub(crate) async fn key(&self, login: &str, roles: &[&str], enterprises: &[&str]) -> String {
         let enterprises = (!enterprises.is_empty()).then_some(enterprises);
-        let account = serde_json::json!({"login": login, "roles": roles, "enterprises": enterprises});
-        let made = self.post(&self.admin, "/api/v1/accounts", account).await.is(201).json();
+        let account =
+            serde_json::json!({"login": login, "roles": roles, "enterprises": enterprises});
+        let made = self
+            .post(&self.admin, "/api/v1/accounts", account)
+            .await
+            .is(201)
+            .json();
         let keys = format!("/api/v1/accounts/{}/keys", made["id"].as_str().unwrap());
         let label = serde_json::json!({"label": "test"});
         let key = self.post(&self.admin, &keys, label).await.is(201).json();
@@ -222,7 +250,9 @@ impl Service {
     pub(crate) async fn site(&self, name: &str, zone: &str) -> (String, String) {
         let enterprise = serde_json::json!({
             "credit_code": credit_code(name), "name": name, "industry": "warehousing"});
-        let reply = self.post(&self.admin, "/api/v1/enterprises", enterprise).await;
+        let reply = self
+            .post(&self.admin, "/api/v1/enterprises", enterprise)
+            .await;
         let enterprise = reply.is(201).json()["id"].as_str().unwrap().to_owned();
         let site = serde_json::json!({
             "name": "Hall 1", "address": "1 Dock Road", "time_zone": zone});
@@ -242,7 +272,8 @@ impl Service {
         let (kind, body) = form(fields, photos);
         let headers = [headers, &[("content-type", kind.as_str())]].concat();
         let path = format!("/api/v1/photos{query}");
-        self.send(request(Method::POST, key, &path, &headers, body.into())).await
+        self.send(request(Method::POST, key, &path, &headers, body.into()))
+            .await
     }
 }
 
@@ -277,8 +308,10 @@ pub(crate) fn form(fields: &[(&str, &str)], photos: &[(&str, &[u8])]) -> (String
     let mut body = Vec::new();
     for (name, value) in fields {
         body.extend(
-            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
-                .bytes(),
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            )
+            .bytes(),
         );
     }
     for (name, bytes) in photos {
@@ -312,11 +345,15 @@ pub(crate) fn photo(number: u32) -> Vec<u8> {
 /// GB 32100-2015: 17 characters and a check character.
 pub(crate) fn credit_code(seed: &str) -> String {
     const SIGNS: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUWXY";
-    let mut hash = seed.bytes().fold(7u64, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
+    let mut hash = seed
+        .bytes()
+        .fold(7u64, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
     let mut code = String::from("91310000");
     while code.len() < 17 {
         code.push(SIGNS[(hash % 31) as usize] as char);
-        hash = hash.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        hash = hash
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
     }
     let mut weight = 1;
     let mut sum = 0;
