@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-peers bench-cost lint fuzz ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-cost test-postgres lint chaos fuzz fuzz-api ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -116,6 +116,10 @@ test: tools runtime ## all tests
 	$(SAY) "building and running the tests (the first time takes some minutes)"
 	cargo test --locked
 
+test-postgres: tools ## the ledger's tests on a PostgreSQL of their own
+	$(call install,PostgreSQL,ls /usr/lib/postgresql/*/bin/initdb && command -v setpriv,postgresql util-linux)
+	tests/postgres.sh
+
 lint: tools ## format, clippy, documentation
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
@@ -146,11 +150,29 @@ check-eval: build runtime $(CACHE)/venv-check/ready ## the evaluation against py
 bench: tools runtime ## criterion benches, one for each stage
 	cargo bench --locked
 
+LEDGER ?= $(CACHE)/bench-ledger
+
+bench-ledger: tools ## lists and statistics over 1,000,000 findings (LEDGER=folder, 3.5 GB)
+	$(SAY) "making a ledger of a city in $(LEDGER) unless it is there, and measuring"
+	cargo bench --locked --bench ledger -- --data $(LEDGER) --check
+
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)
 
 bench-cost: build runtime ## what bench costs over scan of the same photos of DATA
 	python3 benches/peers/bench_peers.py $(DATA)/detect/hard-hat-workers/val.json --program $(PROGRAM)
+
+KILLS ?= 1000
+
+chaos: build runtime ## kill -9 `serve` KILLS times under load; every accepted photo must have its effect once
+	$(SAY) "ending the service $(KILLS) times without warning"
+	python3 benches/chaos.py --program $(PROGRAM) --kills $(KILLS)
+
+EXAMPLES ?= 100
+
+fuzz-api: build runtime $(CACHE)/venv-fuzz/ready ## schemathesis against the API: no 5xx, answers as described
+	$(SAY) "asking the API what nobody would ask"
+	$(CACHE)/venv-fuzz/bin/python benches/peers/fuzz_api.py --program $(PROGRAM) --examples $(EXAMPLES)
 
 FUZZ := $(CACHE)/cargo-fuzz/bin/cargo-fuzz
 TARGETS ?= photo manifest catalogue outputs

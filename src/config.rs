@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 
+use crate::api::ServeConfig;
+use crate::evidence::EvidenceConfig;
 use crate::hazard::Lang;
 use crate::source::photo::PhotoLimits;
 use crate::tiling::Tiles;
@@ -27,6 +29,10 @@ pub struct Config {
     pub limits: PhotoLimits,
     /// `[hazards]`
     pub hazards: HazardsConfig,
+    /// `[serve]`
+    pub serve: ServeConfig,
+    /// `[evidence]`
+    pub evidence: EvidenceConfig,
 }
 
 /// How photos are looked at.
@@ -128,13 +134,16 @@ mod tests {
     fn every_section_is_read() {
         let config = Config::parse(
             "[scan]\ntiles = 'auto'\nlang = 'zh'\nmin_score = 0.4\n\
-             [limits]\nmax_pixels = 1000\n[hazards]\nonly = ['PPE-01']",
+             [limits]\nmax_pixels = 1000\n[hazards]\nonly = ['PPE-01']\n\
+             [serve]\nmax_queue = 7\n[evidence]\nmin_free_bytes = 9",
         )
         .unwrap();
         assert_eq!(config.scan.tiles, Tiles::Auto);
         assert_eq!(config.scan.lang, Lang::Zh);
         assert_eq!(config.limits.max_pixels, 1000);
         assert_eq!(config.hazards.only, ["PPE-01"]);
+        assert_eq!(config.serve.max_queue, 7);
+        assert_eq!(config.evidence.min_free_bytes, 9);
     }
 
     #[test]

@@ -5,9 +5,14 @@
 
 // vocabulary: values only
 pub mod detection;
+pub mod finding;
 pub mod geometry;
 pub mod hazard;
+pub mod id;
 pub mod record;
+
+// the time, injected
+pub mod clock;
 
 // pure stages: no I/O, no async, no clock
 pub mod confirm;
@@ -16,15 +21,20 @@ pub mod postprocess;
 pub mod preprocess;
 pub mod render;
 pub mod rules;
+pub mod same_place;
 pub mod tiling;
 pub mod tracking;
 
 // adapters: the world
 pub mod dataset;
+pub mod evidence;
 pub mod inference;
+pub mod ledger;
 pub mod source;
 
 // composition and faces
+pub mod api;
 pub mod cli;
 pub mod config;
+pub mod jobs;
 pub mod pipeline;

@@ -75,6 +75,22 @@ pub struct PhotoRecord {
     pub error: Option<String>,
 }
 
+impl PhotoRecord {
+    /// The record of a photo that could not be judged.
+    pub fn unreadable(path: String, error: String) -> Self {
+        Self {
+            path,
+            sha256: None,
+            width: None,
+            height: None,
+            detections: Vec::new(),
+            answers: Vec::new(),
+            candidates: Vec::new(),
+            error: Some(error),
+        }
+    }
+}
+
 /// One detected object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DetectionRecord {

@@ -11,10 +11,12 @@ use crate::hazard::Severity;
 mod bench;
 mod files;
 mod hazards;
+mod ledger;
 mod models;
 mod replay;
 mod scan;
 mod schema;
+mod serve;
 mod stop;
 mod table;
 mod watch;
@@ -45,9 +47,11 @@ enum Command {
     Scan(Box<scan::Args>),
     Watch(Box<watch::Args>),
     Replay(Box<replay::Args>),
+    Serve(Box<serve::Args>),
     Bench(Box<bench::Args>),
     Models(models::Args),
     Hazards(hazards::Args),
+    Ledger(ledger::Args),
     Schema(schema::Args),
 }
 
@@ -59,9 +63,11 @@ pub fn main() -> ExitCode {
         Command::Scan(args) => scan::run(*args),
         Command::Watch(args) => watch::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(args),
         Command::Hazards(args) => hazards::run(args),
+        Command::Ledger(args) => ledger::run(args),
         Command::Schema(args) => schema::run(&args),
     };
     match result {

@@ -43,6 +43,11 @@ pub fn fingerprint(small: &RgbImage) -> Option<u128> {
     (differ >= 64).then_some(hash)
 }
 
+/// Whether two photos of these hashes look the same.
+pub const fn look_alike(a: u128, b: u128) -> bool {
+    (a ^ b).count_ones() <= NEAR_BITS
+}
+
 /// Pairs `(i, j)`, `i < j`, of hashes that differ in few bits, in rising order.
 pub fn near_pairs(hashes: &[u128]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
@@ -52,7 +57,7 @@ pub fn near_pairs(hashes: &[u128]) -> Vec<(usize, usize)> {
         for (j, &hash) in hashes.iter().enumerate() {
             let same = seen.entry(key(hash)).or_default();
             for &i in same.iter() {
-                if (hashes[i] ^ hash).count_ones() <= NEAR_BITS {
+                if look_alike(hashes[i], hash) {
                     pairs.push((i, j));
                 }
             }

@@ -9,7 +9,7 @@ use image::metadata::Orientation;
 use ndarray::ArrayView4;
 use sha2::{Digest, Sha256};
 
-use super::picture::fingerprint_of;
+use super::picture::{fingerprint_of, upright};
 use crate::detection::{Detection, LabelMap};
 use crate::geometry::BBox;
 use crate::hazard::{Candidate, HazardAnswer, Lang};
@@ -67,6 +67,15 @@ pub struct Seen {
     pub detections: Vec<Detection>,
     /// As [`Scene::seen_scale`].
     pub scale: f32,
+    /// Tells photos that look the same ([`crate::eval::near_pairs`]).
+    pub fingerprint: Option<u128>,
+    /// What it took.
+    pub took: StageTimes,
+}
+
+/// What is left of the work on one photo besides its record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Trace {
     /// Tells photos that look the same ([`crate::eval::near_pairs`]).
     pub fingerprint: Option<u128>,
     /// What it took.
@@ -192,6 +201,17 @@ impl<'a> PhotoPipeline<'a> {
         bytes: Result<&[u8], &PhotoError>,
         scratch: &mut Scratch,
     ) -> PhotoRecord {
+        self.record_and_trace(path, bytes, scratch).0
+    }
+
+    /// As [`Self::record`], with what else came out of the work; nothing of it when the photo
+    /// could not be judged.
+    pub fn record_and_trace(
+        &self,
+        path: String,
+        bytes: Result<&[u8], &PhotoError>,
+        scratch: &mut Scratch,
+    ) -> (PhotoRecord, Option<Trace>) {
         let mut record = PhotoRecord {
             path,
             sha256: None,
@@ -206,9 +226,10 @@ impl<'a> PhotoPipeline<'a> {
             Ok(bytes) => bytes,
             Err(e) => {
                 record.error = Some(e.to_string());
-                return record;
+                return (record, None);
             }
         };
+        let mut trace = None;
         record.sha256 = Some(hex(&Sha256::digest(bytes)));
         match guarded(|| self.judge(bytes, scratch)) {
             Ok(judged) => {
@@ -231,16 +252,20 @@ impl<'a> PhotoPipeline<'a> {
                     .into_iter()
                     .map(|c| candidate_record(c, lang))
                     .collect();
+                trace = Some(judged.trace);
             }
             Err(e) => record.error = Some(e.to_string()),
         }
-        record
+        (record, trace)
     }
 
     fn judge(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Judged, JudgeError> {
+        let opening = Instant::now();
         let photo = Photo::open(bytes, &self.settings.limits)?;
+        let opened_ms = ms(opening);
         let size = photo.upright_size();
-        let look = self.look(&photo, scratch)?;
+        let mut look = self.look(&photo, scratch)?;
+        look.took.decode_ms += opened_ms;
         let scene = Scene {
             width: size.0,
             height: size.1,
@@ -253,6 +278,10 @@ impl<'a> PhotoPipeline<'a> {
             size,
             detections: look.detections,
             evaluation,
+            trace: Trace {
+                fingerprint: fingerprint_of(&look.decoded)?,
+                took: look.took,
+            },
         })
     }
 
@@ -427,14 +456,7 @@ impl<'a> PhotoPipeline<'a> {
     ) -> Result<Vec<u8>, JudgeError> {
         // Decoded a second time on purpose: what the model sees must not depend on whether
         // somebody wanted a picture.
-        let photo = Photo::open(bytes, &self.settings.limits)?;
-        let (width, height) = photo.upright_size();
-        let scale = (max_side as f32 / width.max(height) as f32).min(1.0);
-        let side = |n: u32| ((n as f32 * scale).round() as u32).max(1);
-        let target = (side(width), side(height));
-        let decoded = photo.decode(Some(target))?;
-        let whole = BBox::new(0.0, 0.0, width as f32, height as f32);
-        let picture = preprocess::resized_upright(decoded.stored(), whole, target)?;
+        let (picture, _) = upright(bytes, &self.settings.limits, max_side)?;
         encode_jpeg(&render::annotate(&picture, record, options))
     }
 }
@@ -480,6 +502,7 @@ struct Judged {
     size: (u32, u32),
     detections: Vec<Detection>,
     evaluation: rules::Evaluation,
+    trace: Trace,
 }
 
 /// Size (upright) that the photo must be decoded to for the whole view and all tiles.

@@ -10,6 +10,7 @@ mod options;
 mod paint;
 mod palette;
 mod place;
+mod redact;
 mod replay;
 pub mod replay_clips;
 mod report;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use annotate::annotate;
 pub use options::{AnnotateOptions, signature};
+pub use redact::{blur, faces};
 pub use replay::{ReplayPhoto, write_replay_head, write_replay_photo, write_replay_tail};
 pub use report::{KindName, ReportAbout, ReportWriter};
 pub use words::severity_name;

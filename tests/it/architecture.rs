@@ -56,22 +56,25 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
     }
 }
 
-const VOCABULARY: [&str; 4] = ["geometry", "detection", "hazard", "record"];
-const PURE: [&str; 8] = [
+const VOCABULARY: [&str; 6] = ["geometry", "detection", "hazard", "record", "finding", "id"];
+/// Reads the clock, and is all that may.
+const CLOCK: [&str; 1] = ["clock"];
+const PURE: [&str; 9] = [
     "preprocess",
     "tiling",
     "tracking",
     "confirm",
     "postprocess",
     "rules",
+    "same_place",
     "render",
     "eval",
 ];
-const ADAPTERS: [&str; 3] = ["source", "inference", "dataset"];
-const FACES: [&str; 3] = ["pipeline", "config", "cli"];
+const ADAPTERS: [&str; 5] = ["source", "inference", "dataset", "ledger", "evidence"];
+const FACES: [&str; 5] = ["pipeline", "jobs", "config", "api", "cli"];
 
 fn all_but(exempt: &[&str]) -> Vec<&'static str> {
-    [&VOCABULARY[..], &PURE, &ADAPTERS, &FACES]
+    [&VOCABULARY[..], &CLOCK, &PURE, &ADAPTERS, &FACES]
         .concat()
         .into_iter()
         .filter(|room| !exempt.contains(room))
@@ -107,6 +110,9 @@ fn vocabulary_and_pure_stages_touch_nothing_outside() {
         "std::process",
         "SystemTime",
         "Instant",
+        "Timestamp::now",
+        "Zoned::now",
+        "crate::clock",
     ];
     assert_absent(&rooms, &words);
 }
@@ -142,12 +148,27 @@ fn dependencies_point_one_way() {
             &paths.iter().map(String::as_str).collect::<Vec<_>>(),
         );
     }
-    assert_absent(&["pipeline"], &["crate::cli"]);
+    assert_absent(&["pipeline"], &["crate::cli", "crate::api", "crate::jobs"]);
+    assert_absent(&["jobs"], &["crate::cli", "crate::api"]);
+    assert_absent(&["api"], &["crate::cli", "crate::inference"]);
 }
 
 #[test]
 fn only_inference_names_ort() {
     assert_absent(&all_but(&["inference"]), &["ort"]);
+}
+
+#[test]
+fn only_the_ledger_names_the_database() {
+    assert_absent(&all_but(&["ledger"]), &["sqlx", "sea_orm", "rusqlite"]);
+}
+
+#[test]
+fn the_ledger_asks_its_clock() {
+    assert_absent(
+        &["ledger"],
+        &["SystemTime", "Timestamp::now", "Zoned::now", "SystemClock"],
+    );
 }
 
 #[test]

@@ -1,0 +1,216 @@
+//! `/inspections`: planned, notified, on site or remote, feedback, done.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::auth::{Caller, Task};
+use super::etag::{self, versioned};
+use super::extract::{Json, Path, Query};
+use super::paging::{Page, Paging};
+use super::problem::Problem;
+use super::{idempotency, sites, time};
+use crate::hazard::Answer;
+use crate::id::Id;
+use crate::ledger::Db;
+use crate::ledger::inspections::{
+    self, AnsweredItem, Attendee, Inspection, InspectionFilter, InspectionState,
+};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show))
+        .routes(routes!(step))
+        .routes(routes!(add_attendee))
+        .routes(routes!(answer))
+}
+
+/// An inspection within the caller's view.
+pub(super) async fn visible(
+    db: &mut impl Db,
+    caller: &Caller,
+    id: Id,
+) -> Result<Inspection, Problem> {
+    let inspection = inspections::get(db, id).await?;
+    caller.sees(inspection.enterprise_id, "inspection")?;
+    Ok(inspection)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Only of this enterprise.
+    enterprise: Option<Id>,
+    /// Only of this site.
+    site: Option<Id>,
+    /// Only in this state.
+    state: Option<InspectionState>,
+}
+
+/// Lists inspections
+#[utoipa::path(get, path = "/inspections", tag = "inspections", params(Filter, Paging),
+    responses((status = 200, body = Page<Inspection>, description = "Inspections"), Problem))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Inspection>>, Problem> {
+    caller.may(Task::Read)?;
+    let filter = InspectionFilter {
+        scope: caller.scope,
+        enterprise_id: filter.enterprise,
+        site_id: filter.site,
+        state: filter.state,
+    };
+    let mut db = app.ledger.read().await?;
+    Ok(Json(
+        inspections::list(&mut db, &filter, &paging.into())
+            .await?
+            .into(),
+    ))
+}
+
+/// A new inspection.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    /// What is inspected.
+    site: Id,
+    /// By which base checklist; the enterprise's overlay is laid over it.
+    checklist: Option<Id>,
+    /// When: with offset from UTC, or by the clock at the site.
+    planned_for: String,
+}
+
+/// Plans an inspection
+#[utoipa::path(post, path = "/inspections", tag = "inspections", request_body = Plan, params(idempotency::Header),
+    responses((status = 201, body = Inspection, description = "Planned"), Problem))]
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Json(new): Json<Plan>,
+) -> Result<Response, Problem> {
+    caller.may(Task::Inspect)?;
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    let site = sites::visible(&mut tx, &caller, new.site).await?;
+    let at = time::moment(&new.planned_for, &site.tz()?)?;
+    let made = inspections::create(&mut tx, site.id, new.checklist, at).await?;
+    tx.commit().await?;
+    versioned(StatusCode::CREATED, made.version, made)
+}
+
+/// An inspection with all that belongs to it.
+#[derive(Serialize, ToSchema)]
+struct WholeInspection {
+    #[serde(flatten)]
+    inspection: Inspection,
+    /// Who takes part.
+    attendees: Vec<Attendee>,
+    /// The checklist with its answers. What nobody has seen reads `cannot_determine`.
+    items: Vec<AnsweredItem>,
+}
+
+/// Shows an inspection
+#[utoipa::path(get, path = "/inspections/{id}", tag = "inspections", params(("id" = Id, Path, description = "The inspection")),
+    responses((status = 200, body = WholeInspection, description = "The inspection, its attendees and answers"), Problem))]
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<Response, Problem> {
+    caller.may(Task::Read)?;
+    let mut db = app.ledger.read().await?;
+    let inspection = visible(&mut db, &caller, id).await?;
+    let attendees = inspections::attendees(&mut db, id).await?;
+    let items = inspections::items(&mut db, id).await?;
+    let version = inspection.version;
+    let whole = WholeInspection {
+        inspection,
+        attendees,
+        items,
+    };
+    versioned(StatusCode::OK, version, whole)
+}
+
+/// Where an inspection goes.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct To {
+    /// The next state.
+    state: InspectionState,
+}
+
+/// Takes an inspection to its next state
+#[utoipa::path(post, path = "/inspections/{id}/transitions", tag = "inspections", request_body = To,
+    params(("id" = Id, Path, description = "The inspection"), etag::IfMatch, idempotency::Header),
+    responses((status = 200, body = Inspection, description = "As it is now"), Problem))]
+async fn step(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    headers: HeaderMap,
+    Json(to): Json<To>,
+) -> Result<Response, Problem> {
+    caller.may(Task::Inspect)?;
+    let version = etag::if_match(&headers)?;
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    visible(&mut tx, &caller, id).await?;
+    let inspection = inspections::step(&mut tx, id, Some(version), to.state).await?;
+    tx.commit().await?;
+    versioned(StatusCode::OK, inspection.version, inspection)
+}
+
+/// Adds somebody who takes part
+#[utoipa::path(post, path = "/inspections/{id}/attendees", tag = "inspections", request_body = Attendee,
+    params(("id" = Id, Path, description = "The inspection"), idempotency::Header),
+    responses((status = 201, body = Attendee, description = "Added"), Problem))]
+async fn add_attendee(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    Json(attendee): Json<Attendee>,
+) -> Result<(StatusCode, Json<Attendee>), Problem> {
+    caller.may(Task::Inspect)?;
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    visible(&mut tx, &caller, id).await?;
+    inspections::add_attendee(&mut tx, id, &attendee).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(attendee)))
+}
+
+/// A person's answer to an item of the checklist.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct GiveAnswer {
+    /// One of the four.
+    answer: Answer,
+    /// What it rests on.
+    reason: String,
+}
+
+/// Answers an item of the checklist
+///
+/// A person's answer stands; photos that come later do not change it.
+#[utoipa::path(put, path = "/inspections/{id}/items/{key}", tag = "inspections", request_body = GiveAnswer,
+    params(("id" = Id, Path, description = "The inspection"), ("key" = String, Path, description = "The item")),
+    responses((status = 204, description = "Answered"), Problem))]
+async fn answer(
+    State(app): State<App>,
+    caller: Caller,
+    Path((id, key)): Path<(Id, String)>,
+    Json(given): Json<GiveAnswer>,
+) -> Result<StatusCode, Problem> {
+    caller.may(Task::Inspect)?;
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    visible(&mut tx, &caller, id).await?;
+    inspections::answer(&mut tx, id, &key, given.answer, &given.reason).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}

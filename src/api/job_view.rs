@@ -1,0 +1,223 @@
+//! `/jobs`: what became of an upload.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Sse;
+use axum::response::sse::{Event, KeepAlive};
+use futures_util::stream::{self, Stream};
+use serde::Serialize;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::time::Instant;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::auth::{Caller, Task};
+use super::extract::{Json, Path};
+use super::problem::Problem;
+use crate::id::Id;
+use crate::ledger::photos::PhotoState;
+use crate::ledger::uploads::Upload;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(events))
+}
+
+/// Photos that were sent together.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Job {
+    id: Id,
+    /// `working` until every photo is judged or found unreadable, then `done`.
+    state: JobState,
+    site: Id,
+    inspection: Option<Id>,
+    /// Photos of this request.
+    total: usize,
+    /// Those that are judged or unreadable.
+    done: usize,
+    created_at: String,
+    photos: Vec<JobPhoto>,
+}
+
+#[derive(Serialize, ToSchema, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum JobState {
+    Working,
+    Done,
+}
+
+/// One photo of an upload.
+#[derive(Serialize, ToSchema)]
+struct JobPhoto {
+    /// Its id under `/photos`.
+    id: Id,
+    /// Its name as sent.
+    name: String,
+    sha256: String,
+    state: PhotoState,
+    /// Whether it was there before.
+    known: bool,
+    /// Candidates proposed from it.
+    candidates: u64,
+}
+
+impl From<Upload> for Job {
+    fn from(upload: Upload) -> Self {
+        let ended = |s: PhotoState| matches!(s, PhotoState::Judged | PhotoState::Unreadable);
+        let done = upload.photos.iter().filter(|p| ended(p.state)).count();
+        Self {
+            state: if done == upload.photos.len() {
+                JobState::Done
+            } else {
+                JobState::Working
+            },
+            total: upload.photos.len(),
+            done,
+            id: upload.id,
+            site: upload.site_id,
+            inspection: upload.inspection_id,
+            created_at: upload.created_at.to_string(),
+            photos: upload
+                .photos
+                .into_iter()
+                .map(|p| JobPhoto {
+                    id: p.photo_id,
+                    name: p.name,
+                    sha256: p.sha256,
+                    state: p.state,
+                    known: p.known,
+                    candidates: p.candidates,
+                })
+                .collect(),
+        }
+    }
+}
+
+impl Job {
+    pub(super) fn is_done(&self) -> bool {
+        self.state == JobState::Done
+    }
+
+    pub(super) fn id(&self) -> Id {
+        self.id
+    }
+}
+
+/// The job once it is done, or as it is after `longest`.
+pub(super) async fn wait(
+    app: &App,
+    id: Id,
+    mut listener: Receiver<Id>,
+    longest: Duration,
+) -> Result<Job, Problem> {
+    let until = Instant::now() + longest;
+    loop {
+        let job = Job::from(load(app, id).await?);
+        let left = until.saturating_duration_since(Instant::now());
+        if job.is_done() || left.is_zero() {
+            return Ok(job);
+        }
+        news(&mut listener, &job, left).await;
+    }
+}
+
+/// Waits until a photo of the job is done, or for a while.
+async fn news(listener: &mut Receiver<Id>, job: &Job, longest: Duration) {
+    // a photo may be judged by another process, which does not tell
+    let until = Instant::now() + longest.min(Duration::from_secs(2));
+    loop {
+        match tokio::time::timeout_at(until, listener.recv()).await {
+            Ok(Ok(id)) if !job.photos.iter().any(|p| p.id == id) => {}
+            Ok(Err(RecvError::Closed)) => {
+                tokio::time::sleep_until(until).await;
+                return;
+            }
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
+async fn load(app: &App, id: Id) -> Result<Upload, Problem> {
+    Ok(app.ledger.upload(id).await?)
+}
+
+/// An upload's own account follows it; others see those of their enterprises.
+async fn visible(app: &App, caller: &Caller, id: Id) -> Result<Upload, Problem> {
+    caller.may(Task::FollowUploads)?;
+    let upload = load(app, id).await?;
+    caller.sees(upload.enterprise_id, "job")?;
+    if upload.account_id != caller.account_id && !caller.can(Task::Read) {
+        return Err(Problem::not_found("job"));
+    }
+    Ok(upload)
+}
+
+/// Shows a job
+#[utoipa::path(get, path = "/jobs/{id}", tag = "photos", params(("id" = Id, Path, description = "The job")),
+    responses((status = 200, body = Job, description = "The job as it is now"), Problem))]
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<Json<Job>, Problem> {
+    Ok(Json(visible(&app, &caller, id).await?.into()))
+}
+
+/// Follows a job
+///
+/// Server-sent events: `progress` with the job whenever a photo is done, at last `done` with the job.
+#[utoipa::path(get, path = "/jobs/{id}/events", tag = "photos", params(("id" = Id, Path, description = "The job")),
+    responses((status = 200, body = String, content_type = "text/event-stream", description = "Events"), Problem))]
+async fn events(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let listener = app.jobs.listen();
+    visible(&app, &caller, id).await?;
+    let start = Follow {
+        app,
+        id,
+        listener,
+        last: None,
+    };
+    let stream = stream::unfold(Some(start), |follow| async {
+        let mut follow = follow?;
+        let (event, ended) = follow.next().await?;
+        Some((Ok(event), (!ended).then_some(follow)))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+struct Follow {
+    app: App,
+    id: Id,
+    listener: Receiver<Id>,
+    last: Option<Job>,
+}
+
+impl Follow {
+    /// The next event, and whether it is the last; nothing when the job cannot be read any more.
+    async fn next(&mut self) -> Option<(Event, bool)> {
+        loop {
+            if let Some(last) = &self.last {
+                news(&mut self.listener, last, Duration::from_secs(2)).await;
+            }
+            let job: Job = load(&self.app, self.id).await.ok()?.into();
+            let changed = self.last.as_ref().is_none_or(|last| last.done != job.done);
+            let ended = job.is_done();
+            if changed || ended {
+                let name = if ended { "done" } else { "progress" };
+                let event = Event::default().event(name).json_data(&job).ok()?;
+                self.last = Some(job);
+                return Some((event, ended));
+            }
+            self.last = Some(job);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Photos that wait to be judged: rows of the ledger, worked off by a pool of threads.
+//!
+//! A photo is claimed by one worker, judged, and its record, its candidates and the end of its
+//! claim go into the ledger in one transaction: whatever happens to the process, a photo that was
+//! accepted has its effect once. What a dead process had claimed is claimed again at the next start.
+
+mod judge;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast};
+
+pub use judge::{Bench, Judge, Readiness};
+
+use crate::evidence::Store;
+use crate::id::Id;
+use crate::ledger::Ledger;
+
+/// Milliseconds that the stages of one photo took.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StageTimes {
+    /// Reading the original and checking its digest.
+    pub read_ms: f64,
+    /// From the file's bytes to pixels.
+    pub decode_ms: f64,
+    /// From pixels to the model's input.
+    pub preprocess_ms: f64,
+    /// The model.
+    pub inference_ms: f64,
+    /// From raw outputs to detections.
+    pub postprocess_ms: f64,
+    /// Filing the candidates.
+    pub file_ms: f64,
+}
+
+/// Is told of every photo that was worked on.
+pub trait Observer: Send + Sync {
+    /// `outcome` is `judged`, or `unreadable`.
+    fn judged(&self, outcome: &'static str, took: StageTimes);
+}
+
+/// The workers' pool.
+#[derive(Clone)]
+pub struct Jobs(Arc<Inner>);
+
+struct Inner {
+    ledger: Ledger,
+    store: Arc<Store>,
+    bench: Bench,
+    observer: Arc<dyn Observer>,
+    /// There is new work.
+    wake: Notify,
+    /// Ids of photos that are done.
+    done: broadcast::Sender<Id>,
+    stopping: AtomicBool,
+}
+
+/// Threads that work.
+pub struct Workers {
+    jobs: Jobs,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Jobs {
+    /// A pool without workers, which accepts photos.
+    pub fn new(ledger: Ledger, store: Arc<Store>, observer: Arc<dyn Observer>) -> Self {
+        Self(Arc::new(Inner {
+            ledger,
+            store,
+            observer,
+            bench: Bench::default(),
+            wake: Notify::new(),
+            done: broadcast::Sender::new(1024),
+            stopping: AtomicBool::new(false),
+        }))
+    }
+
+    /// Whether photos can be judged.
+    pub fn readiness(&self) -> Readiness {
+        self.0.bench.now()
+    }
+
+    /// The judge, once there is one.
+    pub fn judge(&self) -> Option<Arc<Judge>> {
+        self.0.bench.judge()
+    }
+
+    /// Tells the workers that photos were accepted.
+    pub fn wake(&self) {
+        self.0.wake.notify_waiters();
+    }
+
+    /// The ids of photos as they are done. A listener that lags misses some and must look.
+    pub fn listen(&self) -> broadcast::Receiver<Id> {
+        self.0.done.subscribe()
+    }
+
+    /// No model: nothing is judged, and whoever asks is told why.
+    pub fn refuse(&self, reason: &str) {
+        self.0.bench.set(Readiness::Refused(reason.into()));
+    }
+
+    /// Starts to work with this judge, as many photos at once as it takes. To be called within the
+    /// runtime.
+    pub fn start(&self, judge: Judge) -> Workers {
+        let judge = Arc::new(judge);
+        let runtime = tokio::runtime::Handle::current();
+        let threads = (0..judge.parallelism())
+            .map(|_| {
+                let (jobs, judge, runtime) = (self.clone(), judge.clone(), runtime.clone());
+                std::thread::spawn(move || worker::work(&jobs.0, &judge, &runtime))
+            })
+            .collect();
+        self.0.bench.set(Readiness::Ready(judge));
+        Workers {
+            jobs: self.clone(),
+            threads,
+        }
+    }
+}
+
+impl Workers {
+    /// Lets every worker finish the photo in hand. Blocks: not for the runtime's threads.
+    pub fn stop(self) {
+        self.jobs.0.stopping.store(true, Ordering::Relaxed);
+        self.jobs.wake();
+        for thread in self.threads {
+            // a worker that panicked has said so
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Workers look for work at least this often: another process may have accepted it.
+const LOOK_EVERY: Duration = Duration::from_secs(2);

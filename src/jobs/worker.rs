@@ -1,0 +1,143 @@
+//! One worker: claim, judge, file, until told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::{Inner, Judge, LOOK_EVERY, StageTimes};
+use crate::evidence::{Digest, EvidenceError};
+use crate::ledger::Error;
+use crate::ledger::photos::{ClaimedPhoto, JudgedPhoto};
+use crate::pipeline::photo::Scratch;
+use crate::record::PhotoRecord;
+
+/// Between attempts to write what is known, or to reach the ledger at all.
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(super) fn work(jobs: &Inner, judge: &Arc<Judge>, runtime: &Handle) {
+    let mut scratch = Scratch::default();
+    while !jobs.stopping.load(Ordering::Relaxed) {
+        let claim = runtime.block_on(async {
+            // before looking: work that arrives in between must not be slept over
+            let woken = jobs.wake.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            match jobs.ledger.claim_photo().await {
+                Ok(None) => {
+                    let _ = tokio::time::timeout(LOOK_EVERY, woken).await;
+                    None
+                }
+                Ok(claim) => claim,
+                Err(error) => {
+                    tracing::error!(%error, "no photo could be claimed");
+                    tokio::time::sleep(RETRY).await;
+                    None
+                }
+            }
+        });
+        if let Some(claim) = claim {
+            one(jobs, judge, runtime, &claim, &mut scratch);
+        }
+    }
+}
+
+fn one(jobs: &Inner, judge: &Judge, runtime: &Handle, claim: &ClaimedPhoto, scratch: &mut Scratch) {
+    let start = Instant::now();
+    let bytes = match read(jobs, claim) {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            // the reason goes to the log; who uploaded cannot help it
+            tracing::error!(photo = %claim.id, error = %e, "an original cannot be read");
+            let reason = "The stored original cannot be read; whoever runs the service must \
+                          restore it from a backup.";
+            let judged = JudgedPhoto {
+                record: PhotoRecord::unreadable(claim.name.clone(), reason.into()),
+                decided_by: judge.context(),
+                fingerprint: None,
+            };
+            return file(jobs, runtime, claim, &judged, StageTimes::default());
+        }
+    };
+    let mut took = StageTimes {
+        read_ms: ms(start),
+        ..StageTimes::default()
+    };
+    let pipeline = judge.pipeline_on(&claim.day);
+    let (record, trace) = pipeline.record_and_trace(claim.name.clone(), Ok(&bytes), scratch);
+    drop(bytes);
+    if let Some(trace) = trace {
+        took.decode_ms = trace.took.decode_ms;
+        took.preprocess_ms = trace.took.preprocess_ms;
+        took.inference_ms = trace.took.inference_ms;
+        took.postprocess_ms = trace.took.postprocess_ms;
+    }
+    let judged = JudgedPhoto {
+        fingerprint: trace.and_then(|t| t.fingerprint),
+        decided_by: super::judge::context(&pipeline.document()),
+        record,
+    };
+    file(jobs, runtime, claim, &judged, took);
+}
+
+fn read(jobs: &Inner, claim: &ClaimedPhoto) -> Result<Vec<u8>, EvidenceError> {
+    let digest: Digest = claim
+        .sha256
+        .parse()
+        .map_err(|_| EvidenceError::Missing(Digest::of(&[])))?;
+    jobs.store.read(&digest)
+}
+
+/// Writes what was found; tries until it is written or the service ends. What is not written by
+/// then is judged again after the next start.
+fn file(
+    jobs: &Inner,
+    runtime: &Handle,
+    claim: &ClaimedPhoto,
+    judged: &JudgedPhoto,
+    mut took: StageTimes,
+) {
+    let start = Instant::now();
+    loop {
+        match runtime.block_on(jobs.ledger.complete_photo(claim, judged)) {
+            Ok(true) => break,
+            // another claim is in force: its worker gives the photo its effect
+            Ok(false) => return,
+            // trying again would change nothing: the photo must not hold up the others
+            Err(error @ (Error::Invalid { .. } | Error::NotFound { .. } | Error::Corrupt(_)))
+                if judged.record.error.is_none() =>
+            {
+                tracing::error!(photo = %claim.id, %error, "a result does not fit the ledger");
+                let reason = "What was seen could not be filed; report it to whoever runs the \
+                              service, whose log says why.";
+                let failed = JudgedPhoto {
+                    record: PhotoRecord::unreadable(claim.name.clone(), reason.into()),
+                    decided_by: judged.decided_by.clone(),
+                    fingerprint: judged.fingerprint,
+                };
+                return file(jobs, runtime, claim, &failed, took);
+            }
+            Err(error) => {
+                tracing::error!(photo = %claim.id, %error, "a result could not be written; trying again");
+                if jobs.stopping.load(Ordering::Relaxed) {
+                    return;
+                }
+                std::thread::sleep(RETRY);
+            }
+        }
+    }
+    took.file_ms = ms(start);
+    let outcome = if judged.record.error.is_none() {
+        "judged"
+    } else {
+        "unreadable"
+    };
+    jobs.observer.judged(outcome, took);
+    // nobody may be listening
+    let _ = jobs.done.send(claim.id);
+}
+
+fn ms(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}

@@ -1,0 +1,59 @@
+//! What a judged photo brings into the ledger: its candidates, and answers to the checklist of its
+//! inspection. Part of the change that ends the photo's claim.
+
+use serde_json::json;
+
+use super::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Sighting};
+use super::photos::{ClaimedPhoto, JudgedPhoto};
+use super::{Result, Tx, inspections};
+use crate::geometry::BBox;
+
+/// Files everything that a photo shows.
+pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto) -> Result<()> {
+    let record = &judged.record;
+    for (n, candidate) in record.candidates.iter().enumerate() {
+        let bbox = BBox::from_xywh(candidate.bbox);
+        let area = record
+            .width
+            .zip(record.height)
+            .and_then(|(w, h)| Area::of(bbox, w, h).ok());
+        let seen = Sighting {
+            source_key: format!("photo:{}:{}:{n}", claim.id, candidate.code),
+            site_id: claim.site_id,
+            zone: String::new(),
+            camera_id: None,
+            inspection_id: claim.inspection_id,
+            hazard_code: candidate.code.clone(),
+            suggested: candidate.severity,
+            score: Some(f64::from(candidate.score)),
+            area,
+            look: None,
+            photo_sha256: Some(claim.sha256.clone()),
+            seen_at: claim.seen_at,
+            why: json!({
+                "why": candidate.why,
+                "name": candidate.name,
+                "references": candidate.references,
+            }),
+            context: Some(judged.decided_by.clone()),
+        };
+        if let Filed::New { finding_id } = findings::file(tx, &seen, &|_, _| false).await? {
+            let origin = NewEvidence {
+                sha256: claim.sha256.clone(),
+                role: EvidenceRole::Origin,
+                taken_at: claim.taken_at,
+                checks: serde_json::Value::Null,
+            };
+            findings::link(tx, finding_id, &origin).await?;
+        }
+    }
+    if let Some(inspection) = claim.inspection_id {
+        let answers: Vec<_> = record
+            .answers
+            .iter()
+            .map(|a| (a.code.clone(), a.answer, a.reason.clone()))
+            .collect();
+        inspections::prefill(tx, inspection, &answers, Some(&judged.decided_by)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! Filing a sighting: one open finding for each real hazard.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::super::events::{Context, NewEvent};
+use super::super::sql::{self, Bind, Columns, to_millisecond};
+use super::super::{Db, Error, Result, Tx, inspections, required, sites};
+use super::dismissals::dismissal_of;
+use super::place::{Sight, look_to_text};
+use super::{Area, FindingRow, SameLook, newest_occurrences, severity_name, totals};
+use crate::finding::{Finding, FindingState};
+use crate::hazard::Severity;
+use crate::id::Id;
+
+/// How long after its closing a finding counts as the forerunner of a new one.
+const RECURRENCE: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// Something seen, by the machine or by a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sighting {
+    /// What was sighted, for example `photo:SHA256:CODE:N`: told twice, it is filed once.
+    pub source_key: String,
+    /// Where.
+    pub site_id: Id,
+    /// In which zone; empty when zones are not told apart.
+    pub zone: String,
+    /// By which camera.
+    pub camera_id: Option<Id>,
+    /// In which inspection.
+    pub inspection_id: Option<Id>,
+    /// Hazard code.
+    pub hazard_code: String,
+    /// Severity that the catalogue suggests.
+    pub suggested: Severity,
+    /// Confidence, `0..=1`.
+    pub score: Option<f64>,
+    /// Where in the picture; `None` when nothing was outlined.
+    pub area: Option<Area>,
+    /// Embedding of what is there.
+    pub look: Option<Vec<f32>>,
+    /// SHA-256 of the photo.
+    pub photo_sha256: Option<String>,
+    /// When it was seen.
+    pub seen_at: Timestamp,
+    /// The rule, its inputs and what it says to a person.
+    pub why: serde_json::Value,
+    /// What the decision rests on.
+    pub context: Option<Context>,
+}
+
+/// What became of a sighting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "filed", rename_all = "snake_case")]
+pub enum Filed {
+    /// A new candidate.
+    New {
+        /// Which.
+        finding_id: Id,
+    },
+    /// One more occurrence of an open finding.
+    Appended {
+        /// Of which.
+        finding_id: Id,
+    },
+    /// Kept out: a person has rejected the same before.
+    Suppressed {
+        /// By which dismissal.
+        dismissal_id: Id,
+    },
+    /// Filed before: nothing was done.
+    Already {
+        /// As which finding; `None` if it was kept out.
+        finding_id: Option<Id>,
+    },
+}
+
+/// Files a sighting. `same_look` compares embeddings where both sides have one.
+pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<Filed> {
+    if let Some(finding_id) = filed_before(tx, &seen.source_key).await? {
+        return Ok(Filed::Already { finding_id });
+    }
+    let enterprise_id = check(tx, seen).await?;
+    let sight = Sight {
+        camera_id: seen.camera_id,
+        area: seen.area,
+        look: seen.look.clone(),
+    };
+    let context = match &seen.context {
+        Some(context) => Some(tx.context(context).await?),
+        None => None,
+    };
+    if let Some(finding_id) = open_finding_of(tx, seen, &sight, same_look).await? {
+        append(tx, seen, finding_id, enterprise_id, context.as_deref()).await?;
+        return Ok(Filed::Appended { finding_id });
+    }
+    // what a person notes is never kept out
+    if *tx.actor() == crate::finding::Actor::Machine
+        && let Some(dismissal_id) = dismissal_of(tx, seen, &sight, same_look).await?
+    {
+        suppress(tx, seen, dismissal_id, enterprise_id, context.as_deref()).await?;
+        return Ok(Filed::Suppressed { dismissal_id });
+    }
+    let finding_id = create(tx, seen, enterprise_id, context.as_deref()).await?;
+    Ok(Filed::New { finding_id })
+}
+
+async fn filed_before(tx: &mut Tx, source_key: &str) -> Result<Option<Option<Id>>> {
+    let occurrence = sqlx::query("SELECT finding_id FROM occurrences WHERE source_key = $1")
+        .bind(source_key.to_owned())
+        .fetch_optional(tx.conn())
+        .await?;
+    if let Some(row) = occurrence {
+        return Ok(Some(Some(row.id("finding_id")?)));
+    }
+    let suppressed = sqlx::query("SELECT 1 AS one FROM suppressions WHERE source_key = $1")
+        .bind(source_key.to_owned())
+        .fetch_optional(tx.conn())
+        .await?;
+    Ok(suppressed.map(|_| None))
+}
+
+/// Whether everything fits together; the enterprise.
+async fn check(tx: &mut Tx, seen: &Sighting) -> Result<Id> {
+    required("source_key", &seen.source_key)?;
+    required("hazard_code", &seen.hazard_code)?;
+    if let Some(area) = seen.area {
+        area.checked()?;
+    }
+    let site = sites::get(tx, seen.site_id).await?;
+    if let Some(camera) = seen.camera_id
+        && sites::camera(tx, camera).await?.site_id != site.id
+    {
+        return Err(Error::invalid("camera_id", "is a camera of another site"));
+    }
+    if let Some(inspection) = seen.inspection_id
+        && inspections::get(tx, inspection).await?.site_id != site.id
+    {
+        return Err(Error::invalid(
+            "inspection_id",
+            "is an inspection of another site",
+        ));
+    }
+    Ok(site.enterprise_id)
+}
+
+/// The open finding that fits best, of all open ones in the place.
+async fn open_finding_of(
+    tx: &mut Tx,
+    seen: &Sighting,
+    sight: &Sight,
+    same_look: &SameLook,
+) -> Result<Option<Id>> {
+    let rows = sqlx::query(
+        "SELECT id FROM findings WHERE site_id = $1 AND hazard_code = $2 AND zone = $3 \
+         AND state IN ('candidate', 'confirmed', 'ordered', 'rectified') ORDER BY id",
+    )
+    .id(seen.site_id)
+    .bind(seen.hazard_code.clone())
+    .bind(seen.zone.clone())
+    .fetch_all(tx.conn())
+    .await?;
+    let mut best: Option<(f64, Id)> = None;
+    for row in rows {
+        let id = row.id("id")?;
+        let known = newest_occurrences(tx, id).await?;
+        // two boxes of one photo are two things: the detector has told them apart
+        let same_photo = known
+            .iter()
+            .any(|o| o.photo_sha256.is_some() && o.photo_sha256 == seen.photo_sha256);
+        if same_photo {
+            continue;
+        }
+        let fit = known
+            .iter()
+            .filter_map(|o| sight.is_same(&o.sight(), same_look))
+            .fold(None, |best: Option<f64>, fit| {
+                Some(best.map_or(fit, |b| b.max(fit)))
+            });
+        if let Some(fit) = fit
+            && best.is_none_or(|(b, _)| fit > b)
+        {
+            best = Some((fit, id));
+        }
+    }
+    Ok(best.map(|(_, id)| id))
+}
+
+async fn append(
+    tx: &mut Tx,
+    seen: &Sighting,
+    finding_id: Id,
+    enterprise_id: Id,
+    context: Option<&str>,
+) -> Result<()> {
+    let occurrence = insert_occurrence(tx, seen, finding_id, context).await?;
+    let now = tx.now();
+    // a sighting is no step: the version that people's changes rest on stays
+    sqlx::query("UPDATE findings SET updated_ms = $1 WHERE id = $2")
+        .time(now)
+        .id(finding_id)
+        .execute(tx.conn())
+        .await?;
+    tx.record(NewEvent {
+        kind: "finding.occurrence",
+        entity: "finding",
+        entity_id: finding_id,
+        enterprise_id: Some(enterprise_id),
+        context,
+        data: json!({ "occurrence_id": occurrence, "source_key": seen.source_key, "score": seen.score }),
+    })
+    .await?;
+    Ok(())
+}
+
+async fn suppress(
+    tx: &mut Tx,
+    seen: &Sighting,
+    dismissal_id: Id,
+    enterprise_id: Id,
+    context: Option<&str>,
+) -> Result<()> {
+    sqlx::query("INSERT INTO suppressions (source_key, dismissal_id, seen_ms) VALUES ($1, $2, $3)")
+        .bind(seen.source_key.clone())
+        .id(dismissal_id)
+        .time(seen.seen_at)
+        .execute(tx.conn())
+        .await?;
+    tx.record(NewEvent {
+        kind: "sighting.suppressed",
+        entity: "dismissal",
+        entity_id: dismissal_id,
+        enterprise_id: Some(enterprise_id),
+        context,
+        data: json!({ "source_key": seen.source_key, "score": seen.score }),
+    })
+    .await?;
+    Ok(())
+}
+
+async fn create(
+    tx: &mut Tx,
+    seen: &Sighting,
+    enterprise_id: Id,
+    context: Option<&str>,
+) -> Result<Id> {
+    let id = tx.new_id();
+    let row = FindingRow {
+        finding: Finding::candidate(id),
+        enterprise_id,
+        site_id: seen.site_id,
+        zone: seen.zone.clone(),
+        camera_id: seen.camera_id,
+        inspection_id: seen.inspection_id,
+        hazard_code: seen.hazard_code.clone(),
+        suggested: seen.suggested,
+        score: seen.score,
+        origin: tx.actor().clone(),
+        recurrence_of: forerunner(tx, seen).await?,
+        created_at: tx.now(),
+        updated_at: tx.now(),
+        version: 1,
+    };
+    sqlx::query(
+        "INSERT INTO findings (id, enterprise_id, site_id, zone, camera_id, inspection_id, hazard_code, \
+         suggested, score, origin, recurrence_of, created_ms, updated_ms, version, state) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .id(id)
+    .id(enterprise_id)
+    .id(row.site_id)
+    .bind(row.zone.clone())
+    .maybe_id(row.camera_id)
+    .maybe_id(row.inspection_id)
+    .bind(row.hazard_code.clone())
+    .bind(severity_name(row.suggested))
+    .bind(row.score)
+    .bind(row.origin.to_text())
+    .maybe_id(row.recurrence_of)
+    .time(row.created_at)
+    .time(row.updated_at)
+    .bind(row.version)
+    .bind(FindingState::Candidate.as_str())
+    .execute(tx.conn())
+    .await?;
+    insert_occurrence(tx, seen, id, context).await?;
+    totals::add(tx, &row).await?;
+    tx.record(NewEvent {
+        kind: "finding.filed",
+        entity: "finding",
+        entity_id: id,
+        enterprise_id: Some(enterprise_id),
+        context,
+        data: json!({
+            "site_id": row.site_id, "zone": row.zone, "hazard_code": row.hazard_code,
+            "suggested": row.suggested, "score": row.score, "source_key": seen.source_key,
+            "recurrence_of": row.recurrence_of,
+        }),
+    })
+    .await?;
+    Ok(id)
+}
+
+/// The newest closed finding of the kind in the zone, if it is not too long ago.
+async fn forerunner(tx: &mut Tx, seen: &Sighting) -> Result<Option<Id>> {
+    let since = tx
+        .now()
+        .saturating_sub(RECURRENCE)
+        .unwrap_or(Timestamp::MIN);
+    let row = sqlx::query(
+        "SELECT id FROM findings WHERE site_id = $1 AND hazard_code = $2 AND zone = $3 \
+         AND state = 'closed' AND updated_ms >= $4 ORDER BY updated_ms DESC, id DESC LIMIT 1",
+    )
+    .id(seen.site_id)
+    .bind(seen.hazard_code.clone())
+    .bind(seen.zone.clone())
+    .time(since)
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(|row| row.id("id")).transpose()
+}
+
+async fn insert_occurrence(
+    tx: &mut Tx,
+    seen: &Sighting,
+    finding_id: Id,
+    context: Option<&str>,
+) -> Result<Id> {
+    let id = tx.new_id();
+    sqlx::query(
+        "INSERT INTO occurrences (id, finding_id, filed_as, source_key, photo_sha256, camera_id, seen_ms, \
+         x1, y1, x2, y2, score, look, why, context) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .id(id)
+    .id(finding_id)
+    .id(finding_id)
+    .bind(seen.source_key.clone())
+    .bind(seen.photo_sha256.clone())
+    .maybe_id(seen.camera_id)
+    .time(to_millisecond(seen.seen_at))
+    .bind(seen.area.map(|a| a.x1))
+    .bind(seen.area.map(|a| a.y1))
+    .bind(seen.area.map(|a| a.x2))
+    .bind(seen.area.map(|a| a.y2))
+    .bind(seen.score)
+    .bind(seen.look.as_deref().map(look_to_text))
+    .bind(sql::json(&seen.why)?)
+    .bind(context.map(str::to_owned))
+    .execute(tx.conn())
+    .await?;
+    Ok(id)
+}

@@ -1,0 +1,88 @@
+//! How many findings stand where, kept with every change.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::super::sql::Columns;
+use super::super::{Db, Result, Tx};
+use super::{FindingRow, severity_name};
+use crate::finding::Finding;
+
+/// Milliseconds of a UTC day.
+const DAY_MS: i64 = 86_400_000;
+
+/// The UTC day of an instant, counted from 1970-01-01.
+pub(in crate::ledger) const fn day_of(ms: i64) -> i64 {
+    ms.div_euclid(DAY_MS)
+}
+
+/// (day, hazard code, state, severity or empty) -> how many.
+pub(in crate::ledger) type Totals = BTreeMap<(i64, String, String, String), i64>;
+
+/// Where a finding is counted.
+pub(in crate::ledger) fn key(
+    created_at: Timestamp,
+    hazard_code: &str,
+    finding: &Finding,
+) -> (i64, String, String, String) {
+    (
+        day_of(created_at.as_millisecond()),
+        hazard_code.to_owned(),
+        finding.state.as_str().to_owned(),
+        finding.severity.map_or("", severity_name).to_owned(),
+    )
+}
+
+/// Counts a new finding.
+pub(super) async fn add(tx: &mut Tx, row: &FindingRow) -> Result<()> {
+    change(tx, key(row.created_at, &row.hazard_code, &row.finding), 1).await
+}
+
+/// Counts a changed finding where it stands now and no longer where it stood.
+pub(super) async fn moved(tx: &mut Tx, row: &FindingRow, before: &Finding) -> Result<()> {
+    let old = key(row.created_at, &row.hazard_code, before);
+    let new = key(row.created_at, &row.hazard_code, &row.finding);
+    if old != new {
+        change(tx, old, -1).await?;
+        change(tx, new, 1).await?;
+    }
+    Ok(())
+}
+
+async fn change(
+    tx: &mut Tx,
+    (day, code, state, severity): (i64, String, String, String),
+    by: i64,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO finding_totals (day, hazard_code, state, severity, n) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (day, hazard_code, state, severity) DO UPDATE SET n = finding_totals.n + excluded.n",
+    )
+    .bind(day)
+    .bind(code)
+    .bind(state)
+    .bind(severity)
+    .bind(by)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The totals as they are kept, without zeros.
+pub(in crate::ledger) async fn kept(db: &mut impl Db) -> Result<Totals> {
+    let rows = sqlx::query("SELECT * FROM finding_totals WHERE n <> 0")
+        .fetch_all(db.conn())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let key = (
+                row.int("day")?,
+                row.text("hazard_code")?,
+                row.text("state")?,
+                row.text("severity")?,
+            );
+            Ok((key, row.int("n")?))
+        })
+        .collect()
+}

@@ -1,0 +1,334 @@
+//! Photos: the queue of those that wait to be judged, and what was seen in the others.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::AnyRow;
+
+use super::events::Context;
+use super::page::{self, Conditions, Entity};
+use super::sql::{Bind, Columns, from_json, json};
+use super::{Db, Error, Ledger, Page, Paged, Result, Scope};
+use crate::finding::Actor;
+use crate::id::Id;
+use crate::record::PhotoRecord;
+
+/// How far a photo is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PhotoState {
+    /// Accepted.
+    Queued,
+    /// A worker has it.
+    Working,
+    /// It has its record, and its candidates are filed.
+    Judged,
+    /// It cannot be judged; its record says why.
+    Unreadable,
+}
+
+impl PhotoState {
+    const ALL: [Self; 4] = [Self::Queued, Self::Working, Self::Judged, Self::Unreadable];
+
+    /// The name in records and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Working => "working",
+            Self::Judged => "judged",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// A photo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Photo {
+    /// Which.
+    pub id: Id,
+    /// Whose site it shows.
+    pub enterprise_id: Id,
+    /// What it shows.
+    pub site_id: Id,
+    /// Time zone of the site.
+    pub time_zone: String,
+    /// What it belongs to.
+    pub inspection_id: Option<Id>,
+    /// Who sent it first.
+    pub account_id: Id,
+    /// Name as sent first.
+    pub name: String,
+    /// Of the original.
+    pub sha256: String,
+    /// Length of the original.
+    pub bytes: u64,
+    /// When it was taken, if somebody said.
+    pub taken_at: Option<Timestamp>,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// How far it is.
+    pub state: PhotoState,
+    /// What was seen, once it was judged.
+    pub record: Option<PhotoRecord>,
+    /// What it was judged by.
+    pub decided_by: Option<Context>,
+    /// Tells photos that look the same.
+    pub fingerprint: Option<u128>,
+}
+
+/// A photo that one worker has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClaimedPhoto {
+    /// Which.
+    pub id: Id,
+    /// Which attempt this is; a later one has taken the photo over.
+    pub attempt: i64,
+    /// Whose site it shows.
+    pub enterprise_id: Id,
+    /// What it shows.
+    pub site_id: Id,
+    /// What it belongs to.
+    pub inspection_id: Option<Id>,
+    /// Name as sent.
+    pub name: String,
+    /// Of the original.
+    pub sha256: String,
+    /// When it was taken, if somebody said.
+    pub taken_at: Option<Timestamp>,
+    /// When it was taken, or received if nobody said.
+    pub seen_at: Timestamp,
+    /// The day of that at the site, `YYYY-MM-DD`: decides which clauses are in force.
+    pub day: String,
+}
+
+/// What a worker found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgedPhoto {
+    /// What was seen, or why it cannot be judged.
+    pub record: PhotoRecord,
+    /// What it was judged by.
+    pub decided_by: Context,
+    /// Tells photos that look the same.
+    pub fingerprint: Option<u128>,
+}
+
+/// Which photos are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct PhotoFilter {
+    /// Whose.
+    pub scope: Scope,
+    /// Only of this site.
+    pub site_id: Option<Id>,
+    /// Only of this inspection.
+    pub inspection_id: Option<Id>,
+}
+
+/// A photo that ended the process so often is not tried again.
+const MAX_ATTEMPTS: i64 = 5;
+
+/// A photo with the time zone of its site and what it was judged by.
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT photos.*, \
+             (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
+             (SELECT data FROM contexts WHERE contexts.sha256 = photos.context) AS context_data \
+             FROM photos",
+            $tail
+        )
+    };
+}
+
+impl Ledger {
+    /// Takes the photo that has waited longest.
+    pub async fn claim_photo(&self) -> Result<Option<ClaimedPhoto>> {
+        if self.photos_waiting().await? == 0 {
+            return Ok(None); // no need to wait for the writer
+        }
+        let mut tx = self.begin(&Actor::Machine).await?;
+        let row = sqlx::query(
+            "UPDATE photos SET state = 'working', attempts = attempts + 1 WHERE id = \
+             (SELECT id FROM photos WHERE state = 'queued' ORDER BY id LIMIT 1) \
+             RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
+             taken_ms, received_ms, \
+             (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone",
+        )
+        .fetch_optional(tx.conn())
+        .await?;
+        tx.commit().await?;
+        row.as_ref().map(claimed).transpose()
+    }
+
+    /// Writes what a worker found, files the candidates and ends the claim, all in one change.
+    /// `false` when the claim was not in force any more: then nothing was written.
+    pub async fn complete_photo(&self, claim: &ClaimedPhoto, judged: &JudgedPhoto) -> Result<bool> {
+        let mut tx = self.begin(&Actor::Machine).await?;
+        let state = match &judged.record.error {
+            None => PhotoState::Judged,
+            Some(_) => PhotoState::Unreadable,
+        };
+        let context = tx.context(&judged.decided_by).await?;
+        let now = tx.now();
+        let done = sqlx::query(
+            "UPDATE photos SET state = $1, judged_ms = $2, candidates = $3, record = $4, \
+             context = $5, fingerprint = $6 WHERE id = $7 AND state = 'working' AND attempts = $8",
+        )
+        .bind(state.as_str())
+        .time(now)
+        .bind(judged.record.candidates.len() as i64)
+        .bind(json(&judged.record)?)
+        .bind(context.as_str())
+        .bind(judged.fingerprint.map(|f| format!("{f:032x}")))
+        .id(claim.id)
+        .bind(claim.attempt)
+        .execute(tx.conn())
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        super::filing::file(&mut tx, claim, judged).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// At the start: what a dead process had claimed waits again; what ended the process too often
+    /// is given up, with a reason.
+    pub async fn recover_photos(&self, decided_by: &Context) -> Result<u64> {
+        let mut tx = self.begin(&Actor::Machine).await?;
+        let poison = sqlx::query(
+            "SELECT id, attempts, name, sha256 FROM photos WHERE state = 'working' AND attempts >= $1",
+        )
+        .bind(MAX_ATTEMPTS)
+        .fetch_all(tx.conn())
+        .await?;
+        for row in poison {
+            let reason = format!(
+                "the service ended {} times while it worked on this photo; give another copy of \
+                 it, and report it",
+                row.int("attempts")?
+            );
+            let mut record = PhotoRecord::unreadable(row.text("name")?, reason);
+            record.sha256 = Some(row.text("sha256")?);
+            let context = tx.context(decided_by).await?;
+            let now = tx.now();
+            sqlx::query(
+                "UPDATE photos SET state = 'unreadable', judged_ms = $1, record = $2, context = $3 \
+                 WHERE id = $4",
+            )
+            .time(now)
+            .bind(json(&record)?)
+            .bind(context)
+            .id(row.id("id")?)
+            .execute(tx.conn())
+            .await?;
+        }
+        let again = sqlx::query("UPDATE photos SET state = 'queued' WHERE state = 'working'")
+            .execute(tx.conn())
+            .await?;
+        tx.commit().await?;
+        Ok(again.rows_affected())
+    }
+
+    /// Photos that wait.
+    pub async fn photos_waiting(&self) -> Result<u64> {
+        let mut db = self.read().await?;
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM photos WHERE state = 'queued'")
+            .fetch_one(db.conn())
+            .await?;
+        Ok(row.int("n")?.unsigned_abs())
+    }
+
+    /// One photo.
+    pub async fn photo(&self, id: Id) -> Result<Photo> {
+        page::get(
+            &mut self.read().await?,
+            "photo",
+            select!(" WHERE id = $1"),
+            id,
+        )
+        .await
+    }
+
+    /// A page of photos, newest first.
+    pub async fn photos(&self, filter: &PhotoFilter, page: &Page) -> Result<Paged<Photo>> {
+        let mut conditions = Conditions::default();
+        conditions.and_scope("enterprise_id", &filter.scope);
+        conditions.and_maybe("site_id = {}", filter.site_id);
+        conditions.and_maybe("inspection_id = {}", filter.inspection_id);
+        page::list(&mut self.read().await?, select!(""), conditions, page).await
+    }
+
+    /// Every photo's fingerprint with its digest, for near-duplicates.
+    pub async fn fingerprints(&self) -> Result<Vec<(String, u128)>> {
+        let mut db = self.read().await?;
+        let rows =
+            sqlx::query("SELECT sha256, fingerprint FROM photos WHERE fingerprint IS NOT NULL")
+                .fetch_all(db.conn())
+                .await?;
+        rows.iter()
+            .map(|row| Ok((row.text("sha256")?, row.parsed("fingerprint", hexadecimal)?)))
+            .collect()
+    }
+}
+
+fn hexadecimal(text: &str) -> Option<u128> {
+    u128::from_str_radix(text, 16).ok()
+}
+
+fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
+    let taken_at = row.maybe_time("taken_ms")?;
+    let seen_at = match taken_at {
+        Some(taken_at) => taken_at,
+        None => row.time("received_ms")?,
+    };
+    let zone = row.text("time_zone")?;
+    let zone =
+        jiff::tz::TimeZone::get(&zone).map_err(|e| Error::Corrupt(format!("time_zone: {e}")))?;
+    Ok(ClaimedPhoto {
+        id: row.id("id")?,
+        attempt: row.int("attempts")?,
+        enterprise_id: row.id("enterprise_id")?,
+        site_id: row.id("site_id")?,
+        inspection_id: row.maybe_id("inspection_id")?,
+        name: row.text("name")?,
+        sha256: row.text("sha256")?,
+        day: zone.to_datetime(seen_at).date().to_string(),
+        taken_at,
+        seen_at,
+    })
+}
+
+impl Entity for Photo {
+    fn from_row(row: &AnyRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id("id")?,
+            enterprise_id: row.id("enterprise_id")?,
+            site_id: row.id("site_id")?,
+            time_zone: row.text("time_zone")?,
+            inspection_id: row.maybe_id("inspection_id")?,
+            account_id: row.id("account_id")?,
+            name: row.text("name")?,
+            sha256: row.text("sha256")?,
+            bytes: row.int("bytes")?.unsigned_abs(),
+            taken_at: row.maybe_time("taken_ms")?,
+            received_at: row.time("received_ms")?,
+            state: row.parsed("state", PhotoState::parse)?,
+            record: row
+                .maybe_text("record")?
+                .map(|text| from_json(&text))
+                .transpose()?,
+            decided_by: row
+                .maybe_text("context_data")?
+                .map(|text| from_json(&text))
+                .transpose()?,
+            fingerprint: row.maybe("fingerprint", hexadecimal)?,
+        })
+    }
+
+    fn id(&self) -> Id {
+        self.id
+    }
+}

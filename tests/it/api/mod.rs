@@ -1,0 +1,9 @@
+//! The HTTP API, file by file as the routes are.
+
+mod accounts;
+mod contract;
+mod findings;
+mod photos;
+mod register;
+mod session;
+mod support;

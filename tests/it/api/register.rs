@@ -1,0 +1,191 @@
+//! `/enterprises`, `/sites`, `/checklists`, `/inspections`
+
+use serde_json::{Value, json};
+use sitewarden::api::ServeConfig;
+
+use super::support::{Reply, Service, credit_code, photo, request};
+use axum::http::Method;
+
+async fn put(service: &Service, key: &str, path: &str, version: &str, body: Value) -> Reply {
+    let headers = [("if-match", version), ("content-type", "application/json")];
+    service
+        .send(request(
+            Method::PUT,
+            key,
+            path,
+            &headers,
+            body.to_string().into(),
+        ))
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_company_has_one_file_and_a_change_names_what_was_seen() {
+    let service = Service::idle(ServeConfig::default()).await;
+    let key = service.key("inspector", &["inspector"], &[]).await;
+    let mut body = json!({"credit_code": credit_code("One Ltd"), "name": "One Ltd", "industry": "timber",
+        "facts": {"combustible_dust": true}});
+    let path = "/api/v1/enterprises";
+    let made = service.post(&key, path, body.clone()).await.is(201);
+    assert_eq!(made.header("etag"), "\"1\"");
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    service.post(&key, path, body.clone()).await.problem(409);
+    let one = format!("{path}/{id}");
+    body["name"] = "Number One Ltd".into();
+    let changed = put(&service, &key, &one, "\"1\"", body.clone())
+        .await
+        .is(200);
+    assert_eq!(changed.header("etag"), "\"2\"");
+    put(&service, &key, &one, "\"1\"", body.clone())
+        .await
+        .problem(412);
+    put(&service, &key, &one, "", body.clone())
+        .await
+        .problem(412);
+    assert_eq!(
+        service.get(&key, &one).await.json()["name"],
+        "Number One Ltd"
+    );
+    body["credit_code"] = "123".into();
+    service.post(&key, path, body).await.problem(422);
+    let person = json!({"name": "Li Wei", "duty": "safety officer", "phone": null});
+    service
+        .post(&key, &format!("{one}/persons"), person)
+        .await
+        .is(201);
+    let persons = service
+        .get(&key, &format!("{one}/persons"))
+        .await
+        .is(200)
+        .json();
+    assert_eq!(persons["items"][0]["name"], "Li Wei");
+    let company = service.key("company", &["enterprise"], &[&id]).await;
+    let site = json!({"name": "x", "address": "y", "time_zone": "Asia/Shanghai"});
+    service
+        .post(&company, &format!("{one}/sites"), site)
+        .await
+        .problem(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_has_a_time_zone_points_and_cameras_without_addresses() {
+    let service = Service::idle(ServeConfig::default()).await;
+    let (enterprise, site) = service.site("Places Ltd", "Asia/Shanghai").await;
+    let admin = &service.admin;
+    let sites = format!("/api/v1/enterprises/{enterprise}/sites");
+    let body = json!({"name": "x", "address": "y", "time_zone": "Mars/Olympus"});
+    service.post(admin, &sites, body).await.problem(422);
+    let site = format!("/api/v1/sites/{site}");
+    let point = json!({"name": "Gate 3", "zone": "dock"});
+    let point = service
+        .post(admin, &format!("{site}/points"), point)
+        .await
+        .is(201)
+        .json();
+    let camera = json!({"name": "C1", "point": point["id"], "source": "dock-1"});
+    service
+        .post(admin, &format!("{site}/cameras"), camera)
+        .await
+        .is(201);
+    let camera = json!({"name": "C2", "source": "rtsp://user:pass@10.0.0.1/"});
+    service
+        .post(admin, &format!("{site}/cameras"), camera)
+        .await
+        .problem(422);
+    let cameras = service
+        .get(admin, &format!("{site}/cameras"))
+        .await
+        .is(200)
+        .json();
+    assert_eq!(cameras["items"].as_array().unwrap().len(), 1);
+    let list = service
+        .get(admin, &format!("/api/v1/sites?enterprise={enterprise}"))
+        .await
+        .is(200)
+        .json();
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inspection_is_filled_in_from_its_photos_and_goes_its_way() {
+    let service = Service::start().await;
+    let (enterprise, site) = service.site("Visit Ltd", "Europe/Berlin").await;
+    let key = service.key("inspector", &["inspector"], &[]).await;
+    let item = |name: &str, code: Option<&str>| json!({"key": name, "text": {"en": name, "zh": name}, "hazard_code": code});
+    let body = json!({"name": "Warehouse", "items": [item("helmets", Some("PPE-01")), item("exits", None)]});
+    let base = service
+        .post(&key, "/api/v1/checklists", body)
+        .await
+        .is(201)
+        .json();
+    let base = base["id"].as_str().unwrap();
+    let body = json!({"enterprise": enterprise, "items": [item("dogs", None)]});
+    let path = format!("/api/v1/checklists/{base}/overlays");
+    let overlay = service.post(&key, &path, body).await.is(201).json();
+    assert_eq!(overlay["items"].as_array().unwrap().len(), 3);
+
+    let plan = |at: &str| json!({"site": site, "checklist": base, "planned_for": at});
+    service
+        .post(&key, "/api/v1/inspections", plan("2026-03-29T02:30:00"))
+        .await
+        .problem(422);
+    let made = service
+        .post(&key, "/api/v1/inspections", plan("2026-06-02T09:00:00"))
+        .await
+        .is(201)
+        .json();
+    assert_eq!(made["planned_for"], "2026-06-02T07:00:00Z");
+    let id = made["id"].as_str().unwrap();
+    let path = format!("/api/v1/inspections/{id}");
+    let attendee = json!({"name": "Li Wei", "role": "safety officer"});
+    service
+        .post(&key, &format!("{path}/attendees"), attendee)
+        .await
+        .is(201);
+
+    let fields = [("site", site.as_str()), ("inspection", id)];
+    service
+        .upload(&key, "?wait=60", &[], &fields, &[("a.jpg", &photo(1))])
+        .await
+        .is(200);
+    let answer = json!({"answer": "compliant", "reason": "walked through all of them"});
+    let headers = [("content-type", "application/json")];
+    let call = request(
+        Method::PUT,
+        &key,
+        &format!("{path}/items/exits"),
+        &headers,
+        answer.to_string().into(),
+    );
+    service.send(call).await.is(204);
+    let shown = service.get(&key, &path).await.is(200);
+    let version = shown.header("etag").to_owned();
+    let whole = shown.json();
+    let of = |name: &str| {
+        let items = whole["items"].as_array().unwrap();
+        items.iter().find(|i| i["key"] == name).unwrap()["answer"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(of("helmets"), "non_compliant");
+    assert_eq!(of("exits"), "compliant");
+    assert_eq!(of("dogs"), "cannot_determine", "nobody has looked");
+    assert_eq!(whole["attendees"][0]["name"], "Li Wei");
+
+    let go = |state: &str| json!({"state": state});
+    let path = format!("{path}/transitions");
+    let headers = [("if-match", version.as_str())];
+    service
+        .post_with(&key, &path, &headers, go("done"))
+        .await
+        .problem(422);
+    service
+        .post_with(&key, &path, &headers, go("notified"))
+        .await
+        .is(200);
+    service
+        .post_with(&key, &path, &headers, go("on_site"))
+        .await
+        .problem(412);
+}
