@@ -45,7 +45,6 @@ CREATE TABLE enterprises (
     version     BIGINT NOT NULL
 );
 CREATE INDEX enterprises_industry ON enterprises (industry, id);
-CREATE INDEX enterprises_name ON enterprises (name);
 
 -- Responsible persons of an enterprise; accounts are elsewhere.
 CREATE TABLE persons (
