@@ -150,6 +150,10 @@ impl Ledger {
         first.close().await?;
         let writer = pool(1, true).connect(&url).await?;
         migrations::migrator(backend, version).run(&writer).await?;
+        if backend == Backend::Sqlite {
+            // figures for the planner where tables have grown; a limited look, fast on any size
+            (&writer).execute("PRAGMA optimize = 0x10002").await?;
+        }
         let readers = pool(settings.readers.max(1), false).connect(&url).await?;
         Ok(Self(Arc::new(Inner {
             writer,

@@ -111,6 +111,7 @@ async fn random_year(world: &World, seed: u64) {
         if ids.is_empty() || random.u8(..4) == 0 {
             let mut seen = world.sighting(&n.to_string(), random.f64() * 0.8);
             seen.hazard_code = format!("PPE-0{}", random.u8(1..4));
+            seen.zone = random.choice(["A", "B", "C"]).unwrap().to_owned();
             let by = random.choice([Actor::Machine, ann()]).unwrap();
             if let Filed::New { finding_id } = world.file(&by, &seen).await.unwrap() {
                 ids.push(finding_id);
@@ -187,7 +188,7 @@ async fn statistics_are_what_the_events_add_up_to() {
     }
     // the test is worth something only if there is something to count
     assert!(
-        all[0].total > 25 && all[0].overdue > 0 && all[0].by_state.len() > 5,
+        all[0].total > 20 && all[0].overdue > 0 && all[0].by_state.len() > 5,
         "{:?}",
         all[0]
     );
