@@ -22,6 +22,9 @@ pub struct Presence {
     pub reach: f32,
 }
 
+/// From this share of the score that a candidate needs, a person is told to look there.
+const WORTH_A_LOOK: f32 = 0.5;
+
 /// One thing that must not be there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,7 +178,10 @@ impl Presence {
         let weak = self
             .objects
             .iter()
-            .flat_map(|o| o.object.find(scene, 0.0).into_iter().map(move |d| (o, d)))
+            .flat_map(|o| {
+                let found = o.object.find(scene, WORTH_A_LOOK * o.min_score);
+                found.into_iter().map(move |d| (o, d))
+            })
             .max_by(|(_, a), (_, b)| a.score.total_cmp(&b.score));
         let mut text = if let Some((object, d)) = weak {
             let (name, score) = (&object.object.name, d.score);
