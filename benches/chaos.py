@@ -26,6 +26,14 @@ import time
 import uuid
 
 
+# the count at the end must not run into the limit on requests
+CONFIG = """
+[serve]
+requests_per_second = 100000
+request_burst = 100000
+"""
+
+
 def say(text):
     print(text, flush=True)
 
@@ -46,7 +54,9 @@ class Service:
         self.key = None
 
     def start(self):
-        command = [self.args.program, "serve", "--listen", "127.0.0.1:0", "--data", self.data]
+        config = pathlib.Path(self.data, "chaos.toml")
+        config.write_text(CONFIG)
+        command = [self.args.program, "serve", "--listen", "127.0.0.1:0", "--data", self.data, "--config", config]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.port = None
         for line in self.process.stdout:

@@ -97,7 +97,7 @@ async fn whoever_is_known_is_told_what_is_wrong() {
     service
         .get(key, "/api/v1/photos?cursor=..%2Fx")
         .await
-        .problem(400);
+        .problem(422);
     let call = request(Method::POST, key, "/api/v1/accounts", &[], "{}".into());
     service.send(call).await.problem(415);
     let unknown = json!({"login": "a", "roles": ["admin"], "is_root": true});
