@@ -8,12 +8,16 @@ pub mod detection;
 pub mod geometry;
 pub mod hazard;
 pub mod record;
+pub mod zone;
 
 // pure stages: no I/O, no async, no clock
 pub mod confirm;
 pub mod eval;
+pub mod health;
+pub mod motion;
 pub mod postprocess;
 pub mod preprocess;
+pub mod reference;
 pub mod render;
 pub mod rules;
 pub mod tiling;

@@ -56,8 +56,8 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
     }
 }
 
-const VOCABULARY: [&str; 4] = ["geometry", "detection", "hazard", "record"];
-const PURE: [&str; 8] = [
+const VOCABULARY: [&str; 5] = ["geometry", "detection", "hazard", "record", "zone"];
+const PURE: [&str; 11] = [
     "preprocess",
     "tiling",
     "tracking",
@@ -66,6 +66,9 @@ const PURE: [&str; 8] = [
     "rules",
     "render",
     "eval",
+    "motion",
+    "reference",
+    "health",
 ];
 const ADAPTERS: [&str; 3] = ["source", "inference", "dataset"];
 const FACES: [&str; 3] = ["pipeline", "config", "cli"];
