@@ -9,6 +9,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::ground::to_segment;
 pub use self::ground::{Ground, GroundPoints};
 use crate::geometry::BBox;
 

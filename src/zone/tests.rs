@@ -66,7 +66,7 @@ fn four_points_give_metres() {
 
 #[test]
 fn the_distance_to_a_stretch_is_to_its_nearest_point() {
-    let d = |p| ground::to_segment(p, [0.0, 0.0], [4.0, 0.0]);
+    let d = |p| to_segment(p, [0.0, 0.0], [4.0, 0.0]);
     assert_eq!(d([2.0, 3.0]), 3.0);
     assert_eq!(d([7.0, 4.0]), 5.0);
 }
