@@ -1,6 +1,8 @@
 //! Composition of stages and adapters: what happens to one photo, and to many.
 
+pub mod camera;
 pub mod clip;
+pub mod evidence;
 pub mod ordered;
 pub mod photo;
 pub mod picture;

@@ -196,7 +196,7 @@ fn found(events: &[FindingEvent]) -> Vec<Found> {
                 };
                 found.insert(event.finding, finding);
             }
-            EventKind::Cleared | EventKind::Ended => {
+            EventKind::Seen | EventKind::Cleared | EventKind::Ended => {
                 if let Some(finding) = found.get_mut(&event.finding) {
                     finding.seen.push(seen);
                 }

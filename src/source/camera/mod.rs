@@ -179,6 +179,11 @@ impl Camera {
         lock(&self.shared.ring).part(around_s, from_s, to_s)
     }
 
+    /// Whether it keeps its last seconds at all.
+    pub fn keeps(&self) -> bool {
+        !lock(&self.shared.ring).is_empty()
+    }
+
     /// Ends it. Also done by dropping it.
     pub fn close(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);

@@ -59,6 +59,10 @@ impl Ring {
         Ok(path)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
     pub(super) fn learned(&mut self, child: u64, offset: f64, codec: Option<String>) {
         if let Some(part) = self.parts.iter_mut().find(|p| p.child == child) {
             part.offset = Some(offset);
