@@ -29,6 +29,8 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
+comma := ,
+
 # --- what is needed -------------------------------------------------------------------------
 
 # $(call install,NAME,test command,packages): apt packages only where the test says they are missing
@@ -112,6 +114,7 @@ demo: build runtime demo-pictures ## scan real pictures (PHOTOS=dir for your own
 test: tools runtime ## all tests
 	$(call install,ffmpeg,command -v ffmpeg,ffmpeg)
 	$(call install,the HEIC converter,command -v heif-convert && command -v heif-enc,libheif-examples)
+	$(call install,an RTSP server for the tests,/usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer'$(comma) '1.0')" && test -e "$$(echo /usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so)",python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 	$(SAY) "building and running the tests (the first time takes some minutes)"
 	cargo test --locked
 

@@ -197,12 +197,13 @@ pub fn watch_file<E>(
         };
         now_s = frame.time_s;
         let glance = Glance::of(&frame.picture);
+        let calm = eyes.mode(now_s) == Mode::Idle;
         let shot = Shot {
             time_s: now_s,
             moment: None,
             picture: &frame.picture,
             size: frame.picture.dimensions(),
-            quiet: eyes.is_quiet(now_s, &glance, false),
+            quiet: eyes.is_quiet(now_s, &glance, calm),
         };
         for event in watch.shot(shot, Some(&glance))? {
             if let Some((evidence, _)) = &mut evidence {

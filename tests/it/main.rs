@@ -8,11 +8,13 @@
 
 mod architecture;
 mod bench;
+mod cameras;
 mod datasets;
 mod heic;
 mod hostile;
 mod photos;
 mod replay;
+mod rtsp;
 mod scan;
 mod support;
 mod watch;
