@@ -194,7 +194,7 @@ fn key_frames_will_do_while_nothing_happens_and_the_ring_keeps_all() {
     let idle = frames(&camera, 6);
     assert!(camera.status().idle);
     // a key frame each second; the stream's own clock says so whatever the machine does
-    assert!(gaps(&idle).iter().all(|g| *g > 0.9), "{:?}", gaps(&idle));
+    assert!(gaps(&idle).iter().all(|g| *g > 0.8), "{:?}", gaps(&idle));
     let at_s = idle[4].time_s;
     let until = Instant::now() + PATIENCE;
     let part = loop {

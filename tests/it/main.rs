@@ -18,3 +18,4 @@ mod rtsp;
 mod scan;
 mod support;
 mod watch;
+mod zones;
