@@ -331,7 +331,11 @@ mod tests {
         let mut turns = Vec::new();
         for t in 0..700 {
             let there = (100..400).contains(&t);
-            let witness = if there { Witness::Hazard(0.8) } else { Witness::InOrder };
+            let witness = if there {
+                Witness::Hazard(0.8)
+            } else {
+                Witness::InOrder
+            };
             match c.witness(&config, f64::from(t), witness) {
                 Some(Turn::Opened(_)) => turns.push((t, '+')),
                 Some(Turn::Cleared(_)) => turns.push((t, '-')),

@@ -226,7 +226,11 @@ mod tests {
                 }
             };
             for (ailment, turn) in turns {
-                let sign = if matches!(turn, Turn::Opened(_)) { '+' } else { '-' };
+                let sign = if matches!(turn, Turn::Opened(_)) {
+                    '+'
+                } else {
+                    '-'
+                };
                 out.push((t, ailment.code(), sign));
             }
         }
@@ -235,7 +239,10 @@ mod tests {
 
     fn only(turns: &[(u32, &'static str, char)], code: &str) {
         let signs: String = turns.iter().map(|t| t.2).collect();
-        assert!(turns.iter().all(|t| t.1 == code) && signs == "+-", "{code}: {turns:?}");
+        assert!(
+            turns.iter().all(|t| t.1 == code) && signs == "+-",
+            "{code}: {turns:?}"
+        );
     }
 
     #[test]
@@ -251,7 +258,13 @@ mod tests {
     fn each_ailment_is_told_once_and_is_over_once() {
         let during = |t: u32| (100..160).contains(&t);
         let case = |ill: fn(u32) -> Option<Glance>| {
-            move |t| if during(t) { ill(t) } else { Some(glance(|x, y| yard(x, y, t))) }
+            move |t| {
+                if during(t) {
+                    ill(t)
+                } else {
+                    Some(glance(|x, y| yard(x, y, t)))
+                }
+            }
         };
         let hand = |t: u32| Some(glance(move |x, _| (90 + x / 80 + t % 2) as u8));
         only(&play(case(hand), 220), "CAM-COVERED");
@@ -268,7 +281,11 @@ mod tests {
     fn somebody_close_to_the_lens_covers_nothing() {
         let passing = |t: u32| {
             Some(glance(move |x, y| {
-                if (100..105).contains(&t) { 80 } else { yard(x, y, t) }
+                if (100..105).contains(&t) {
+                    80
+                } else {
+                    yard(x, y, t)
+                }
             }))
         };
         assert_eq!(play(passing, 200), []);

@@ -26,7 +26,8 @@ impl Glance {
         for (y, row) in picture.as_raw().chunks_exact(3 * w.max(1)).enumerate() {
             let cells = y * ROWS / h.max(1) * COLUMNS;
             for (x, p) in row.chunks_exact(3).enumerate() {
-                let luma = (77 * u64::from(p[0]) + 150 * u64::from(p[1]) + 29 * u64::from(p[2])) >> 8;
+                let luma =
+                    (77 * u64::from(p[0]) + 150 * u64::from(p[1]) + 29 * u64::from(p[2])) >> 8;
                 digest = (digest ^ luma).wrapping_mul(0x0100_0000_01b3);
                 let cell = &mut sums[cells + x * COLUMNS / w];
                 *cell = (cell.0 + luma, cell.1 + 1);
@@ -72,7 +73,12 @@ pub fn moved(was: &Glance, now: &Glance) -> bool {
     if was.digest == now.digest {
         return false;
     }
-    let mut changes: Vec<f32> = now.cells.iter().zip(&was.cells).map(|(n, w)| n - w).collect();
+    let mut changes: Vec<f32> = now
+        .cells
+        .iter()
+        .zip(&was.cells)
+        .map(|(n, w)| n - w)
+        .collect();
     let mut sorted = changes.clone();
     sorted.sort_by(f32::total_cmp);
     let common = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
@@ -99,9 +105,15 @@ mod tests {
         let was = glance(yard);
         assert!(!moved(&was, &glance(yard)));
         assert!(!moved(&was, &glance(|x, y| yard(x, y) + 30)));
-        assert!(!moved(&was, &glance(|x, y| yard(x, y) + ((x * 7 + y * 13) % 9) as u8)));
+        assert!(!moved(
+            &was,
+            &glance(|x, y| yard(x, y) + ((x * 7 + y * 13) % 9) as u8)
+        ));
         let person = |x: u32, y: u32| (300..318).contains(&x) && (150..195).contains(&y);
-        assert!(moved(&was, &glance(|x, y| if person(x, y) { 230 } else { yard(x, y) })));
+        assert!(moved(
+            &was,
+            &glance(|x, y| if person(x, y) { 230 } else { yard(x, y) })
+        ));
     }
 
     #[test]

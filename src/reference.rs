@@ -83,9 +83,23 @@ impl Patch {
         }
     }
 
-    fn luma(&self, x: usize, y: usize) -> f32 {
-        let [r, g, b] = self.rgb[y * SIDE + x];
-        0.299 * r + 0.587 * g + 0.114 * b
+    /// Logarithm of the luma of each pixel, smoothed: a mean of 3 x 3 takes the noise out before the
+    /// logarithm makes it large.
+    fn log_luma(&self) -> Vec<f32> {
+        let luma = |[r, g, b]: &[f32; 3]| 0.299 * r + 0.587 * g + 0.114 * b;
+        let plain: Vec<f32> = self.rgb.iter().map(luma).collect();
+        // along one axis, then along the other
+        let smooth = |from: &[f32], step: usize, place: fn(usize) -> usize| -> Vec<f32> {
+            let mean = |i: usize| {
+                let before = if place(i) > 0 { i - step } else { i };
+                let after = if place(i) + 1 < SIDE { i + step } else { i };
+                (from[before] + from[i] + from[after]) / 3.0
+            };
+            (0..from.len()).map(mean).collect()
+        };
+        let rows = smooth(&plain, 1, |i| i % SIDE);
+        let both = smooth(&rows, SIDE, |i| i / SIDE);
+        both.into_iter().map(|v| (v + DARK).ln()).collect()
     }
 
     fn is_whole(&self) -> bool {
@@ -117,16 +131,17 @@ pub fn compare(reference: &Patch, now: &Patch, wanted: &[bool], hidden: &[bool])
     if seen == 0 {
         return Difference::default();
     }
+    let (was, is) = (reference.log_luma(), now.log_luma());
     let mut changed = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)]
         .into_iter()
-        .map(|shift| rough(reference, now, shift))
+        .map(|shift| rough(&was, &is, shift))
         .min_by_key(|cells| (0..cells.len()).filter(|c| cells[*c] && judged(*c)).count())
         .unwrap_or_default();
     for (cell, other) in changed.iter_mut().zip(coloured(reference, now, &judged)) {
         *cell |= other;
     }
-    for c in 0..changed.len() {
-        changed[c] &= judged(c);
+    for (c, cell) in changed.iter_mut().enumerate() {
+        *cell &= judged(c);
     }
     let solid = without_lines(&changed);
     Difference {
@@ -135,26 +150,12 @@ pub fn compare(reference: &Patch, now: &Patch, wanted: &[bool], hidden: &[bool])
     }
 }
 
-/// Cells in which the ratio of the two pictures is rough.
-fn rough(reference: &Patch, now: &Patch, (dx, dy): (isize, isize)) -> Vec<bool> {
+/// Cells in which the ratio of the two pictures is rough, given as logarithms.
+fn rough(was: &[f32], is: &[f32], (dx, dy): (isize, isize)) -> Vec<bool> {
     let at = |n: usize, d: isize| n.saturating_add_signed(d).min(SIDE - 1);
-    // a mean of 3 x 3 takes the noise out before the logarithm makes it large
-    let smooth = |patch: &Patch, x: usize, y: usize| {
-        let mut sum = 0.0;
-        for v in [-1, 0, 1] {
-            for u in [-1, 0, 1] {
-                sum += patch.luma(at(x, u), at(y, v));
-            }
-        }
-        sum / 9.0
-    };
-    let mut ratio = vec![0.0f32; SIDE * SIDE];
-    for y in 0..SIDE {
-        for x in 0..SIDE {
-            let was = smooth(reference, at(x, dx), at(y, dy));
-            ratio[y * SIDE + x] = ((smooth(now, x, y) + DARK) / (was + DARK)).ln();
-        }
-    }
+    let ratio: Vec<f32> = (0..SIDE * SIDE)
+        .map(|i| is[i] - was[at(i / SIDE, dy) * SIDE + at(i % SIDE, dx)])
+        .collect();
     (0..CELLS * CELLS)
         .map(|cell| {
             let (cx, cy) = (cell % CELLS * CELL, cell / CELLS * CELL);
@@ -199,9 +200,7 @@ fn coloured(reference: &Patch, now: &Patch, judged: &impl Fn(usize) -> bool) -> 
     let common = [middle(0), middle(1)];
     shifts
         .iter()
-        .map(|shift| {
-            shift.is_some_and(|s| (0..2).any(|i| (s[i] - common[i]).abs() > COLOUR))
-        })
+        .map(|shift| shift.is_some_and(|s| (0..2).any(|i| (s[i] - common[i]).abs() > COLOUR)))
         .collect()
 }
 
@@ -211,9 +210,8 @@ fn without_lines(cells: &[bool]) -> Vec<bool> {
     for (width, height) in [(3, 2), (2, 3)] {
         for y in 0..=CELLS - height {
             for x in 0..=CELLS - width {
-                let block = || {
-                    (0..width * height).map(move |i| (y + i / width) * CELLS + x + i % width)
-                };
+                let block =
+                    || (0..width * height).map(move |i| (y + i / width) * CELLS + x + i % width);
                 if block().all(|c| cells[c]) {
                     block().for_each(|c| solid[c] = true);
                 }
@@ -242,6 +240,8 @@ mod tests {
         Patch::cut(&image, BBox::new(0.0, 0.0, 256.0, 256.0))
     }
 
+    type Paint = fn(u32, u32, [f32; 3]) -> [f32; 3];
+
     fn share(paint: impl Fn(u32, u32, [f32; 3]) -> [f32; 3]) -> f32 {
         let clean = picture(|_, _, c| c);
         compare(&clean, &picture(paint), &[], &[]).share
@@ -250,11 +250,13 @@ mod tests {
     #[test]
     fn light_is_no_object() {
         assert_eq!(share(|_, _, c| c), 0.0);
-        let cases: [(&str, fn(u32, u32, [f32; 3]) -> [f32; 3]); 5] = [
+        let cases: [(&str, Paint); 5] = [
             ("dimmed", |_, _, c| c.map(|v| v * 0.45)),
             ("brighter", |_, _, c| c.map(|v| v * 1.5)),
             ("evening light", |_, _, [r, g, b]| [r * 1.1, g, b * 0.8]),
-            ("from one side", |x, _, c| c.map(|v| v * (0.6 + x as f32 / 512.0))),
+            ("from one side", |x, _, c| {
+                c.map(|v| v * (0.6 + x as f32 / 512.0))
+            }),
             ("a hard shadow aslant", |x, y, c| {
                 if x + y < 250 { c.map(|v| v * 0.5) } else { c }
             }),
@@ -268,7 +270,11 @@ mod tests {
     #[test]
     fn rain_and_a_shaking_camera_are_no_object() {
         let rain = share(|x, y, c| {
-            if (x * 31 + y / 16 * 17) % 97 == 0 { c.map(|v| v + 60.0) } else { c }
+            if (x * 31 + y / 16 * 17) % 97 == 0 {
+                c.map(|v| v + 60.0)
+            } else {
+                c
+            }
         });
         assert!(rain < 0.05, "{rain}");
         let clean = picture(|_, _, c| c);
@@ -281,7 +287,11 @@ mod tests {
     fn goods_are_an_object_by_texture_or_by_colour() {
         let inside = |x: u32, y: u32| (80..180).contains(&x) && (90..200).contains(&y);
         let carton = share(|x, y, c| {
-            if inside(x, y) { [150.0, 115.0, 75.0] } else { c }
+            if inside(x, y) {
+                [150.0, 115.0, 75.0]
+            } else {
+                c
+            }
         });
         assert!(carton > 0.12, "carton {carton}");
         let crate_ = share(|x, y, c| {
@@ -295,7 +305,9 @@ mod tests {
     fn what_is_hidden_is_not_judged() {
         let clean = picture(|_, _, c| c);
         let person = picture(|x, _, c| if x < 128 { [20.0, 30.0, 160.0] } else { c });
-        let hidden: Vec<bool> = (0..CELLS * CELLS).map(|c| cell_centre(c).0 < 0.55).collect();
+        let hidden: Vec<bool> = (0..CELLS * CELLS)
+            .map(|c| cell_centre(c).0 < 0.55)
+            .collect();
         let d = compare(&clean, &person, &[], &hidden);
         assert!(d.share < 0.02 && d.judged < 0.5, "{d:?}");
         let all = vec![true; CELLS * CELLS];

@@ -15,16 +15,7 @@ use crate::geometry::BBox;
 
 /// What a zone is for.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ZoneKind {
@@ -212,7 +203,10 @@ impl Zone {
             return Err(self.wrong("name", "is empty; people must be able to tell zones apart"));
         }
         if self.polygon.len() < 3 {
-            return Err(self.wrong("polygon", "has less than three corners; give at least three"));
+            return Err(self.wrong(
+                "polygon",
+                "has less than three corners; give at least three",
+            ));
         }
         let outside = |v: &f32| !(0.0..=1.0).contains(v);
         if self.polygon.iter().flatten().any(outside) {
@@ -229,7 +223,10 @@ impl Zone {
                 return Err(self.wrong(field, "give a number from 0 to 1"));
             }
         }
-        if self.loitering_time.is_some_and(|s| !(0.0..=86_400.0).contains(&s)) {
+        if self
+            .loitering_time
+            .is_some_and(|s| !(0.0..=86_400.0).contains(&s))
+        {
             return Err(self.wrong("loitering_time", "give seconds from 0 to 86400"));
         }
         for schedule in &self.schedule {

@@ -129,7 +129,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let rules = scan::rule_set(&config, &args.hazards)?;
     let zones = zones(args.zones.as_deref())?;
     for code in zones.zones.iter().flat_map(|z| &z.hazards) {
-        let known = rules.kinds().iter().any(|k| k.code.eq_ignore_ascii_case(code));
+        let known = rules
+            .kinds()
+            .iter()
+            .any(|k| k.code.eq_ignore_ascii_case(code));
         anyhow::ensure!(
             known || rules.only().is_some(),
             "--zones: there is no hazard {code}; see `sitewarden hazards`"
@@ -146,8 +149,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let state = args.state.as_deref().map(StateFile::open).transpose()?;
     let jobs = scan::workers(None, &config);
     let name = args.model.as_deref().unwrap_or(&config.scan.model);
-    let (files, live): (Vec<&Address>, Vec<&Address>) =
-        sources.iter().partition(|s| matches!(s.place, Place::File(_)));
+    let (files, live): (Vec<&Address>, Vec<&Address>) = sources
+        .iter()
+        .partition(|s| matches!(s.place, Place::File(_)));
     let threads = if live.len() > 1 {
         Threads::throughput(jobs)
     } else {
@@ -167,7 +171,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         zones,
         output: Output::new(args.format, pipeline.settings().lang),
         state: state.map(Mutex::new),
-        ends: args.for_s.map(|s| Instant::now() + Duration::from_secs_f64(s.clamp(0.0, 1e9))),
+        ends: args
+            .for_s
+            .map(|s| Instant::now() + Duration::from_secs_f64(s.clamp(0.0, 1e9))),
         asked: &asked,
     };
     let failed = std::thread::scope(|scope| {
@@ -196,8 +202,9 @@ fn zones(file: Option<&Path>) -> anyhow::Result<Zones> {
         return Ok(Zones::default());
     };
     let shown = file.display();
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the zones {shown}: it must be there, text in UTF-8"))?;
+    let text = std::fs::read_to_string(file).with_context(|| {
+        format!("cannot read the zones {shown}: it must be there, text in UTF-8")
+    })?;
     let mut zones =
         Zones::parse(&text).with_context(|| format!("the zones {shown} are refused"))?;
     for reference in zones.zones.iter_mut().filter_map(|z| z.reference.as_mut()) {
@@ -240,8 +247,9 @@ impl Session<'_> {
                     let picture = resized_upright(decoded.stored(), whole, (size[0], size[1]))?;
                     Ok(picture)
                 };
-                let clean = clean()
-                    .with_context(|| format!("zone `{}`: reference {}", zone.name, path.display()))?;
+                let clean = clean().with_context(|| {
+                    format!("zone `{}`: reference {}", zone.name, path.display())
+                })?;
                 watch.set_reference(&zone.name, &clean);
             }
         }
@@ -254,7 +262,10 @@ impl Session<'_> {
         };
         // a camera's numbers begin anew when nobody kept them
         let name = if live {
-            format!("{source}-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"))
+            format!(
+                "{source}-{}",
+                jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")
+            )
         } else {
             source.to_string()
         };
@@ -282,7 +293,10 @@ impl Session<'_> {
     fn camera(&self, source: &Address) -> anyhow::Result<()> {
         let args = self.args;
         let calm_s = Beat::default().calm_s.filter(|_| !args.no_idle);
-        let beat = Beat { calm_s, ..Beat::default() };
+        let beat = Beat {
+            calm_s,
+            ..Beat::default()
+        };
         let settings = self.pipeline.settings();
         let max_side = match settings.tiles {
             Tiles::Off => self.pipeline.input_side().max(LEAST_SIDE),

@@ -81,7 +81,11 @@ impl Eyes {
 
     /// Whether what the model saw last still holds.
     fn is_quiet(&mut self, time_s: f64, glance: &Glance, idle: bool) -> bool {
-        let every_s = if idle { self.beat.idle_s } else { self.beat.active_s };
+        let every_s = if idle {
+            self.beat.idle_s
+        } else {
+            self.beat.active_s
+        };
         let still = match &self.seen {
             Some((seen, _)) => !moved(seen, glance),
             None => false,
@@ -89,7 +93,10 @@ impl Eyes {
         if !still {
             self.moved_s = time_s;
         }
-        let due = self.seen.as_ref().is_none_or(|(_, at)| time_s - at >= every_s);
+        let due = self
+            .seen
+            .as_ref()
+            .is_none_or(|(_, at)| time_s - at >= every_s);
         if !still || due {
             self.seen = Some((glance.clone(), time_s));
         }
@@ -253,7 +260,13 @@ mod tests {
         let glance = |x: u32| {
             Glance::of(&RgbImage::from_fn(640, 360, |u, v| {
                 let there = (x..x + 60).contains(&u) && (100..250).contains(&v);
-                image::Rgb([if there { 220 } else { (u / 8 % 2 * 40 + 60) as u8 }; 3])
+                image::Rgb(
+                    [if there {
+                        220
+                    } else {
+                        (u / 8 % 2 * 40 + 60) as u8
+                    }; 3],
+                )
             }))
         };
         let mut eyes = Eyes::new(Beat::default());

@@ -277,7 +277,11 @@ impl<'a> ClipWatch<'a> {
         });
         let waiting = self.waiting.iter().filter_map(|w| {
             let camera = w.code.starts_with("CAM-");
-            of(if camera { Place::Camera } else { Place::Object }, &w.code, &w.life)
+            of(
+                if camera { Place::Camera } else { Place::Object },
+                &w.code,
+                &w.life,
+            )
         });
         Memory {
             findings: self.findings,
@@ -345,7 +349,9 @@ impl<'a> ClipWatch<'a> {
     pub fn finish(mut self, time_s: f64) -> Vec<FindingEvent> {
         let lives = std::mem::take(&mut self.lives);
         let waiting = std::mem::take(&mut self.waiting);
-        let out_of_sight = waiting.iter().filter_map(|w| self.ended(time_s, None, &w.code, &w.life));
+        let out_of_sight = waiting
+            .iter()
+            .filter_map(|w| self.ended(time_s, None, &w.code, &w.life));
         let in_sight = lives
             .iter()
             .filter_map(|((subject, code), life)| self.ended(time_s, Some(*subject), code, life));
@@ -366,7 +372,8 @@ impl<'a> ClipWatch<'a> {
     fn take(&mut self, shot: &Shot<'_>, watched: &Watched) -> Vec<FindingEvent> {
         let (time_s, size) = (shot.time_s, shot.size);
         let sightings = self.tracker.update(time_s, &watched.detections);
-        self.view.follow(time_s, &sightings, &watched.detections, size);
+        self.view
+            .follow(time_s, &sightings, &watched.detections, size);
         let track_of = |bbox: BBox| {
             let seen = sightings
                 .iter()
@@ -394,7 +401,13 @@ impl<'a> ClipWatch<'a> {
                 |track| Some(Subject::Track(track)),
             );
             // flame and smoke are of the scene even where a track was made of them
-            let subject = subject.map(|s| if candidate.rule == "presence" { Subject::Scene } else { s });
+            let subject = subject.map(|s| {
+                if candidate.rule == "presence" {
+                    Subject::Scene
+                } else {
+                    s
+                }
+            });
             // somebody who is not followed yet is seen again in the next frame
             let Some(subject) = subject else { continue };
             let found = Found {
@@ -415,7 +428,13 @@ impl<'a> ClipWatch<'a> {
         };
         let rules = self.pipeline.rules();
         let said = self.view.judge(
-            rules, &scene, shot.picture, time_s, shot.moment, shot.quiet, &track_of,
+            rules,
+            &scene,
+            shot.picture,
+            time_s,
+            shot.moment,
+            shot.quiet,
+            &track_of,
         );
         for say in said {
             let subject = match say.on {
@@ -443,7 +462,12 @@ impl<'a> ClipWatch<'a> {
 
     /// When frames of this kind of hazard add up to a finding.
     fn confirm_of(&self, code: &str) -> ConfirmConfig {
-        let kind = self.pipeline.rules().kinds().iter().find(|k| k.code == code);
+        let kind = self
+            .pipeline
+            .rules()
+            .kinds()
+            .iter()
+            .find(|k| k.code == code);
         kind.and_then(|k| k.confirm.clone())
             .unwrap_or_else(|| self.confirm.clone())
     }
@@ -515,7 +539,10 @@ impl<'a> ClipWatch<'a> {
         turn: Turn,
     ) -> Option<FindingEvent> {
         let code = ailment.code();
-        let life = self.lives.entry((Subject::Camera, code.to_owned())).or_default();
+        let life = self
+            .lives
+            .entry((Subject::Camera, code.to_owned()))
+            .or_default();
         let sighting = Sighting {
             time_s,
             score: 1.0,
@@ -549,7 +576,14 @@ impl<'a> ClipWatch<'a> {
             let (finding, best) = (life.open.take()?, life.best.take()?);
             let occurrences = std::mem::take(&mut life.occurrences);
             let told = (finding, best, occurrences);
-            return Some(self.event(EventKind::Cleared, told, Some(subject), code, time_s, reason));
+            return Some(self.event(
+                EventKind::Cleared,
+                told,
+                Some(subject),
+                code,
+                time_s,
+                reason,
+            ));
         }
         let earlier = self.earlier(time_s, &key);
         let findings = &mut self.findings;
@@ -585,11 +619,16 @@ impl<'a> ClipWatch<'a> {
             let was = w.life.last.or(w.life.best);
             let gap_s = (time_s - w.since_s).clamp(0.0, COMES_BACK_S);
             match subject {
-                Subject::Track(_) => was.is_some_and(|b| memory::may_be_the_same(b.bbox, now.bbox, gap_s)),
+                Subject::Track(_) => {
+                    was.is_some_and(|b| memory::may_be_the_same(b.bbox, now.bbox, gap_s))
+                }
                 _ => true,
             }
         };
-        let at = self.waiting.iter().position(|w| w.code == *code && fits(w))?;
+        let at = self
+            .waiting
+            .iter()
+            .position(|w| w.code == *code && fits(w))?;
         Some(self.waiting.swap_remove(at).life)
     }
 
@@ -630,7 +669,14 @@ impl<'a> ClipWatch<'a> {
             Lang::Zh => "未见其消除：目标离开画面或视频结束。",
         };
         let told = (life.open?, life.best?, life.occurrences);
-        Some(self.event(EventKind::Ended, told, subject, code, time_s, reason.to_owned()))
+        Some(self.event(
+            EventKind::Ended,
+            told,
+            subject,
+            code,
+            time_s,
+            reason.to_owned(),
+        ))
     }
 
     fn kind(&self, code: &str) -> (Text, Severity) {

@@ -138,7 +138,12 @@ impl ZoneRule {
         WatchFind {
             score: d.score,
             bbox: d.bbox,
-            inputs: vec![input(group.noun(), Some(d.score), Some(least), Some(d.bbox))],
+            inputs: vec![input(
+                group.noun(),
+                Some(d.score),
+                Some(least),
+                Some(d.bbox),
+            )],
             text: Text::new(
                 format!("A {} stands in the zone `{}`.", group.name.en, zone.name),
                 format!("区域“{}”内有{}停留。", zone.name, group.name.zh),
@@ -166,7 +171,10 @@ impl ZoneRule {
                     "{percent:.0} % of the zone `{}` differ from its clean reference: something is there.",
                     zone.name
                 ),
-                format!("区域“{}”与清空状态相比有{percent:.0}%发生变化：疑有物品占用。", zone.name),
+                format!(
+                    "区域“{}”与清空状态相比有{percent:.0}%发生变化：疑有物品占用。",
+                    zone.name
+                ),
             ),
         })
     }
@@ -199,7 +207,11 @@ impl DistanceRule {
         let movers: Vec<(&Group, Detection)> = self
             .movers
             .iter()
-            .flat_map(|g| g.find(scene, self.min_score).into_iter().map(move |d| (g, d)))
+            .flat_map(|g| {
+                g.find(scene, self.min_score)
+                    .into_iter()
+                    .map(move |d| (g, d))
+            })
             .collect();
         let (mut near, mut clear) = (Vec::new(), Vec::new());
         for person in self.person.find(scene, self.min_score) {
@@ -210,9 +222,7 @@ impl DistanceRule {
             let Some(feet) = metres(x, y) else { continue };
             let nearest = movers
                 .iter()
-                .filter(|(_, m)| {
-                    speed_of(m.bbox).is_some_and(|v| v >= f64::from(self.moving_m_s))
-                })
+                .filter(|(_, m)| speed_of(m.bbox).is_some_and(|v| v >= f64::from(self.moving_m_s)))
                 .filter_map(|(g, m)| {
                     let (a, b) = (metres(m.bbox.x1, m.bbox.y2)?, metres(m.bbox.x2, m.bbox.y2)?);
                     Some((to_segment(feet, a, b) as f32, *g, *m))
@@ -234,8 +244,18 @@ impl DistanceRule {
             bbox: person.bbox,
             inputs: vec![
                 input("distance_m", Some(m), Some(self.min_m), None),
-                input(self.person.noun(), Some(person.score), Some(self.min_score), Some(person.bbox)),
-                input(group.noun(), Some(mover.score), Some(self.min_score), Some(mover.bbox)),
+                input(
+                    self.person.noun(),
+                    Some(person.score),
+                    Some(self.min_score),
+                    Some(person.bbox),
+                ),
+                input(
+                    group.noun(),
+                    Some(mover.score),
+                    Some(self.min_score),
+                    Some(mover.bbox),
+                ),
             ],
             text: Text::new(
                 format!(
@@ -282,7 +302,9 @@ mod tests {
 
     #[test]
     fn a_zone_takes_what_its_hazard_and_its_filter_name() {
-        let WatchRule::Zone(rule) = rule("STO-03") else { panic!() };
+        let WatchRule::Zone(rule) = rule("STO-03") else {
+            panic!()
+        };
         let zones = Zones::parse(
             "[[zone]]\nname = 'a'\nkind = 'aisle'\npolygon = [[0.0, 0.5], [1.0, 0.5], [1.0, 1.0], [0.0, 1.0]]",
         )
@@ -296,7 +318,11 @@ mod tests {
         ];
         let scene = scene(&labels, &detections);
         let found = rule.objects_in(&scene, &zone);
-        assert_eq!(found.len(), 1, "a person is no goods, and one box is outside");
+        assert_eq!(
+            found.len(),
+            1,
+            "a person is no goods, and one box is outside"
+        );
         assert_eq!(found[0].1, detections[1]);
         zone.objects = vec!["forklift".into()];
         assert!(rule.objects_in(&scene, &zone).is_empty());
@@ -307,7 +333,9 @@ mod tests {
 
     #[test]
     fn metres_are_measured_from_the_feet_to_what_moves() {
-        let WatchRule::Distance(rule) = rule("EQP-04") else { panic!() };
+        let WatchRule::Distance(rule) = rule("EQP-04") else {
+            panic!()
+        };
         // seen from straight above: 1000 px are 20 m
         let zones = Zones::parse(
             "[ground]\npicture = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]\n\

@@ -12,7 +12,9 @@ schedule = [{ days = ["fri"], from = "22:00", to = "06:00" }]
 
 fn error(from: &str, to: &str) -> String {
     assert!(FILE.contains(from));
-    Zones::parse(&FILE.replace(from, to)).unwrap_err().to_string()
+    Zones::parse(&FILE.replace(from, to))
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -25,7 +27,12 @@ fn a_file_is_read_and_its_mistakes_are_named() {
     assert!(error("22:00", "25:00").contains("HH:MM"));
     assert!(error("[0.4, 1.0], [0.1, 1.0]", "[0.7, 0.5]").contains("no area"));
     let twice = format!("{FILE}{FILE}");
-    assert!(Zones::parse(&twice).unwrap_err().to_string().contains("two of this name"));
+    assert!(
+        Zones::parse(&twice)
+            .unwrap_err()
+            .to_string()
+            .contains("two of this name")
+    );
 }
 
 #[test]
@@ -51,7 +58,12 @@ fn a_night_shift_ends_on_the_next_day() {
 #[test]
 fn four_points_give_metres() {
     // a floor of 10 m x 20 m seen as a trapezium, by a homography of ours
-    let see = |x: f64, y: f64| [0.5 + (x - 5.0) * 0.08 / (1.0 + 0.1 * y), 0.9 / (1.0 + 0.1 * y)];
+    let see = |x: f64, y: f64| {
+        [
+            0.5 + (x - 5.0) * 0.08 / (1.0 + 0.1 * y),
+            0.9 / (1.0 + 0.1 * y),
+        ]
+    };
     let metres = [[0.0, 0.0], [10.0, 0.0], [10.0, 20.0], [0.0, 20.0]];
     let picture = metres.map(|[x, y]| see(x, y));
     let ground = Ground::new(&GroundPoints { picture, metres }).unwrap();
@@ -61,7 +73,13 @@ fn four_points_give_metres() {
     }
     assert_eq!(ground.metres([0.5, -0.1]), None, "above the horizon");
     let line = [[0.0, 0.0], [1.0, 1.0], [0.5, 0.5], [0.0, 1.0]];
-    assert!(Ground::new(&GroundPoints { picture: line, metres }).is_err());
+    assert!(
+        Ground::new(&GroundPoints {
+            picture: line,
+            metres
+        })
+        .is_err()
+    );
 }
 
 #[test]

@@ -60,13 +60,23 @@ fn rtsp_over_tcp_and_udp_gives_small_frames_with_their_times() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&rtsp::clip(folder.path(), "1280x720", 60));
     for transport in [Transport::Tcp, Transport::Udp] {
-        let camera = open(&server.url(), CameraOptions { transport, ..quick() });
+        let camera = open(
+            &server.url(),
+            CameraOptions {
+                transport,
+                ..quick()
+            },
+        );
         let frames = frames(&camera, 6);
         assert_eq!(camera.status().state, State::Live);
         assert!(camera.status().frame_age_s.is_some());
         for frame in &frames {
             assert_eq!(frame.size, (1280, 720), "{transport:?}");
-            assert_eq!(frame.picture.dimensions(), (640, 360), "scaled by the child");
+            assert_eq!(
+                frame.picture.dimensions(),
+                (640, 360),
+                "scaled by the child"
+            );
         }
         assert!(frames.windows(2).all(|w| w[0].time_s < w[1].time_s));
     }
@@ -93,7 +103,9 @@ fn a_wrong_password_is_told_and_no_password_is_seen_anywhere() {
     frames(&right, 2);
     let mut looked_at = 0;
     for entry in std::fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
-        let Ok(arguments) = std::fs::read(entry.path().join("cmdline")) else { continue };
+        let Ok(arguments) = std::fs::read(entry.path().join("cmdline")) else {
+            continue;
+        };
         looked_at += usize::from(text(&arguments).contains("ffmpeg"));
         assert!(!text(&arguments).contains("4711"), "{}", text(&arguments));
     }
@@ -132,7 +144,10 @@ fn a_camera_that_freezes_is_stalled_and_opened_again() {
     }
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&rtsp::clip(folder.path(), "320x240", 120));
-    let options = CameraOptions { stall: Duration::from_secs(3), ..quick() };
+    let options = CameraOptions {
+        stall: Duration::from_secs(3),
+        ..quick()
+    };
     let camera = open(&server.url(), options);
     frames(&camera, 2);
     server.signal("-STOP");
@@ -151,15 +166,26 @@ fn lost_packets_and_a_killed_child_are_survived() {
     let folder = tempfile::tempdir().unwrap();
     let clip = rtsp::clip(folder.path(), "640x480", 120);
     let server = Server::with(&clip, 0, &["--drop", "0.1"], None);
-    let ring = RingOptions { folder: folder.path().join("ring"), seconds: 10 };
-    let camera = open(&server.url(), CameraOptions { ring: Some(ring), ..quick() });
+    let ring = RingOptions {
+        folder: folder.path().join("ring"),
+        seconds: 10,
+    };
+    let camera = open(
+        &server.url(),
+        CameraOptions {
+            ring: Some(ring),
+            ..quick()
+        },
+    );
     frames(&camera, 10);
     let restarts = camera.status().restarts;
     let ring = folder.path().join("ring").to_string_lossy().into_owned();
     let killed = children_with(&ring);
     assert_eq!(killed.len(), 1, "one child for one source");
     rtsp::signal_process(killed[0], "-KILL");
-    wait_for(&camera, "restarted", |s| s.restarts > restarts && s.state == State::Live);
+    wait_for(&camera, "restarted", |s| {
+        s.restarts > restarts && s.state == State::Live
+    });
     frames(&camera, 5);
 }
 
@@ -185,11 +211,21 @@ fn key_frames_will_do_while_nothing_happens_and_the_ring_keeps_all() {
     }
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&rtsp::clip(folder.path(), "640x480", 120));
-    let ring = RingOptions { folder: folder.path().to_owned(), seconds: 20 };
-    let options = CameraOptions { mode: Mode::Idle, ring: Some(ring), ..quick() };
+    let ring = RingOptions {
+        folder: folder.path().to_owned(),
+        seconds: 20,
+    };
+    let options = CameraOptions {
+        mode: Mode::Idle,
+        ring: Some(ring),
+        ..quick()
+    };
     let camera = open(&server.url(), options);
     let gaps = |frames: &[LiveFrame]| -> Vec<f64> {
-        frames.windows(2).map(|w| w[1].time_s - w[0].time_s).collect()
+        frames
+            .windows(2)
+            .map(|w| w[1].time_s - w[0].time_s)
+            .collect()
     };
     let idle = frames(&camera, 6);
     assert!(camera.status().idle);
@@ -207,9 +243,19 @@ fn key_frames_will_do_while_nothing_happens_and_the_ring_keeps_all() {
     let (picture, clip) = (folder.path().join("p.jpg"), folder.path().join("c.mp4"));
     part.write_picture(&picture).unwrap();
     part.write_clip(&clip).unwrap();
-    assert_eq!(image::image_dimensions(&picture).unwrap(), (640, 480), "as it came");
+    assert_eq!(
+        image::image_dimensions(&picture).unwrap(),
+        (640, 480),
+        "as it came"
+    );
     let probe = Command::new("ffprobe")
-        .args(["-v", "error", "-count_frames", "-show_entries", "stream=codec_name,nb_read_frames"])
+        .args([
+            "-v",
+            "error",
+            "-count_frames",
+            "-show_entries",
+            "stream=codec_name,nb_read_frames",
+        ])
         .args(["-of", "csv=p=0"])
         .arg(&clip)
         .output()
@@ -217,27 +263,44 @@ fn key_frames_will_do_while_nothing_happens_and_the_ring_keeps_all() {
     let probed = text(&probe.stdout);
     let (codec, n) = probed.trim().split_once(',').unwrap();
     assert_eq!(codec, "h264");
-    assert!(n.parse::<u32>().unwrap() >= 15, "all frames, not key frames only: {n}");
+    assert!(
+        n.parse::<u32>().unwrap() >= 15,
+        "all frames, not key frames only: {n}"
+    );
 
     camera.set_mode(Mode::Active);
     wait_for(&camera, "awake", |s| !s.idle);
     let restarts = camera.status().restarts;
     let awake = frames(&camera, 12);
-    assert!(gaps(&awake[2..]).iter().any(|g| *g < 0.5), "{:?}", gaps(&awake));
+    assert!(
+        gaps(&awake[2..]).iter().any(|g| *g < 0.5),
+        "{:?}",
+        gaps(&awake)
+    );
     assert_eq!(camera.status().restarts, restarts, "no break in between");
 }
 
 #[test]
 fn nobody_there_is_told_with_what_to_do() {
     // bound and closed: nobody listens there
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let camera = open(&format!("rtsp://127.0.0.1:{port}/cam"), quick());
     wait_for_state(&camera, State::Unreachable);
-    assert!(camera.status().reason.contains("network"), "{}", camera.status().reason);
+    assert!(
+        camera.status().reason.contains("network"),
+        "{}",
+        camera.status().reason
+    );
 }
 
 /// Answers every request by its path, until the test ends.
-fn serve(answer: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> u16 {
+fn serve(
+    answer: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let answer = std::sync::Arc::new(answer);
@@ -260,9 +323,15 @@ fn serve(answer: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + S
 fn http_mjpeg_is_a_source() {
     let jpeg = encoded(&gradient(320, 240).into(), image::ImageFormat::Jpeg);
     let port = serve(move |_, stream| {
-        stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")?;
+        stream.write_all(
+            b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n",
+        )?;
         loop {
-            write!(stream, "--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len())?;
+            write!(
+                stream,
+                "--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+                jpeg.len()
+            )?;
             stream.write_all(&jpeg)?;
             stream.write_all(b"\r\n")?;
             std::thread::sleep(Duration::from_millis(100));
@@ -280,7 +349,16 @@ fn hls_is_a_source() {
     let made = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-i"])
         .arg(&clip)
-        .args(["-c", "copy", "-f", "hls", "-hls_time", "2", "-hls_list_size", "0"])
+        .args([
+            "-c",
+            "copy",
+            "-f",
+            "hls",
+            "-hls_time",
+            "2",
+            "-hls_list_size",
+            "0",
+        ])
         .arg(folder.path().join("live.m3u8"))
         .status()
         .unwrap();
@@ -290,13 +368,20 @@ fn hls_is_a_source() {
         let name = path.trim_start_matches('/').split('?').next().unwrap_or("");
         match std::fs::read(at.join(name)) {
             Ok(bytes) => {
-                write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len())?;
+                write!(
+                    stream,
+                    "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n",
+                    bytes.len()
+                )?;
                 stream.write_all(&bytes)
             }
             Err(_) => stream.write_all(b"HTTP/1.0 404 Not Found\r\n\r\n"),
         }
     });
-    let camera = open(&format!("http://127.0.0.1:{port}/live.m3u8?token=abcdef"), quick());
+    let camera = open(
+        &format!("http://127.0.0.1:{port}/live.m3u8?token=abcdef"),
+        quick(),
+    );
     assert_eq!(frames(&camera, 5)[0].size, (320, 240));
     let missing = open(&format!("http://127.0.0.1:{port}/none.m3u8"), quick());
     wait_for_state(&missing, State::Unreadable);

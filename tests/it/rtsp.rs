@@ -17,7 +17,10 @@ pub(crate) struct Server {
 /// Whether the server can run here; says so when it cannot.
 pub(crate) fn is_there() -> bool {
     let import = "import gi; gi.require_version('GstRtspServer', '1.0')";
-    let python = Command::new(PYTHON).args(["-c", import]).stderr(Stdio::null()).status();
+    let python = Command::new(PYTHON)
+        .args(["-c", import])
+        .stderr(Stdio::null())
+        .status();
     let there = python.is_ok_and(|s| s.success());
     if !there {
         println!(
@@ -44,9 +47,15 @@ impl Server {
         loop {
             let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rtsp/server.py");
             let mut command = Command::new(PYTHON);
-            command.arg(script).arg(clip).args(["--port", &port.to_string()]).args(options);
+            command
+                .arg(script)
+                .arg(clip)
+                .args(["--port", &port.to_string()])
+                .args(options);
             if let Some((user, password)) = user {
-                command.env("CAMERA_USER", user).env("CAMERA_PASSWORD", password);
+                command
+                    .env("CAMERA_USER", user)
+                    .env("CAMERA_PASSWORD", password);
             }
             let mut child = command
                 .stdout(Stdio::piped())
@@ -54,7 +63,9 @@ impl Server {
                 .spawn()
                 .unwrap();
             let mut line = String::new();
-            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            BufReader::new(child.stdout.take().unwrap())
+                .read_line(&mut line)
+                .unwrap();
             if let Ok(port) = line.trim().parse() {
                 return Self { child, port };
             }
@@ -82,7 +93,10 @@ impl Drop for Server {
 }
 
 pub(crate) fn signal_process(id: u32, signal: &str) {
-    let sent = Command::new("kill").args([signal, &id.to_string()]).status().unwrap();
+    let sent = Command::new("kill")
+        .args([signal, &id.to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
 }
 
@@ -90,7 +104,10 @@ pub(crate) fn signal_process(id: u32, signal: &str) {
 pub(crate) fn clip(folder: &Path, size: &str, seconds: u32) -> PathBuf {
     let path = folder.join(format!("{size}-{seconds}.mp4"));
     let source = format!("testsrc2=size={size}:rate=10");
-    encode(&path, &["-f", "lavfi", "-i", &source, "-t", &seconds.to_string()]);
+    encode(
+        &path,
+        &["-f", "lavfi", "-i", &source, "-t", &seconds.to_string()],
+    );
     path
 }
 
@@ -98,7 +115,16 @@ pub(crate) fn encode(path: &Path, input: &[&str]) {
     let status = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error"])
         .args(input)
-        .args(["-c:v", "libx264", "-preset", "ultrafast", "-g", "10", "-bf", "0"])
+        .args([
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-g",
+            "10",
+            "-bf",
+            "0",
+        ])
         .args(["-pix_fmt", "yuv420p", "-threads", "1", "-y"])
         .arg(path)
         .status()

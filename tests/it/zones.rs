@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 
-use crate::rtsp;
-use crate::support::{program, text};
+use crate::rtsp::{self, Server};
+use crate::support::{astronaut, program, text};
 use crate::watch::{clip, lines, watch};
 
 const ZONES: &str = "
@@ -29,7 +29,11 @@ fn floor() -> RgbImage {
     RgbImage::from_fn(320, 240, |x, y| {
         let grain = ((x * 7919 + y * 104_729 + x * y * 31) % 23) as u8;
         let joint = if x % 50 < 3 || y % 50 < 3 { 45 } else { 0 };
-        Rgb([130 + grain - joint, 130 + grain - joint, 126 + grain - joint])
+        Rgb([
+            130 + grain - joint,
+            130 + grain - joint,
+            126 + grain - joint,
+        ])
     })
 }
 
@@ -64,7 +68,13 @@ fn findings(lines: &[Value]) -> Vec<(String, String, u64)> {
     lines
         .iter()
         .filter(|l| l["finding"].is_u64() && l["time_s"].is_f64())
-        .map(|l| (text(&l["event"]), text(&l["code"]), l["finding"].as_u64().unwrap()))
+        .map(|l| {
+            (
+                text(&l["event"]),
+                text(&l["code"]),
+                l["finding"].as_u64().unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -84,17 +94,37 @@ fn six_minutes_of_obstruction_in_ten_are_exactly_one_finding() {
     rtsp::encode(
         &video,
         &[
-            "-loop", "1", "-r", "2", "-i", clean.to_str().unwrap(),
-            "-loop", "1", "-r", "2", "-i", goods.to_str().unwrap(),
-            "-filter_complex", filter, "-t", "600",
+            "-loop",
+            "1",
+            "-r",
+            "2",
+            "-i",
+            clean.to_str().unwrap(),
+            "-loop",
+            "1",
+            "-r",
+            "2",
+            "-i",
+            goods.to_str().unwrap(),
+            "-filter_complex",
+            filter,
+            "-t",
+            "600",
         ],
     );
     let evidence = folder.path().join("evidence");
     let output = watch(&[
         video.to_str().unwrap(),
-        "--zones", &zones(folder.path(), ZONES),
-        "--evidence", evidence.to_str().unwrap(),
-        "--fps", "1", "--format", "jsonl", "--hazards", "FIR-01,EGR-01",
+        "--zones",
+        &zones(folder.path(), ZONES),
+        "--evidence",
+        evidence.to_str().unwrap(),
+        "--fps",
+        "1",
+        "--format",
+        "jsonl",
+        "--hazards",
+        "FIR-01,EGR-01",
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let lines = lines(&output);
@@ -102,7 +132,10 @@ fn six_minutes_of_obstruction_in_ten_are_exactly_one_finding() {
     assert_eq!(findings(&lines), expected, "{lines:#?}");
     let opened = &lines[0];
     assert_eq!(opened["zone"], "hydrant");
-    let (from, to) = (opened["time_s"].as_f64().unwrap(), lines.iter().find(|l| l["event"] == "cleared"));
+    let (from, to) = (
+        opened["time_s"].as_f64().unwrap(),
+        lines.iter().find(|l| l["event"] == "cleared"),
+    );
     assert!((420.0..440.0).contains(&from), "five minutes: {from}");
     let to = to.unwrap()["time_s"].as_f64().unwrap();
     assert!((500.0..530.0).contains(&to), "half a minute: {to}");
@@ -110,7 +143,10 @@ fn six_minutes_of_obstruction_in_ten_are_exactly_one_finding() {
     for (name, size) in [("picture", 2_000), ("clip", 10_000)] {
         let file = evidence.join(written[name].as_str().unwrap());
         assert!(std::fs::metadata(&file).unwrap().len() > size, "{name}");
-        assert_eq!(written[format!("{name}_sha256")].as_str().unwrap().len(), 64);
+        assert_eq!(
+            written[format!("{name}_sha256")].as_str().unwrap().len(),
+            64
+        );
     }
 }
 
@@ -119,7 +155,9 @@ fn fill(folder: &Path, seconds: std::ops::Range<u64>, picture: &RgbImage) {
     let began = SystemTime::now() - Duration::from_secs(3600);
     for s in seconds {
         let hidden = folder.join("new");
-        picture.save_with_format(&hidden, image::ImageFormat::Png).unwrap();
+        picture
+            .save_with_format(&hidden, image::ImageFormat::Png)
+            .unwrap();
         let file = std::fs::File::options().write(true).open(&hidden).unwrap();
         file.set_modified(began + Duration::from_secs(s)).unwrap();
         std::fs::rename(&hidden, folder.join(format!("{s:04}.png"))).unwrap();
@@ -152,12 +190,20 @@ fn a_restart_does_not_double_a_finding() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = folder.path().join("yard");
     std::fs::create_dir(&pictures).unwrap();
-    let quick = ZONES.replace("kind = 'keep_clear'", "kind = 'keep_clear'\nloitering_time = 8");
+    let quick = ZONES.replace(
+        "kind = 'keep_clear'",
+        "kind = 'keep_clear'\nloitering_time = 8",
+    );
     let zones = zones(folder.path(), &quick);
     let state = folder.path().join("state.json");
     let arguments = [
         pictures.to_str().unwrap(),
-        "--zones", &zones, "--state", state.to_str().unwrap(), "--hazards", "FIR-01",
+        "--zones",
+        &zones,
+        "--state",
+        state.to_str().unwrap(),
+        "--hazards",
+        "FIR-01",
     ];
     fill(&pictures, 0..12, &floor());
     fill(&pictures, 12..30, &with_goods());
@@ -175,6 +221,73 @@ fn a_restart_does_not_double_a_finding() {
 }
 
 #[test]
+fn a_camera_gives_one_finding_whatever_happens_to_its_server() {
+    if !rtsp::is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let video = folder.path().join("astronaut.mp4");
+    let photo = astronaut();
+    let photo = photo.to_str().unwrap();
+    rtsp::encode(
+        &video,
+        &[
+            "-loop",
+            "1",
+            "-r",
+            "10",
+            "-i",
+            photo,
+            "-t",
+            "40",
+            "-vf",
+            "scale=640:640",
+        ],
+    );
+    let server = Server::start(&video);
+    let (url, port) = (server.url(), server.port);
+    let mut child = program()
+        .args([
+            "watch",
+            &url,
+            "--format",
+            "jsonl",
+            "--hazards",
+            "PPE-01",
+            "--for",
+            "150",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = child.id();
+    let mut server = Some(server);
+    let (mut lines, mut live) = (Vec::<Value>::new(), 0);
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if line["event"] == "opened" && server.is_some() {
+            drop(server.take());
+            server = Some(Server::with(&video, port, &[], None));
+            live = 0;
+        }
+        live += usize::from(line["state"] == "live");
+        lines.push(line);
+        if live == 1 && !findings(&lines).is_empty() {
+            // long enough for a second finding, were there one
+            std::thread::sleep(Duration::from_secs(15));
+            rtsp::signal_process(id, "-TERM");
+            live += 1;
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let opened: Vec<_> = findings(&lines)
+        .into_iter()
+        .filter(|f| f.0 == "opened")
+        .collect();
+    assert_eq!(opened, [told("opened", "PPE-01", 1)], "{lines:#?}");
+}
+
+#[test]
 fn protective_equipment_is_judged_in_work_areas_only() {
     let folder = tempfile::tempdir().unwrap();
     let video = clip(folder.path(), "scale=400:400", 3);
@@ -186,10 +299,19 @@ fn protective_equipment_is_judged_in_work_areas_only() {
         );
         let zones = zones(folder.path(), &toml);
         let output = watch(&[
-            video.to_str().unwrap(), "--zones", &zones, "--format", "jsonl", "--hazards", "PPE-01",
+            video.to_str().unwrap(),
+            "--zones",
+            &zones,
+            "--format",
+            "jsonl",
+            "--hazards",
+            "PPE-01",
         ]);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-        findings(&lines(&output)).iter().filter(|f| f.0 == "opened").count()
+        findings(&lines(&output))
+            .iter()
+            .filter(|f| f.0 == "opened")
+            .count()
     };
     assert_eq!(opened((0.0, 1.0)), 1);
     assert_eq!(opened((0.0, 0.05)), 0);

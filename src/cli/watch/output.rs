@@ -146,7 +146,8 @@ impl Output {
             What::Summary { answers, .. } => answers
                 .iter()
                 .map(|a| {
-                    let (code, answer) = (table::pad(&a.code, 6), table::pad(a.answer.as_str(), 16));
+                    let (code, answer) =
+                        (table::pad(&a.code, 6), table::pad(a.answer.as_str(), 16));
                     format!("{path}  {code}  {answer}  {}\n", table::plain(&a.reason))
                 })
                 .collect(),
@@ -160,7 +161,10 @@ impl Output {
             EventKind::Cleared => "cleared",
             EventKind::Ended => "ended",
         };
-        let zone = e.zone.as_deref().map(|z| format!("  in `{}`", table::plain(z)));
+        let zone = e
+            .zone
+            .as_deref()
+            .map(|z| format!("  in `{}`", table::plain(z)));
         let [x, y, w, h] = e.bbox.map(|v| v.round() as i64);
         format!(
             "{path}  {:7.1} s  #{} {}  {}  {}  {}{}  {:.2}  best at {:.1} s, {x},{y} ({w} x {h})\n          {}\n",

@@ -61,10 +61,17 @@ mod tests {
     fn passwords_come_from_files_and_the_environment_only() {
         let read_one = |text: &str| read(&[text.into()]);
         let error = format!("{:#}", read_one("rtsp://bob:s3cret@host/cam").unwrap_err());
-        assert!(error.contains("@FILE") && !error.contains("s3cret"), "{error}");
+        assert!(
+            error.contains("@FILE") && !error.contains("s3cret"),
+            "{error}"
+        );
         let folder = tempfile::tempdir().unwrap();
         let list = folder.path().join("cameras");
-        std::fs::write(&list, "# yard\nrtsp://bob:s3cret@host/cam\n\nrtsp://host/b\n").unwrap();
+        std::fs::write(
+            &list,
+            "# yard\nrtsp://bob:s3cret@host/cam\n\nrtsp://host/b\n",
+        )
+        .unwrap();
         let sources = read_one(&format!("@{}", list.display())).unwrap();
         assert_eq!(sources.len(), 2);
         assert!(sources[0].holds_secret() && !sources[0].to_string().contains("s3cret"));

@@ -19,7 +19,8 @@ impl StateFile {
     /// Reads it, if it is there.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        check_place(path).with_context(|| format!("--state {shown}: name a file that can be written"))?;
+        check_place(path)
+            .with_context(|| format!("--state {shown}: name a file that can be written"))?;
         let sources = match std::fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
                 format!("--state {shown} is no state of this program; move it away to begin anew")
@@ -46,7 +47,10 @@ impl StateFile {
         self.sources.insert(source.to_owned(), memory);
         let text = serde_json::to_vec(&self.sources)?;
         write_with(&self.path, |f| f.write_all(&text)).with_context(|| {
-            format!("cannot write {}; check space and permissions", self.path.display())
+            format!(
+                "cannot write {}; check space and permissions",
+                self.path.display()
+            )
         })
     }
 }

@@ -136,20 +136,32 @@ impl View {
         for sighting in sightings {
             let bbox = detections[sighting.detection].bbox;
             let past = self.pasts.entry(sighting.track).or_default();
-            past.steps.push_back((time_s, bbox.bottom_center(), bbox.height()));
+            past.steps
+                .push_back((time_s, bbox.bottom_center(), bbox.height()));
             while past.steps.front().is_some_and(|s| time_s - s.0 > PAST_S) {
                 past.steps.pop_front();
             }
             for (i, zone) in self.zones.iter().enumerate() {
                 let frames = past.inside.entry(i).or_default();
-                *frames = if zone.holds(bbox, size) { *frames + 1 } else { 0 };
+                *frames = if zone.holds(bbox, size) {
+                    *frames + 1
+                } else {
+                    0
+                };
             }
         }
-        self.pasts.retain(|_, past| past.steps.back().is_some_and(|s| time_s - s.0 <= 2.0 * PAST_S));
+        self.pasts.retain(|_, past| {
+            past.steps
+                .back()
+                .is_some_and(|s| time_s - s.0 <= 2.0 * PAST_S)
+        });
     }
 
     /// What the rules for video say of this frame. `quiet`: nothing moves.
-    #[allow(clippy::too_many_arguments, reason = "one frame with all that is known of it")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one frame with all that is known of it"
+    )]
     pub(super) fn judge(
         &mut self,
         rules: &RuleSet,
@@ -164,7 +176,9 @@ impl View {
         if let Some(ground) = &self.ground {
             let speed = |b: BBox| self.speed(ground, track_of(b)?, (scene.width, scene.height));
             for (code, rule) in rules_of(rules) {
-                let WatchRule::Distance(rule) = rule else { continue };
+                let WatchRule::Distance(rule) = rule else {
+                    continue;
+                };
                 let (near, clear) = rule.people(scene, ground, speed);
                 let say = |on, witness, find| Said {
                     on: On::Object(on),
@@ -180,7 +194,10 @@ impl View {
                 );
             }
         }
-        if self.last_s.is_some_and(|last| (0.0..EVERY_S).contains(&(time_s - last))) {
+        if self
+            .last_s
+            .is_some_and(|last| (0.0..EVERY_S).contains(&(time_s - last)))
+        {
             return said;
         }
         self.last_s = Some(time_s);
@@ -215,7 +232,12 @@ impl View {
         let region = self.zones[i].bbox(size);
         let hidden = self.hidden(region, scene, quiet, track_of);
         let share = picture.width() as f32 / size.0.max(1) as f32;
-        let small = BBox::new(region.x1 * share, region.y1 * share, region.x2 * share, region.y2 * share);
+        let small = BBox::new(
+            region.x1 * share,
+            region.y1 * share,
+            region.x2 * share,
+            region.y2 * share,
+        );
         let difference = self.sights[i].look(Patch::cut(picture, small), &hidden);
         let mut said = Vec::new();
         let mut anything = false;
@@ -224,7 +246,9 @@ impl View {
             let objects = rule.objects_in(scene, zone);
             anything |= !objects.is_empty();
             let standing = objects.into_iter().find(|(_, d)| {
-                quiet || track_of(d.bbox).is_some_and(|t| self.stands(t) && self.inside(t, i) >= zone.inertia)
+                quiet
+                    || track_of(d.bbox)
+                        .is_some_and(|t| self.stands(t) && self.inside(t, i) >= zone.inertia)
             });
             let object = standing.map(|(group, d)| rule.object_find(zone, group, d));
             let seen = difference.filter(|d| d.judged >= SEEN);
@@ -232,7 +256,9 @@ impl View {
             let (witness, find) = match (object, change) {
                 (Some(o), Some(c)) if c.score > o.score => (Witness::Hazard(c.score), Some(c)),
                 (Some(f), _) | (None, Some(f)) => (Witness::Hazard(f.score), Some(f)),
-                (None, None) if rule.max_change.is_some() && seen.is_none() => (Witness::Unclear, None),
+                (None, None) if rule.max_change.is_some() && seen.is_none() => {
+                    (Witness::Unclear, None)
+                }
                 (None, None) => (Witness::InOrder, None),
             };
             said.push(Said {
@@ -243,7 +269,9 @@ impl View {
                 confirm: Some(rule.confirm(zone)),
             });
         }
-        let limit = said.iter().all(|s| !matches!(s.witness, Witness::Hazard(_)));
+        let limit = said
+            .iter()
+            .all(|s| !matches!(s.witness, Witness::Hazard(_)));
         if limit && !anything {
             self.sights[i].learn(&hidden);
         }
@@ -270,13 +298,21 @@ impl View {
             .map(|d| {
                 // arms, shadows at the feet, a box that fits badly
                 let (dx, dy) = (0.15 * d.bbox.width(), 0.08 * d.bbox.height());
-                BBox::new(d.bbox.x1 - dx, d.bbox.y1 - dy, d.bbox.x2 + dx, d.bbox.y2 + dy)
+                BBox::new(
+                    d.bbox.x1 - dx,
+                    d.bbox.y1 - dy,
+                    d.bbox.x2 + dx,
+                    d.bbox.y2 + dy,
+                )
             })
             .collect();
         (0..CELLS * CELLS)
             .map(|cell| {
                 let (x, y) = reference::cell_centre(cell);
-                let at = (region.x1 + x * region.width(), region.y1 + y * region.height());
+                let at = (
+                    region.x1 + x * region.width(),
+                    region.y1 + y * region.height(),
+                );
                 boxes.iter().any(|b| b.contains(at))
             })
             .collect()
@@ -288,7 +324,9 @@ impl View {
     }
 
     fn stands(&self, track: TrackId) -> bool {
-        let Some(past) = self.pasts.get(&track) else { return false };
+        let Some(past) = self.pasts.get(&track) else {
+            return false;
+        };
         let (Some(first), Some(last)) = (past.steps.front(), past.steps.back()) else {
             return false;
         };
@@ -316,7 +354,10 @@ impl Sight {
         let wanted = (0..CELLS * CELLS)
             .map(|cell| {
                 let (x, y) = reference::cell_centre(cell);
-                zone.contains([region.x1 + x * region.width(), region.y1 + y * region.height()])
+                zone.contains([
+                    region.x1 + x * region.width(),
+                    region.y1 + y * region.height(),
+                ])
             })
             .collect();
         Self {
@@ -342,7 +383,12 @@ impl Sight {
             return;
         }
         let asked = self.wanted.iter().filter(|w| **w).count().max(1);
-        let covered = self.wanted.iter().zip(hidden).filter(|(w, h)| **w && **h).count();
+        let covered = self
+            .wanted
+            .iter()
+            .zip(hidden)
+            .filter(|(w, h)| **w && **h)
+            .count();
         match &mut self.reference {
             Some(reference) if self.learned >= LEARN => {
                 reference.follow(now, FOLLOW, |cell| !hidden[cell]);

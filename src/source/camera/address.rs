@@ -28,7 +28,9 @@ pub struct Address {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// Another scheme.
-    #[error("`{0}://` is no source of video; give rtsp://, rtsps://, http://, https://, a file or a folder")]
+    #[error(
+        "`{0}://` is no source of video; give rtsp://, rtsps://, http://, https://, a file or a folder"
+    )]
     Scheme(String),
     /// A control character: it could smuggle an option into ffmpeg's play list.
     #[error("an address must not hold control characters; write it on one line")]
@@ -153,8 +155,13 @@ fn secrets(url: &str) -> Vec<String> {
         return Vec::new();
     };
     let mut secrets: Vec<String> = vec![user.to_owned(), query.to_owned()];
-    secrets.extend(user.split_once(':').map(|(_, password)| password.to_owned()));
-    let values = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.1));
+    secrets.extend(
+        user.split_once(':')
+            .map(|(_, password)| password.to_owned()),
+    );
+    let values = query
+        .split('&')
+        .filter_map(|pair| Some(pair.split_once('=')?.1));
     secrets.extend(values.map(str::to_owned));
     // a word of three letters would tear holes into every message
     secrets.retain(|s| s.len() > 3);
@@ -168,7 +175,8 @@ mod tests {
 
     #[test]
     fn secrets_are_never_shown() {
-        let address = Address::parse("rtsp://bob:s3cr@tw0rd@10.0.0.7:554/cam?token=abcdef&ch=1").unwrap();
+        let address =
+            Address::parse("rtsp://bob:s3cr@tw0rd@10.0.0.7:554/cam?token=abcdef&ch=1").unwrap();
         for shown in [address.to_string(), format!("{address:?}")] {
             for secret in ["bob", "s3cr", "w0rd", "abcdef"] {
                 assert!(!shown.contains(secret), "{shown}");
@@ -176,12 +184,22 @@ mod tests {
             assert!(shown.contains("10.0.0.7:554/cam"), "{shown}");
         }
         assert!(address.holds_secret());
-        assert!(!Address::parse("rtsp://10.0.0.7/cam").unwrap().holds_secret());
+        assert!(
+            !Address::parse("rtsp://10.0.0.7/cam")
+                .unwrap()
+                .holds_secret()
+        );
         let log = "Impossible to open 'rtsp://bob:s3cr@tw0rd@10.0.0.7:554/cam?token=abcdef&ch=1' (s3cr@tw0rd)";
         let clean = address.clean(log);
-        assert!(!clean.contains("s3cr") && !clean.contains("abcdef"), "{clean}");
+        assert!(
+            !clean.contains("s3cr") && !clean.contains("abcdef"),
+            "{clean}"
+        );
         let other = address.clean("cannot open 'https://cdn.example/a.ts?sig=xyzxyz' now");
-        assert!(!other.contains("xyzxyz") && other.contains("cdn.example/a.ts"), "{other}");
+        assert!(
+            !other.contains("xyzxyz") && other.contains("cdn.example/a.ts"),
+            "{other}"
+        );
     }
 
     #[test]
@@ -189,6 +207,9 @@ mod tests {
         let error = |t: &str| Address::parse(t).unwrap_err().to_string();
         assert!(error("ftp://host/x").contains("rtsp://"));
         assert!(error("rtsp://host/x\noption a b").contains("one line"));
-        assert_eq!(Address::parse("clip.mp4").unwrap().place, Place::File("clip.mp4".into()));
+        assert_eq!(
+            Address::parse("clip.mp4").unwrap().place,
+            Place::File("clip.mp4".into())
+        );
     }
 }

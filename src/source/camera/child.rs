@@ -91,7 +91,9 @@ impl Child {
             let broken = read_pictures(out, &stamped, limit, number, &tell).err();
             let _ = reader.join();
             let said = lock(&log_of_end).last.clone();
-            let end = broken.or(said).unwrap_or_else(|| "the stream has ended".into());
+            let end = broken
+                .or(said)
+                .unwrap_or_else(|| "the stream has ended".into());
             let _ = tell.send((number, Event::Ended(end)));
         });
         Ok(Self {
@@ -131,7 +133,16 @@ fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<St
     if mode == Mode::Idle {
         add(&["-skip_frame", "nokey"]);
     }
-    add(&["-f", "concat", "-safe", "0", "-protocol_whitelist", PROTOCOLS, "-i", "pipe:0"]);
+    add(&[
+        "-f",
+        "concat",
+        "-safe",
+        "0",
+        "-protocol_whitelist",
+        PROTOCOLS,
+        "-i",
+        "pipe:0",
+    ]);
     let side = options.max_side;
     // at most so many a second, and on after a clock that jumps back
     let interval = 0.9 / options.fps;
@@ -145,9 +156,23 @@ fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<St
     if let (Some(folder), Some(length)) = (ring, options.ring.as_ref()) {
         let segments = length.segments().to_string();
         let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
-        add(&["-map", "0:v:0", "-c", "copy", "-f", "segment", "-segment_format", "matroska"]);
+        add(&[
+            "-map",
+            "0:v:0",
+            "-c",
+            "copy",
+            "-f",
+            "segment",
+            "-segment_format",
+            "matroska",
+        ]);
         add(&["-segment_time", "2", "-segment_wrap", &segments]);
-        add(&["-segment_list", &at("list.csv"), "-segment_list_type", "csv"]);
+        add(&[
+            "-segment_list",
+            &at("list.csv"),
+            "-segment_list_type",
+            "csv",
+        ]);
         add(&["-segment_list_size", &segments, &at("%03d.mkv")]);
     }
     args
@@ -226,8 +251,17 @@ fn codec(line: &str) -> Option<String> {
 /// Lines that say what is, not what is wrong.
 fn is_complaint(line: &str) -> bool {
     const PLAIN: [&str; 12] = [
-        "Input #", "Output #", "Stream mapping", "Opening '", "Press [q]", "frame=", "video:",
-        "not enough frames to estimate rate", "Timestamps are unset", "Non-monoton", "deprecated",
+        "Input #",
+        "Output #",
+        "Stream mapping",
+        "Opening '",
+        "Press [q]",
+        "frame=",
+        "video:",
+        "not enough frames to estimate rate",
+        "Timestamps are unset",
+        "Non-monoton",
+        "deprecated",
         "Stream #0:",
     ];
     let indented = line.starts_with("  ");
@@ -244,7 +278,12 @@ fn read_pictures(
     let mut out = BufReader::with_capacity(1 << 18, out);
     while let Some((width, height)) = read_header(&mut out).map_err(|e| e.to_string())? {
         if u64::from(width) * u64::from(height) > limit {
-            return Err(ClipError::TooManyPixels { width, height, limit }.to_string());
+            return Err(ClipError::TooManyPixels {
+                width,
+                height,
+                limit,
+            }
+            .to_string());
         }
         let mut pixels = vec![0; 3 * width as usize * height as usize];
         if out.read_exact(&mut pixels).is_err() {
@@ -264,7 +303,10 @@ fn read_pictures(
             stamp_s,
             arrived,
         };
-        if tell.send((number, Event::Picture(Box::new(picture)))).is_err() {
+        if tell
+            .send((number, Event::Picture(Box::new(picture))))
+            .is_err()
+        {
             return Ok(());
         }
     }
@@ -279,7 +321,10 @@ mod tests {
     fn time_stamps_and_codecs_are_read() {
         let line = "[Parsed_showinfo_1 @ 0x55] n:   1 pts:   9000 pts_time:0.1     pos: -1 fmt:yuv420p sar:0/1 s:768x576 i:P iskey:0 type:P ";
         assert_eq!(stamp(line), Some((Some(0.1), Some((768, 576)))));
-        assert_eq!(stamp("[Parsed_showinfo_1 @ 0x55] color_range:unknown"), None);
+        assert_eq!(
+            stamp("[Parsed_showinfo_1 @ 0x55] color_range:unknown"),
+            None
+        );
         let line = "  Stream #0:0: Video: h264 (Constrained Baseline), yuv420p, 768x576";
         assert_eq!(codec(line).as_deref(), Some("h264"));
         assert!(is_complaint("pipe:0: Connection refused"));
@@ -291,7 +336,10 @@ mod tests {
         let address = Address::parse("rtsp://bob:it's@host/cam").unwrap();
         let options = CameraOptions::default();
         let list = play_list(&address, &options);
-        assert!(list.contains(r"file 'rtsp://bob:it'\''s@host/cam'"), "{list}");
+        assert!(
+            list.contains(r"file 'rtsp://bob:it'\''s@host/cam'"),
+            "{list}"
+        );
         assert!(list.contains("rtsp_transport tcp"));
         let args = arguments(&options, Mode::Active, None).join(" ");
         assert!(!args.contains("host") && args.contains("pipe:0"));

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use image::RgbImage;
 
 use super::{CameraOptions, LiveFrame, Shared, State, is_picture, lock};
-use crate::preprocess::{self, PrepareError};
 use crate::geometry::BBox;
+use crate::preprocess::{self, PrepareError};
 use crate::source::photo::{self, Photo, PhotoError, PhotoLimits};
 
 /// How often the folder is listed.

@@ -122,8 +122,7 @@ mod tests {
                 (0..100).for_each(|i| queue.push_waiting(i));
                 queue.close();
             });
-            let all: Vec<i32> =
-                std::iter::from_fn(|| queue.pop(Duration::from_secs(20))).collect();
+            let all: Vec<i32> = std::iter::from_fn(|| queue.pop(Duration::from_secs(20))).collect();
             assert_eq!(all, (0..100).collect::<Vec<_>>());
         });
         assert_eq!(queue.dropped(), 0);

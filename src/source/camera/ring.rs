@@ -123,7 +123,9 @@ pub struct ClipPart {
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
     /// Files, or no ffmpeg.
-    #[error("cannot write evidence: {0}; check that the folder is writable and ffmpeg is installed")]
+    #[error(
+        "cannot write evidence: {0}; check that the folder is writable and ffmpeg is installed"
+    )]
     Io(#[from] std::io::Error),
     /// ffmpeg failed.
     #[error("ffmpeg could not cut the evidence: {0}")]
@@ -142,7 +144,9 @@ impl ClipPart {
         let first = self.segments.first().ok_or(EvidenceError::Gone)?.1;
         let list = self.list(self.segments.iter().map(|s| s.0.as_str()))?;
         let mut command = ffmpeg();
-        command.args(["-f", "concat", "-safe", "0", "-i"]).arg(list.path());
+        command
+            .args(["-f", "concat", "-safe", "0", "-i"])
+            .arg(list.path());
         if self.codec.as_deref() == Some("h264") {
             // from its first key frame
             command.args(["-c", "copy", "-t", &seconds(self.to_s - first)]);
@@ -165,7 +169,9 @@ impl ClipPart {
         let (name, from, _) = segment.ok_or(EvidenceError::Gone)?;
         let list = self.list(std::iter::once(name.as_str()))?;
         let mut command = ffmpeg();
-        command.args(["-f", "concat", "-safe", "0", "-i"]).arg(list.path());
+        command
+            .args(["-f", "concat", "-safe", "0", "-i"])
+            .arg(list.path());
         command.args(["-ss", &seconds((at - from - 0.001).max(0.0))]);
         command.args(JPEG).arg(to);
         run(command)
@@ -190,7 +196,16 @@ const ENCODE: [&str; 8] = [
     "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p",
 ];
 const MP4: [&str; 6] = ["-map", "0:v:0", "-an", "-movflags", "+faststart", "-y"];
-const JPEG: [&str; 8] = ["-map", "0:v:0", "-frames:v", "1", "-q:v", "2", "-update", "1"];
+const JPEG: [&str; 8] = [
+    "-map",
+    "0:v:0",
+    "-frames:v",
+    "1",
+    "-q:v",
+    "2",
+    "-update",
+    "1",
+];
 
 /// Cuts a clip out of a video file, as H.264 in MP4.
 ///
@@ -232,7 +247,10 @@ fn ffmpeg() -> Command {
 }
 
 fn run(mut command: Command) -> Result<(), EvidenceError> {
-    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).output()?;
+    let output = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .output()?;
     if output.status.success() {
         return Ok(());
     }

@@ -109,7 +109,10 @@ pub(super) fn classify(complaint: &str, had_frames: bool) -> (State, String) {
     let (state, todo) = if has(UNAUTHORISED) {
         (State::Unauthorised, "check user name and password")
     } else if has(UNREACHABLE) {
-        (State::Unreachable, "check that the camera is on and the network reaches it")
+        (
+            State::Unreachable,
+            "check that the camera is on and the network reaches it",
+        )
     } else if has(NOT_FOUND) {
         (State::Unreadable, "check the path of the address")
     } else if had_frames {
@@ -122,7 +125,10 @@ pub(super) fn classify(complaint: &str, had_frames: bool) -> (State, String) {
 
 /// Whether a line of ffmpeg's names a cause.
 pub(super) fn tells_cause(line: &str) -> bool {
-    [UNAUTHORISED, UNREACHABLE, NOT_FOUND].concat().iter().any(|w| line.contains(w))
+    [UNAUTHORISED, UNREACHABLE, NOT_FOUND]
+        .concat()
+        .iter()
+        .any(|w| line.contains(w))
 }
 
 const UNAUTHORISED: &[&str] = &["401 ", "403 ", "Unauthorized", "Forbidden"];
@@ -141,7 +147,11 @@ const UNREACHABLE: &[&str] = &[
 /// for cameras that all went at once. After a wrong password long: cameras lock users out.
 pub(super) fn back_off(tries: u32, state: State, least: Duration) -> Duration {
     let doubled = least.saturating_mul(1 << tries.min(16));
-    let least = if state == State::Unauthorised { 30 * least } else { least };
+    let least = if state == State::Unauthorised {
+        30 * least
+    } else {
+        least
+    };
     let wait = doubled.clamp(least, (60 * least).min(Duration::from_secs(60)).max(least));
     wait.mul_f64(0.8 + 0.4 * fastrand::f64())
 }
@@ -153,9 +163,18 @@ mod tests {
     #[test]
     fn complaints_become_states_with_what_to_do() {
         let state = |c: &str, had: bool| classify(c, had).0;
-        assert_eq!(state("method DESCRIBE failed: 401 Unauthorized", false), State::Unauthorised);
-        assert_eq!(state("pipe:0: Connection refused", true), State::Unreachable);
-        assert_eq!(state("method DESCRIBE failed: 404 Not Found", false), State::Unreadable);
+        assert_eq!(
+            state("method DESCRIBE failed: 401 Unauthorized", false),
+            State::Unauthorised
+        );
+        assert_eq!(
+            state("pipe:0: Connection refused", true),
+            State::Unreachable
+        );
+        assert_eq!(
+            state("method DESCRIBE failed: 404 Not Found", false),
+            State::Unreadable
+        );
         assert_eq!(state("the stream has ended", true), State::Stalled);
         assert!(classify("401 Unauthorized", false).1.contains("password"));
     }

@@ -130,14 +130,24 @@ impl Supervisor<'_> {
                     "no picture for {:.0} s; it is opened again",
                     patience.as_secs_f64()
                 );
-                return (if had { State::Stalled } else { State::Unreachable }, reason);
+                return (
+                    if had {
+                        State::Stalled
+                    } else {
+                        State::Unreachable
+                    },
+                    reason,
+                );
             }
             let wanted = *lock(&self.shared.wanted);
             if wanted == child.mode {
                 next = None;
             } else if next.is_none() && had && Instant::now() >= retry_mode_at {
                 next = self.spawn(wanted).ok().map(|c| (c, Instant::now()));
-            } else if next.take_if(|(_, since)| since.elapsed() > KEY_FRAMES).is_some() {
+            } else if next
+                .take_if(|(_, since)| since.elapsed() > KEY_FRAMES)
+                .is_some()
+            {
                 retry_mode_at = Instant::now() + Duration::from_secs(10);
             }
         }

@@ -61,13 +61,23 @@ mod tests {
         let mut last = -1.0;
         // arrival second, time stamp: even, a jump by an hour, back again, a jump below zero
         let seen = [
-            (1.0, 500.0), (2.0, 501.0), (3.0, 502.1), (4.0, 4102.0), (5.0, 4103.0),
-            (6.0, 503.0), (7.0, 504.0), (8.0, -9000.0), (8.0, -9000.0),
+            (1.0, 500.0),
+            (2.0, 501.0),
+            (3.0, 502.1),
+            (4.0, 4102.0),
+            (5.0, 4103.0),
+            (6.0, 503.0),
+            (7.0, 504.0),
+            (8.0, -9000.0),
+            (8.0, -9000.0),
         ];
         for (arrived, stamp) in seen {
             let now = t0 + Duration::from_secs_f64(arrived);
             let (s, _) = time.of(Some(stamp), now);
-            assert!(s > last && (s - arrived).abs() < 0.2, "{arrived} {stamp}: {s}");
+            assert!(
+                s > last && (s - arrived).abs() < 0.2,
+                "{arrived} {stamp}: {s}"
+            );
             last = s;
         }
         time.restart();
