@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-peers lint fuzz ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-peers bench-idle lint fuzz ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -102,12 +102,17 @@ else
 demo-pictures:
 endif
 
-demo: build runtime demo-pictures ## scan real pictures (PHOTOS=dir for your own); results in demo-out/
+demo: build runtime demo-pictures ## scan real pictures (PHOTOS=dir for your own), watch a clip; results in demo-out/
 	$(SAY) "scanning $(PHOTOS)"
 	@mkdir -p $(OUT)
 	@rc=0; $(PROGRAM) scan "$(PHOTOS)" --annotate $(OUT)/annotated --report $(OUT)/report.html || rc=$$?; \
 	  if [ $$rc -gt 1 ]; then exit $$rc; fi
 	@printf '\nannotated pictures: %s\nreport:             %s\n' "$(OUT)/annotated/" "$(OUT)/report.html"
+ifeq ($(origin PHOTOS),file)
+	$(SAY) "watching $(CLIP) with the zones of datasets/vtest-zones.toml"
+	@$(PROGRAM) watch $(CLIP) --zones datasets/vtest-zones.toml --evidence $(OUT)/evidence
+	@printf '\nbest frames and clips of the findings: %s\n' "$(OUT)/evidence/"
+endif
 
 # --- checks ---------------------------------------------------------------------------------
 
@@ -150,6 +155,10 @@ bench: tools runtime ## criterion benches, one for each stage
 
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)
+
+bench-idle: build runtime ## CPU of an idle 1080p25 camera against a full decode of the same stream
+	$(call install,ffmpeg,command -v ffmpeg,ffmpeg)
+	python3 benches/peers/watch_idle.py --program $(PROGRAM)
 
 FUZZ := $(CACHE)/cargo-fuzz/bin/cargo-fuzz
 TARGETS ?= photo manifest catalogue outputs
