@@ -315,7 +315,7 @@ impl Session<'_> {
             }),
             ..CameraOptions::default()
         };
-        let mut watch = self.watch(true)?;
+        let mut watch = self.watch(source.place == Place::Stream)?;
         let name = source.to_string();
         if let Some(state) = &self.state
             && let Some(memory) = state::lock(state).of(&name)

@@ -151,6 +151,7 @@ pub fn watch_camera<E>(
                 camera.set_mode(eyes.mode(frame.time_s));
                 (frame.time_s, frame.size, watch.shot(shot, Some(&glance))?)
             }
+            None if !camera.is_stream() => continue,
             None => {
                 let now_s = camera.now_s();
                 let size = status.size.unwrap_or((1, 1));

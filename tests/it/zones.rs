@@ -241,7 +241,7 @@ fn a_camera_gives_one_finding_whatever_happens_to_its_server() {
             "-t",
             "40",
             "-vf",
-            "scale=640:640",
+            "scale=400:400,noise=alls=6:allf=t",
         ],
     );
     let server = Server::start(&video);

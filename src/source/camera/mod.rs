@@ -112,6 +112,7 @@ pub struct LiveFrame {
 /// A live source.
 pub struct Camera {
     shared: Arc<Shared>,
+    is_stream: bool,
     supervisor: Option<JoinHandle<()>>,
 }
 
@@ -136,6 +137,7 @@ impl Camera {
             stop: AtomicBool::new(false),
         });
         let of_thread = Arc::clone(&shared);
+        let is_stream = address.place == Place::Stream;
         let supervisor = std::thread::spawn(move || {
             match address.place.clone() {
                 Place::Folder(folder) => folder::watch(&folder, &options, &of_thread),
@@ -145,6 +147,7 @@ impl Camera {
         });
         Self {
             shared,
+            is_stream,
             supervisor: Some(supervisor),
         }
     }
@@ -177,6 +180,11 @@ impl Camera {
     /// What is kept of the stream from `from_s` to `to_s` (media time), as far as it is there.
     pub fn kept(&self, around_s: f64, from_s: f64, to_s: f64) -> Option<ClipPart> {
         lock(&self.shared.ring).part(around_s, from_s, to_s)
+    }
+
+    /// Whether pictures should come all the time; a folder may rest.
+    pub fn is_stream(&self) -> bool {
+        self.is_stream
     }
 
     /// Whether it keeps its last seconds at all.
