@@ -1,6 +1,6 @@
 //! A real RTSP server for the tests, and clips for it to send.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,9 +23,10 @@ pub(crate) fn is_there() -> bool {
         .status();
     let there = python.is_ok_and(|s| s.success());
     if !there {
-        println!(
-            "skipped: no RTSP server; apt-get install python3-gi gir1.2-gst-rtsp-server-1.0 \
-             gstreamer1.0-plugins-good gstreamer1.0-plugins-bad, as make test does"
+        // cargo shows it with --nocapture only; a skipped test must be seen
+        let _ = std::io::stderr().write_all(
+            b"skipped: no RTSP server; apt-get install python3-gi gir1.2-gst-rtsp-server-1.0 \
+              gstreamer1.0-plugins-good gstreamer1.0-plugins-bad, as make test does\n",
         );
     }
     there

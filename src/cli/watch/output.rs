@@ -11,7 +11,7 @@ use crate::hazard::Lang;
 use crate::pipeline::camera::Told;
 use crate::pipeline::clip::{EventKind, FindingEvent, KindAnswer};
 use crate::pipeline::evidence::Written;
-use crate::source::camera::{Address, Status};
+use crate::source::camera::{Address, Place, Status};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -27,6 +27,9 @@ pub(super) enum Format {
 pub(in crate::cli) struct Line {
     /// The source as given, without user name, password and query.
     path: String,
+    /// Wall time of the event (RFC 3339, UTC), for live sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
     #[serde(flatten)]
     what: What,
 }
@@ -107,6 +110,8 @@ impl Output {
     fn print(&self, source: &Address, what: What) -> anyhow::Result<()> {
         let line = Line {
             path: source.to_string(),
+            at: (!matches!(source.place, Place::File(_)))
+                .then(|| jiff::Timestamp::now().to_string()),
             what,
         };
         let text = match self.format {
