@@ -145,12 +145,14 @@ pub(crate) async fn build(file: &Path, size: &Size) {
         let sql: String = index.get("sql");
         db.execute(AssertSqlSafe(sql)).await.unwrap();
     }
-    db.execute(
-        "INSERT INTO finding_totals SELECT created_ms / 86400000, hazard_code, state, \
-         COALESCE(severity, ''), COUNT(*) FROM findings GROUP BY 1, 2, 3, 4",
-    )
-    .await
-    .unwrap();
+    for day in ["created_ms / 86400000", "-1"] {
+        db.execute(AssertSqlSafe(format!(
+            "INSERT INTO finding_totals SELECT {day}, hazard_code, state, COALESCE(severity, ''), \
+             COUNT(*) FROM findings GROUP BY 1, 2, 3, 4"
+        )))
+        .await
+        .unwrap();
+    }
     db.close().await.unwrap();
 }
 

@@ -105,11 +105,10 @@ fn check_closed(history: &[Taken]) -> Result<(), TestCaseError> {
     prop_assert!(proof.taken_at.unwrap() > order.at);
     prop_assert!(proof.taken_at.unwrap() <= closed.at);
     prop_assert_ne!(&closed.by, &rectified.by);
-    prop_assert!(
-        history
-            .iter()
-            .any(|t| matches!(t.step, Step::Confirm { .. }))
-    );
+    let confirmed = history
+        .iter()
+        .any(|t| matches!(t.step, Step::Confirm { .. }));
+    prop_assert!(confirmed);
     Ok(())
 }
 
@@ -137,7 +136,8 @@ fn no_random_events_reach_closed_by_another_way() {
                 };
                 prop_assert_ne!(&by, &Actor::Machine, "a machine went past candidate");
                 if after.state == before.state {
-                    prop_assert!(matches!(step, Step::ProposeMajor { .. } | Step::AgreeMajor));
+                    let stays = matches!(step, Step::ProposeMajor { .. } | Step::AgreeMajor);
+                    prop_assert!(stays);
                 } else {
                     prop_assert!(before.state.next().contains(&after.state));
                 }

@@ -89,7 +89,7 @@ async fn log(db: &mut Read, report: &mut Report) -> Result<()> {
 }
 
 /// Statements that have to count nothing.
-const ZERO: [(&str, &str); 9] = [
+const ZERO: [(&str, &str); 8] = [
     (
         "events that are not in the outbox",
         "SELECT COUNT(*) AS n FROM events e LEFT JOIN outbox o ON o.event_seq = e.seq WHERE o.event_seq IS NULL",
@@ -121,12 +121,6 @@ const ZERO: [(&str, &str); 9] = [
         "proofs that are not linked to their finding",
         "SELECT COUNT(*) AS n FROM findings f WHERE f.proof_sha256 IS NOT NULL AND NOT EXISTS \
          (SELECT 1 FROM evidence_links e WHERE e.finding_id = f.id AND e.sha256 = f.proof_sha256 AND e.role = 'proof')",
-    ),
-    (
-        "rejected findings whose outlined sightings left no dismissal",
-        "SELECT COUNT(*) AS n FROM findings f WHERE f.state = 'rejected' \
-         AND EXISTS (SELECT 1 FROM occurrences o WHERE o.finding_id = f.id AND o.x1 IS NOT NULL) \
-         AND NOT EXISTS (SELECT 1 FROM dismissals d WHERE d.finding_id = f.id)",
     ),
     (
         "reminders settled without saying how",

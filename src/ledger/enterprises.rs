@@ -62,14 +62,22 @@ pub struct Enterprise {
     pub name: String,
     /// Industry, as the office classifies it.
     pub industry: String,
-    /// What is and is not there, by name (`combustible_dust`, …): rules about what is not there
-    /// do not apply.
+    /// What is and is not there, by hazard code or by a name of the office's own
+    /// (`combustible_dust`, …). See [`Enterprise::applies`].
     pub facts: BTreeMap<String, bool>,
     /// When the file was opened.
     #[schemars(with = "String")]
     pub created_at: Timestamp,
     /// For `If-Match`.
     pub version: i64,
+}
+
+impl Enterprise {
+    /// Whether a hazard kind can occur here: not when the file says that what it is about is not
+    /// there (`"ENV-01": false`). What the file is silent about applies.
+    pub fn applies(&self, hazard_code: &str) -> bool {
+        self.facts.get(hazard_code) != Some(&false)
+    }
 }
 
 /// What is told of a company.
@@ -232,13 +240,26 @@ pub async fn list(
     conditions.and_scope("id", &filter.scope);
     conditions.and_maybe("industry = {}", filter.industry.clone());
     if let Some(prefix) = &filter.name_prefix {
-        // a range instead of LIKE: no wildcards to escape, and an index serves it
+        // not a range: the order of texts is the server's own
         conditions.and(
-            "name >= {} AND name < {}",
-            [prefix.clone().into(), format!("{prefix}\u{10FFFF}").into()],
+            "LOWER(name) LIKE {} ESCAPE '\\'",
+            [starts_with(prefix).into()],
         );
     }
     page::list(db, "SELECT * FROM enterprises", conditions, page).await
+}
+
+/// The pattern of `LIKE` for texts that begin so, whatever the case of ASCII letters.
+fn starts_with(prefix: &str) -> String {
+    let mut pattern = String::new();
+    for c in prefix.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c.to_ascii_lowercase());
+    }
+    pattern.push('%');
+    pattern
 }
 
 /// A person responsible in an enterprise.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::any::{Any, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 
 use crate::clock::Clock;
 use crate::id::Id;
@@ -142,13 +142,23 @@ impl Ledger {
                 .max_lifetime(None)
                 .after_connect(move |conn, _| Box::pin(prepare(conn, backend, writes)))
         };
-        let writer = pool(1, true).connect(&url).await.map_err(|e| match e {
-            sqlx::Error::Protocol(message) if message == LOCKED => {
-                Error::Locked("the database".to_owned())
-            }
-            other => other.into(),
-        })?;
+        // once without the pool, which would try again and again and then only say that it waited
+        let mut first = AnyConnection::connect(&url).await?;
+        prepare(&mut first, backend, true)
+            .await
+            .map_err(|e| match e {
+                sqlx::Error::Protocol(message) if message == LOCKED => {
+                    Error::Locked("the database".to_owned())
+                }
+                other => other.into(),
+            })?;
+        first.close().await?;
+        let writer = pool(1, true).connect(&url).await?;
         migrations::migrator(backend, version).run(&writer).await?;
+        if backend == Backend::Sqlite {
+            // figures for the planner where tables have grown; a limited look, fast on any size
+            (&writer).execute("PRAGMA optimize = 0x10002").await?;
+        }
         let readers = pool(settings.readers.max(1), false).connect(&url).await?;
         Ok(Self(Arc::new(Inner {
             writer,

@@ -114,6 +114,8 @@ pub(super) trait Bind: Sized {
     fn id(self, id: Id) -> Self;
     /// An identifier or null.
     fn maybe_id(self, id: Option<Id>) -> Self;
+    /// A floating-point number or null.
+    fn maybe_float(self, value: Option<f64>) -> Self;
     /// A time, to the millisecond.
     fn time(self, at: Timestamp) -> Self;
     /// A time or null.
@@ -126,6 +128,15 @@ impl Bind for Query<'_, Any, AnyArguments> {
     }
     fn maybe_id(self, id: Option<Id>) -> Self {
         self.bind(id.map(|id| id.to_string()))
+    }
+    fn maybe_float(self, value: Option<f64>) -> Self {
+        match value {
+            Some(value) => self.bind(value),
+            // sqlx 0.9.0 hands on the null of an f64 as one of an f32 and the other way round
+            // (AnyArguments::convert_into), and PostgreSQL then takes the statement's later
+            // values for f32
+            None => self.bind(None::<f32>),
+        }
     }
     fn time(self, at: Timestamp) -> Self {
         self.bind(at.as_millisecond())

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::events::Event;
-use super::findings::{Totals, day_of, parse_severity, severity_name, totals_key};
+use super::findings::{ALL_DAYS, Totals, day_of, parse_severity, severity_name, totals_key};
 use super::page::{Conditions, Entity};
 use super::sql::Columns;
 use super::{Db, Error, Result, Scope};
@@ -88,7 +88,11 @@ pub async fn statistics(
     let counts = if all {
         // kept by day, so that a million findings need not be read
         let mut conditions = Conditions::default();
-        conditions.and_maybe("day >= {}", from.map(day_of));
+        if from.is_none() && before.is_none() {
+            conditions.and("day = {}", [ALL_DAYS.into()]);
+        } else {
+            conditions.and("day >= {}", [from.map_or(0, day_of).into()]);
+        }
         conditions.and_maybe("day < {}", before.map(day_of));
         conditions.query(
             "SELECT hazard_code, state, severity, CAST(SUM(n) AS BIGINT) AS n FROM finding_totals",
@@ -261,5 +265,8 @@ pub(in crate::ledger) fn add_to(totals: &mut Totals, replayed: &Replayed) {
         &replayed.hazard_code,
         &replayed.finding,
     );
+    *totals
+        .entry((ALL_DAYS, key.1.clone(), key.2.clone(), key.3.clone()))
+        .or_default() += 1;
     *totals.entry(key).or_default() += 1;
 }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::AssertSqlSafe;
-use sqlx::Connection;
 
 use super::enterprises::{Enterprise, NewEnterprise};
 use super::findings::{Area, Filed, Sighting};
@@ -51,7 +50,7 @@ async fn empty() -> (Settings, tempfile::TempDir) {
     let mut settings = Settings::folder(folder.path());
     if let Ok(server) = std::env::var("SITEWARDEN_TEST_POSTGRES") {
         sqlx::any::install_default_drivers();
-        let name = format!("t{}", uuid::Uuid::new_v4().simple());
+        let name = format!("t{}", uuid::Uuid::now_v7().simple());
         let mut admin = AnyConnection::connect(&server).await.unwrap();
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
             .execute(&mut admin)

@@ -23,7 +23,9 @@ pub use evidence::{EvidenceLink, EvidenceRole, NewEvidence, evidence, link, set_
 pub use file::{Filed, Sighting, file};
 pub use place::{Area, SameLook};
 pub use step::step;
-pub(in crate::ledger) use totals::{Totals, day_of, kept as kept_totals, key as totals_key};
+pub(in crate::ledger) use totals::{
+    ALL_DAYS, Totals, day_of, kept as kept_totals, key as totals_key,
+};
 
 /// A finding as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -17,6 +17,9 @@ pub(in crate::ledger) const fn day_of(ms: i64) -> i64 {
     ms.div_euclid(DAY_MS)
 }
 
+/// Stands for all days: the sum over them, which is asked for most.
+pub(in crate::ledger) const ALL_DAYS: i64 = -1;
+
 /// (day, hazard code, state, severity or empty) -> how many.
 pub(in crate::ledger) type Totals = BTreeMap<(i64, String, String, String), i64>;
 
@@ -55,17 +58,19 @@ async fn change(
     (day, code, state, severity): (i64, String, String, String),
     by: i64,
 ) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO finding_totals (day, hazard_code, state, severity, n) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (day, hazard_code, state, severity) DO UPDATE SET n = finding_totals.n + excluded.n",
-    )
-    .bind(day)
-    .bind(code)
-    .bind(state)
-    .bind(severity)
-    .bind(by)
-    .execute(tx.conn())
-    .await?;
+    for day in [day, ALL_DAYS] {
+        sqlx::query(
+            "INSERT INTO finding_totals (day, hazard_code, state, severity, n) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (day, hazard_code, state, severity) DO UPDATE SET n = finding_totals.n + excluded.n",
+        )
+        .bind(day)
+        .bind(code.clone())
+        .bind(state.clone())
+        .bind(severity.clone())
+        .bind(by)
+        .execute(tx.conn())
+        .await?;
+    }
     Ok(())
 }
 

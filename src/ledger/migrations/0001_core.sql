@@ -45,7 +45,6 @@ CREATE TABLE enterprises (
     version     BIGINT NOT NULL
 );
 CREATE INDEX enterprises_industry ON enterprises (industry, id);
-CREATE INDEX enterprises_name ON enterprises (name);
 
 -- Responsible persons of an enterprise; accounts are elsewhere.
 CREATE TABLE persons (
@@ -179,7 +178,8 @@ CREATE TABLE findings (
 );
 CREATE INDEX findings_created ON findings (created_ms, id);
 CREATE INDEX findings_enterprise ON findings (enterprise_id, created_ms, id);
-CREATE INDEX findings_enterprise_state ON findings (enterprise_id, state, hazard_code, severity, due_ms, created_ms);
+CREATE INDEX findings_enterprise_state ON findings (enterprise_id, state, created_ms, id);
+CREATE INDEX findings_enterprise_counts ON findings (enterprise_id, hazard_code, state, severity, created_ms, due_ms);
 CREATE INDEX findings_site ON findings (site_id, hazard_code, zone, state);
 CREATE INDEX findings_inspection ON findings (inspection_id, created_ms, id) WHERE inspection_id IS NOT NULL;
 CREATE INDEX findings_state ON findings (state, created_ms, id);
@@ -280,7 +280,7 @@ CREATE TABLE evidence_links (
 CREATE INDEX evidence_links_finding ON evidence_links (finding_id, id);
 CREATE INDEX evidence_links_sha256 ON evidence_links (sha256);
 
--- How many findings stand where, by the UTC day of their creation: kept with every change, so
+-- How many findings stand where, by the UTC day of their creation and, as day -1, of all days: kept with every change, so
 -- that statistics over a million findings need not read them.
 CREATE TABLE finding_totals (
     day         BIGINT NOT NULL,

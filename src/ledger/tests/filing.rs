@@ -173,7 +173,7 @@ async fn a_dismissed_look_hides_nothing_that_looks_otherwise() {
         .step(&ann(), finding_id, Step::Reject { reason })
         .await
         .unwrap();
-    let mut with_look = async |key: &str, look: f32| {
+    let with_look = async |key: &str, look: f32| {
         let mut seen = world.sighting(key, 0.0);
         seen.look = Some(vec![look]);
         world.file(&Actor::Machine, &seen).await.unwrap()

@@ -106,11 +106,12 @@ async fn random_year(world: &World, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut ids = Vec::new();
     let people = [ann(), bob(), Actor::person("cy"), Actor::Machine];
-    for n in 0..300 {
+    for n in 0..900 {
         world.wait(random.i64(60..100_000));
         if ids.is_empty() || random.u8(..4) == 0 {
             let mut seen = world.sighting(&n.to_string(), random.f64() * 0.8);
             seen.hazard_code = format!("PPE-0{}", random.u8(1..4));
+            seen.zone = random.choice(["A", "B", "C"]).unwrap().to_owned();
             let by = random.choice([Actor::Machine, ann()]).unwrap();
             if let Filed::New { finding_id } = world.file(&by, &seen).await.unwrap() {
                 ids.push(finding_id);
@@ -187,7 +188,7 @@ async fn statistics_are_what_the_events_add_up_to() {
     }
     // the test is worth something only if there is something to count
     assert!(
-        all[0].total > 30 && all[0].overdue > 0 && all[0].by_state.len() > 5,
+        all[0].total > 20 && all[0].overdue > 0 && all[0].by_state.len() > 5,
         "{:?}",
         all[0]
     );
@@ -202,7 +203,7 @@ async fn statistics_are_what_the_events_add_up_to() {
 #[tokio::test]
 async fn the_self_check_sees_what_was_altered() {
     let world = World::new().await;
-    let id = world.ordered("1", 0.0, time("2026-04-10T22:00:00Z")).await;
+    world.ordered("1", 0.0, time("2026-04-10T22:00:00Z")).await;
     world.new_finding("2", 0.5).await;
     world.check().await;
     let alterations = [
@@ -232,10 +233,6 @@ async fn the_self_check_sees_what_was_altered() {
             "{statement}"
         );
         assert!(
-            report.problems.iter().all(|p| !p.contains("nothing of")),
-            "{report:?}"
-        );
-        assert!(
             expected.is_empty() || report.problems.iter().any(|p| p.contains(expected)),
             "{statement}: {report:?}"
         );
@@ -246,5 +243,4 @@ async fn the_self_check_sees_what_was_altered() {
         (2, 3),
         "{report:?}"
     );
-    let _ = id;
 }
