@@ -50,19 +50,22 @@ def tree(pid):
     return found
 
 
-def cpu_s(pid):
+def cpu_s(processes):
     total = 0
-    for one in tree(pid):
+    for one in processes:
         fields = pathlib.Path(f"/proc/{one}/stat").read_text().rsplit(") ", 1)[1].split()
         total += int(fields[11]) + int(fields[12])
     return total / TICKS
 
 
 def measure(process, settle_s, window_s):
+    """Shares of a core: of the process and its children, and of the children alone."""
     time.sleep(settle_s)
-    before, since = cpu_s(process.pid), time.monotonic()
+    whole = tree(process.pid)
+    before, since = [cpu_s(whole), cpu_s(whole[1:])], time.monotonic()
     time.sleep(window_s)
-    return (cpu_s(process.pid) - before) / (time.monotonic() - since)
+    took = time.monotonic() - since
+    return [(cpu_s(p) - b) / took for p, b in zip((whole, whole[1:]), before)]
 
 
 def main():
@@ -71,7 +74,7 @@ def main():
     parser.add_argument("--window", type=float, default=30)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        video = clip(pathlib.Path(folder), int(120 + 2 * args.window))
+        video = clip(pathlib.Path(folder), int(150 + 2 * args.window))
         server = subprocess.Popen(["/usr/bin/python3", ROOT / "tests/rtsp/server.py", video],
                                   stdout=subprocess.PIPE, text=True)
         try:
@@ -79,7 +82,7 @@ def main():
             url = f"rtsp://127.0.0.1:{port}/cam"
             full = subprocess.Popen(["ffmpeg", "-nostdin", "-v", "error", "-rtsp_transport", "tcp",
                                      "-threads", "1", "-i", url, "-f", "null", "-"])
-            decode = measure(full, 5, args.window)
+            decode, _ = measure(full, 5, args.window)
             full.terminate()
             watch = subprocess.Popen([args.program, "watch", url, "--format", "jsonl"],
                                      stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -90,15 +93,14 @@ def main():
                     states.setdefault(json.loads(line).get("state"), time.monotonic())
 
             threading.Thread(target=read, daemon=True).start()
-            idle = measure(watch, 45, args.window)
-            children = len(tree(watch.pid)) - 1
+            idle, child = measure(watch, 45, args.window)
             watch.terminate()
             watch.wait()
         finally:
             server.kill()
     first = states.get("live", float("nan")) - states.get("connecting", float("nan"))
     print(f"full decode by ffmpeg   {100 * decode:6.1f} % of a core")
-    print(f"sitewarden, idle        {100 * idle:6.1f} % of a core, {children} child")
+    print(f"sitewarden, idle        {100 * idle:6.1f} % of a core, its child {100 * child:.1f} %")
     print(f"ratio                   {idle / decode:6.2f}")
     print(f"first frame after       {first:6.2f} s")
 

@@ -358,4 +358,25 @@ mod tests {
             assert!(people(standing).0.is_empty());
         }
     }
+
+    #[test]
+    fn an_alarm_is_faster_than_a_finding() {
+        use crate::confirm::{Confirmation, Witness};
+        let opens_after = |config: &ConfirmConfig| {
+            let mut confirmation = Confirmation::default();
+            let frames = (0..20).map(|i| f64::from(i) / 5.0);
+            let mut turns = frames.filter_map(|t| {
+                let turn = confirmation.witness(config, t, Witness::Hazard(0.6));
+                turn.map(|_| t)
+            });
+            turns.next().unwrap()
+        };
+        let fire = Catalogue::builtin()
+            .kind("FIR-03")
+            .unwrap()
+            .confirm
+            .clone()
+            .unwrap();
+        assert!(opens_after(&fire) < 0.5 * opens_after(&ConfirmConfig::default()));
+    }
 }
