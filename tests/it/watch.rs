@@ -142,6 +142,45 @@ fn a_clip_that_cannot_be_compared_is_told_and_a_run_without_its_heading_refused(
 }
 
 #[test]
+fn a_run_with_zones_is_replayed_with_them_and_one_of_live_sources_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = clip(folder.path(), "crop=400:512:10*t:0", 3);
+    let zones = folder.path().join("zones.toml");
+    // she stands outside
+    let polygon = "[[0.0, 0.0], [0.1, 0.0], [0.1, 0.1], [0.0, 0.1]]";
+    let text_of_zones =
+        format!("[[zone]]\nname = 'corner'\nkind = 'work_area'\npolygon = {polygon}");
+    std::fs::write(&zones, text_of_zones).unwrap();
+    let arguments = ["--zones", zones.to_str().unwrap(), "--format", "jsonl"];
+    let output = watch(&[&[path.to_str().unwrap()], &arguments[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let lines = lines(&output);
+    assert_eq!(lines[0]["zones"]["zone"][0]["name"], "corner");
+    assert!(lines.iter().all(|l| l["code"] != "PPE-01"), "{lines:?}");
+    let run = folder.path().join("run.jsonl");
+    std::fs::write(&run, &output.stdout).unwrap();
+    let document = json(&replay(&run, &["--format", "json"]));
+    assert_eq!(document["compared"], 1);
+    assert_eq!(document["clips"], serde_json::json!([]));
+
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    let output = watch(&[
+        pictures.to_str().unwrap(),
+        "--for",
+        "1",
+        "--format",
+        "jsonl",
+    ]);
+    assert!(text(&output.stdout).contains("\"event\":\"source\""));
+    std::fs::write(&run, &output.stdout).unwrap();
+    let output = replay(&run, &[]);
+    assert_eq!(output.status.code(), Some(4));
+    let error = text(&output.stderr);
+    assert!(error.contains("live sources only"), "{error}");
+}
+
+#[test]
 fn annotated_clips_are_judged_and_the_page_shows_what_was_missed() {
     let folder = tempfile::tempdir().unwrap();
     let path = clip(folder.path(), "crop=400:512:10*t:0", 3);
