@@ -24,10 +24,12 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-cost test-postgres lint chaos fuzz fuzz-api ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-idle bench-cost test-postgres lint chaos fuzz fuzz-api ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+comma := ,
 
 # --- what is needed -------------------------------------------------------------------------
 
@@ -100,19 +102,25 @@ else
 demo-pictures:
 endif
 
-demo: build runtime demo-pictures ## scan real pictures (PHOTOS=dir for your own); results in demo-out/
+demo: build runtime demo-pictures ## scan real pictures (PHOTOS=dir for your own), watch a clip; results in demo-out/
 	@[ -e "$(PHOTOS)" ] || { echo "there is no $(PHOTOS): give PHOTOS a folder or a photo"; exit 1; }
 	$(SAY) "scanning $(PHOTOS)"
 	@mkdir -p $(OUT)
 	@rc=0; $(PROGRAM) scan "$(PHOTOS)" --annotate $(OUT)/annotated --report $(OUT)/report.html || rc=$$?; \
 	  if [ $$rc -gt 1 ]; then exit $$rc; fi
 	@printf '\nannotated pictures: %s\nreport:             %s\n' "$(OUT)/annotated/" "$(OUT)/report.html"
+ifeq ($(origin PHOTOS),file)
+	$(SAY) "watching $(CLIP) with the zones of datasets/vtest-zones.toml"
+	@$(PROGRAM) watch $(CLIP) --zones datasets/vtest-zones.toml --evidence $(OUT)/evidence
+	@printf '\nbest frames and clips of the findings: %s\n' "$(OUT)/evidence/"
+endif
 
 # --- checks ---------------------------------------------------------------------------------
 
 test: tools runtime ## all tests
 	$(call install,ffmpeg,command -v ffmpeg,ffmpeg)
 	$(call install,the HEIC converter,command -v heif-convert && command -v heif-enc,libheif-examples)
+	$(call install,an RTSP server for the tests,/usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer'$(comma) '1.0')" && test -e "$$(echo /usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so)",python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 	$(SAY) "building and running the tests (the first time takes some minutes)"
 	cargo test --locked
 
@@ -158,6 +166,10 @@ bench-ledger: tools ## lists and statistics over 1,000,000 findings (LEDGER=fold
 
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)
+
+bench-idle: build runtime ## CPU of an idle 1080p25 camera against a full decode of the same stream
+	$(call install,ffmpeg,command -v ffmpeg,ffmpeg)
+	python3 benches/peers/watch_idle.py --program $(PROGRAM)
 
 bench-cost: build runtime ## what bench costs over scan of the same photos of DATA
 	python3 benches/peers/bench_peers.py $(DATA)/detect/hard-hat-workers/val.json --program $(PROGRAM)

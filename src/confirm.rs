@@ -27,6 +27,9 @@ pub struct ConfirmConfig {
     pub leave: f64,
     /// Least median score of the frames that show the hazard, `0..=1`.
     pub threshold: f32,
+    /// How far back frames are looked at for clearing, seconds, where that is not `window_s`: goods
+    /// must stay ten minutes to count, but need not be gone for ten.
+    pub clear_s: Option<f64>,
 }
 
 impl Default for ConfirmConfig {
@@ -38,6 +41,7 @@ impl Default for ConfirmConfig {
             enter: 0.6,
             leave: 0.25,
             threshold: 0.4,
+            clear_s: None,
         }
     }
 }
@@ -65,6 +69,9 @@ impl ConfirmConfig {
         }
         if self.min_frames == 0 {
             return Err("min_frames is 0; give at least 1".into());
+        }
+        if self.clear_s.is_some_and(|s| s.is_nan() || s <= 0.0) {
+            return Err("clear_s must be above 0; leave it out for window_s".into());
         }
         if !(self.window_s > 0.0 && (0.0..=self.window_s).contains(&self.min_s)) {
             return Err(format!(
@@ -186,36 +193,54 @@ impl Confirmation {
             Witness::InOrder => self.judged.push_back((time_s, None)),
             Witness::Unclear => return None,
         }
-        let evidence = self.evidence();
+        let (since, min_s) = match config.clear_s {
+            Some(clear_s) if self.open => (time_s - clear_s, 0.8 * clear_s),
+            _ => (f64::NEG_INFINITY, config.min_s),
+        };
+        let evidence = self.evidence(since);
         if evidence.judged < config.min_frames {
             return None;
         }
         let share = evidence.showing as f64 / evidence.judged as f64;
         if self.open {
-            let cleared = share <= config.leave && self.span(|s| s.is_none()) >= config.min_s;
+            let cleared = share <= config.leave && self.span(since, |s| s.is_none()) >= min_s;
             self.open = !cleared;
+            if cleared && config.clear_s.is_some() {
+                // what was seen before it was cleared does not open it again
+                self.judged.clear();
+            }
             return cleared.then_some(Turn::Cleared(evidence));
         }
         self.open = share >= config.enter
             && evidence.median >= config.threshold
-            && self.span(|s| s.is_some()) >= config.min_s;
+            && self.span(since, |s| s.is_some()) >= min_s;
         self.open.then_some(Turn::Opened(evidence))
     }
 
-    fn evidence(&self) -> Evidence {
-        let mut scores: Vec<f32> = self.judged.iter().filter_map(|(_, s)| *s).collect();
+    /// Of a finding that is open already: known from before a restart, or carried on.
+    pub fn opened() -> Self {
+        Self {
+            judged: VecDeque::new(),
+            open: true,
+        }
+    }
+
+    fn evidence(&self, since: f64) -> Evidence {
+        let judged = || self.judged.iter().filter(|(t, _)| *t >= since);
+        let mut scores: Vec<f32> = judged().filter_map(|(_, s)| *s).collect();
         scores.sort_by(f32::total_cmp);
         Evidence {
             showing: scores.len(),
-            judged: self.judged.len(),
-            over_s: self.span(|_| true),
+            judged: judged().count(),
+            over_s: self.span(since, |_| true),
             median: scores.get(scores.len() / 2).copied().unwrap_or(0.0),
         }
     }
 
-    /// Seconds from the first to the last judged frame of which `is` holds.
-    fn span(&self, is: impl Fn(Option<f32>) -> bool) -> f64 {
-        let mut times = self.judged.iter().filter(|(_, s)| is(*s)).map(|(t, _)| *t);
+    /// Seconds from the first to the last frame judged since then of which `is` holds.
+    fn span(&self, since: f64, is: impl Fn(Option<f32>) -> bool) -> f64 {
+        let judged = self.judged.iter().filter(|(t, s)| *t >= since && is(*s));
+        let mut times = judged.map(|(t, _)| *t);
         let first = times.next();
         let last = times.next_back().or(first);
         first.zip(last).map_or(0.0, |(first, last)| last - first)
@@ -292,6 +317,32 @@ mod tests {
         let turns = play(&format!("hhhhhhhh{order}hhhhhhhhhhhhhhhhhhhhhhhhhhh"));
         let signs: String = turns.iter().map(|t| t.1).collect();
         assert_eq!(signs, "+-+");
+    }
+
+    #[test]
+    fn what_must_stay_long_clears_soon() {
+        let config = ConfirmConfig {
+            window_s: 240.0,
+            min_s: 180.0,
+            clear_s: Some(20.0),
+            ..ConfirmConfig::default()
+        };
+        let mut c = Confirmation::default();
+        let mut turns = Vec::new();
+        for t in 0..700 {
+            let there = (100..400).contains(&t);
+            let witness = if there {
+                Witness::Hazard(0.8)
+            } else {
+                Witness::InOrder
+            };
+            match c.witness(&config, f64::from(t), witness) {
+                Some(Turn::Opened(_)) => turns.push((t, '+')),
+                Some(Turn::Cleared(_)) => turns.push((t, '-')),
+                None => {}
+            }
+        }
+        assert_eq!(turns, [(280, '+'), (416, '-')]);
     }
 
     #[test]

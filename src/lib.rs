@@ -10,6 +10,7 @@ pub mod geometry;
 pub mod hazard;
 pub mod id;
 pub mod record;
+pub mod zone;
 
 // the time, injected
 pub mod clock;
@@ -17,8 +18,11 @@ pub mod clock;
 // pure stages: no I/O, no async, no clock
 pub mod confirm;
 pub mod eval;
+pub mod health;
+pub mod motion;
 pub mod postprocess;
 pub mod preprocess;
+pub mod reference;
 pub mod render;
 pub mod rules;
 pub mod same_place;

@@ -1,6 +1,7 @@
 //! The end on Ctrl-C or SIGTERM: at once, but with no half-written file left behind.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::source::heic;
 
@@ -25,6 +26,25 @@ pub(super) fn on_signal() -> std::io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// From now on, the first signal only asks to stop; a second one ends the program at once.
+#[cfg(unix)]
+pub(super) fn ask_on_signal() -> std::io::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        // in this order: the first signal finds the flag down
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&asked))?;
+        signal_hook::flag::register(signal, Arc::clone(&asked))?;
+    }
+    Ok(asked)
+}
+
+/// Other systems end the program as they do.
+#[cfg(not(unix))]
+pub(super) fn ask_on_signal() -> std::io::Result<Arc<AtomicBool>> {
+    Ok(Arc::default())
 }
 
 /// Other systems end the program as they do.

@@ -1,44 +1,82 @@
 //! `sitewarden watch`: video in, one finding for each real hazard out.
 
 mod line;
+mod output;
+mod sources;
+mod state;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::ValueEnum;
 
-pub(super) use self::line::{Line, Turn};
-use super::{exit, scan, severity_name, stop, table};
+pub(super) use self::line::Line;
+use self::output::{Format, Output};
+use self::state::StateFile;
+use super::{exit, scan, stop};
 use crate::config::Config;
 use crate::eval::clip_changes::ClipSide;
+use crate::eval::clip_findings::ClipFinding;
+use crate::geometry::BBox;
 use crate::hazard::Lang;
 use crate::inference::Threads;
-use crate::pipeline::clip::EventKind;
-use crate::pipeline::clip_file::{DEFAULT_FPS, WatchConfig, WatchError, sha256_of, watch_file};
+use crate::pipeline::camera::{Beat, Told, WatchError, watch_camera};
+use crate::pipeline::clip::ClipWatch;
+use crate::pipeline::clip_file::{DEFAULT_FPS, WatchConfig, findings_of, sha256_of, watch_file};
+use crate::pipeline::evidence::{BEFORE_S, Evidence};
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
+use crate::preprocess::resized_upright;
+use crate::source::camera::{Address, Camera, CameraOptions, Mode, Place, RingOptions, Transport};
 use crate::source::clip::ClipError;
+use crate::source::photo::{Photo, read_file};
+use crate::tiling::Tiles;
+use crate::zone::Zones;
 
-/// Watches video files for hazards: one finding for each real hazard, not one for each frame.
+/// Watches cameras and video for hazards: one finding for each real hazard, not one for each frame.
 ///
+/// Sources are video files, folders that fill with pictures, and addresses of cameras (rtsp, http).
 /// People and objects are followed; a finding opens when enough frames of some seconds show the
-/// hazard, and closes when they show that it is gone. Without zones the whole picture is one work
-/// area. Needs the program ffmpeg.
+/// hazard, and closing is suggested when they show that it is gone. Without zones the whole picture is
+/// one work area. Files are watched to their end, one after the other; cameras at the same time, until
+/// a signal or --for ends it. Needs the program ffmpeg.
 ///
-/// Exit codes: 0 all videos were watched to their end; 1 one could not be; 2 wrong usage; 4 nothing
-/// was done.
+/// Exit codes: 0 all was watched; 1 a video could not be; 2 wrong usage; 4 nothing was done.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Video files
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    /// Files, folders, addresses; @FILE for a list of them; '${NAME}' for an environment variable
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<OsString>,
     /// What is written to standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Zones and known points of the view (TOML; see the README)
+    #[arg(long, value_name = "FILE")]
+    zones: Option<PathBuf>,
+    /// Write the best picture and a short clip of each finding into this folder
+    #[arg(long, value_name = "DIR")]
+    evidence: Option<PathBuf>,
+    /// Remember open findings and learned references of live sources here, over a restart
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     /// Frames looked at for each second of video
     #[arg(long, value_name = "N", default_value_t = DEFAULT_FPS, value_parser = parse_fps)]
     fps: f64,
+    /// How RTSP brings the video
+    #[arg(long, value_enum, default_value_t = Transport::Tcp)]
+    rtsp_transport: Transport,
+    /// Decode by hardware, by ffmpeg's name of it, for example vaapi or cuda
+    #[arg(long, value_name = "NAME", value_parser = parse_hwaccel)]
+    hwaccel: Option<String>,
+    /// Decode all frames even when nothing moves
+    #[arg(long)]
+    no_idle: bool,
+    /// Stop after so many seconds
+    #[arg(long = "for", value_name = "SECONDS")]
+    for_s: Option<f64>,
     /// One score threshold for all classes, 0 to 1, instead of the model's own
     #[arg(long, value_name = "SCORE", value_parser = scan::parse_score)]
     min_score: Option<f32>,
@@ -56,15 +94,6 @@ pub(super) struct Args {
     config: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// A line for each video, each turn of a finding and each end (schema: `sitewarden schema
-    /// watch`); what `sitewarden replay` takes
-    Jsonl,
-}
-
 fn parse_fps(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
@@ -72,9 +101,44 @@ fn parse_fps(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "give a number from 0.1 to 60".to_owned())
 }
 
+fn parse_hwaccel(text: &str) -> Result<String, String> {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    plain
+        .then(|| text.to_owned())
+        .ok_or_else(|| "give the name of a decoder, for example vaapi".to_owned())
+}
+
+/// Longer side of a camera's pictures at least: patches of zones need some pixels.
+const LEAST_SIDE: u32 = 640;
+/// Longer side of a clean reference at most.
+const CLEAN_SIDE: f32 = 1280.0;
+
+/// What all sources share.
+struct Session<'a> {
+    args: &'a Args,
+    pipeline: &'a PhotoPipeline<'a>,
+    watch: WatchConfig,
+    output: Output,
+    state: Option<Mutex<StateFile>>,
+    ends: Option<Instant>,
+    asked: &'a AtomicBool,
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let config = Config::load(args.config.as_deref())?;
+    let sources = sources::read(&args.sources)?;
     let rules = scan::rule_set(&config, &args.hazards)?;
+    let zones = zones(args.zones.as_deref())?;
+    for code in zones.zones.iter().flat_map(|z| &z.hazards) {
+        let known = rules
+            .kinds()
+            .iter()
+            .any(|k| k.code.eq_ignore_ascii_case(code));
+        anyhow::ensure!(
+            known || rules.only().is_some(),
+            "--zones: there is no hazard {code}; see `sitewarden hazards`"
+        );
+    }
     let settings = PhotoSettings {
         limits: config.limits.clone(),
         tiles: config.scan.tiles,
@@ -83,52 +147,75 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         lang: args.lang.unwrap_or(config.scan.lang),
         on: Some(jiff::Zoned::now().date().to_string()),
     };
+    let state = args.state.as_deref().map(StateFile::open).transpose()?;
     let jobs = scan::workers(None, &config);
     let name = args.model.as_deref().unwrap_or(&config.scan.model);
-    let model = scan::load_model(name, Threads::latency(jobs))?;
+    let (files, live): (Vec<&Address>, Vec<&Address>) = sources
+        .iter()
+        .partition(|s| matches!(s.place, Place::File(_)));
+    let threads = if live.len() > 1 {
+        Threads::throughput(jobs)
+    } else {
+        Threads::latency(jobs)
+    };
+    let model = scan::load_model(name, threads)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
-    stop::on_signal().context("cannot listen to signals")?;
-    let mut failed = false;
-    for path in &args.files {
-        if let Err(e) = watch(args, &pipeline, path) {
-            if super::is_broken_pipe(&e) {
-                return Err(e);
-            }
-            super::eprintln_line(&format!("sitewarden: {}: {e:#}", path.display()));
-            failed = true;
+    let asked = if live.is_empty() {
+        stop::on_signal().context("cannot listen to signals")?;
+        std::sync::Arc::default()
+    } else {
+        stop::ask_on_signal().context("cannot listen to signals")?
+    };
+    let session = Session {
+        args,
+        pipeline: &pipeline,
+        watch: WatchConfig {
+            fps: args.fps,
+            zones,
+            ..WatchConfig::default()
+        },
+        output: Output::new(args.format, pipeline.settings().lang),
+        state: state.map(Mutex::new),
+        ends: args
+            .for_s
+            .map(|s| Instant::now() + Duration::from_secs_f64(s.clamp(0.0, 1e9))),
+        asked: &asked,
+    };
+    let failed = std::thread::scope(|scope| {
+        let cameras: Vec<_> = live
+            .into_iter()
+            .map(|source| scope.spawn(|| session.told(source, session.camera(source))))
+            .collect();
+        let mut failed = Vec::new();
+        for source in files {
+            failed.push(session.told(source, session.file(source)));
         }
-    }
-    Ok(if failed { exit::INCOMPLETE } else { exit::OK })
+        for camera in cameras {
+            failed.push(camera.join().unwrap_or(Ok(true)));
+        }
+        failed.into_iter().collect::<anyhow::Result<Vec<bool>>>()
+    })?;
+    Ok(if failed.contains(&true) {
+        exit::INCOMPLETE
+    } else {
+        exit::OK
+    })
 }
 
-fn watch(args: &Args, pipeline: &PhotoPipeline<'_>, path: &Path) -> anyhow::Result<()> {
-    let config = WatchConfig {
-        fps: args.fps,
-        ..WatchConfig::default()
+fn zones(file: Option<&Path>) -> anyhow::Result<Zones> {
+    let Some(file) = file else {
+        return Ok(Zones::default());
     };
-    let name = path.to_string_lossy().into_owned();
-    if args.format == Format::Jsonl {
-        // what `replay` needs to do the same again
-        let sha256 = sha256_of(path).map_err(ClipError::from)?;
-        print(&Line::watching(
-            name.clone(),
-            sha256,
-            side(pipeline, &config),
-        ))?;
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).with_context(|| {
+        format!("cannot read the zones {shown}: it must be there, text in UTF-8")
+    })?;
+    let mut zones =
+        Zones::parse(&text).with_context(|| format!("the zones {shown} are refused"))?;
+    for reference in zones.zones.iter_mut().filter_map(|z| z.reference.as_mut()) {
+        *reference = file.parent().unwrap_or(Path::new("")).join(&*reference);
     }
-    let lang = pipeline.settings().lang;
-    let until_s = watch_file(pipeline, path, &config, |event| {
-        let path = name.clone();
-        match args.format {
-            Format::Jsonl => print(&Line::Finding(Turn { path, event })),
-            Format::Table => write(row(&Turn { path, event }, lang).as_bytes()),
-        }
-    })
-    .map_err(plain)?;
-    match args.format {
-        Format::Jsonl => print(&Line::watched(name, until_s)),
-        Format::Table => Ok(()),
-    }
+    Ok(zones)
 }
 
 /// What decides.
@@ -140,11 +227,12 @@ pub(super) fn side(pipeline: &PhotoPipeline<'_>, config: &WatchConfig) -> ClipSi
         fps: config.fps,
         tracker: config.tracker.clone(),
         confirm: config.confirm.clone(),
+        zones: config.zones.clone(),
     }
 }
 
 /// Our own errors stay what they are: a closed pipe is told from a fault.
-pub(super) fn plain(e: WatchError<anyhow::Error>) -> anyhow::Error {
+fn plain(e: WatchError<anyhow::Error>) -> anyhow::Error {
     match e {
         WatchError::Told(e) => e,
         WatchError::Open(e) => e.into(),
@@ -155,38 +243,160 @@ pub(super) fn plain(e: WatchError<anyhow::Error>) -> anyhow::Error {
     }
 }
 
-fn print(line: &Line) -> anyhow::Result<()> {
-    let mut text = serde_json::to_vec(line)?;
-    text.push(b'\n');
-    write(&text)
+/// A watch that has seen nothing, with the zones and their clean references.
+fn clip_watch<'a>(
+    pipeline: &'a PhotoPipeline<'a>,
+    config: &WatchConfig,
+    live: bool,
+) -> anyhow::Result<ClipWatch<'a>> {
+    let limits = &pipeline.settings().limits;
+    config.zones.check()?;
+    let watch = ClipWatch::new(pipeline, config.tracker.clone(), config.confirm.clone());
+    let mut watch = watch.with_zones(config.zones.clone())?.with_health(live);
+    for zone in &config.zones.zones {
+        let Some(path) = &zone.reference else {
+            continue;
+        };
+        let clean = || -> anyhow::Result<_> {
+            let bytes = read_file(path, limits)?;
+            let photo = Photo::open(&bytes, limits)?;
+            let (w, h) = photo.upright_size();
+            let scale = (CLEAN_SIDE / w.max(h) as f32).min(1.0);
+            let size = [w, h].map(|n| ((n as f32 * scale) as u32).max(1));
+            let decoded = photo.decode(Some((size[0], size[1])))?;
+            let whole = BBox::new(0.0, 0.0, w as f32, h as f32);
+            let picture = resized_upright(decoded.stored(), whole, (size[0], size[1]))?;
+            Ok(picture)
+        };
+        let clean = clean()
+            .with_context(|| format!("zone `{}`: reference {}", zone.name, path.display()))?;
+        watch.set_reference(&zone.name, &clean);
+    }
+    Ok(watch)
 }
 
-/// Flushed: somebody waits for it.
-fn write(text: &[u8]) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text)?;
-    Ok(out.flush()?)
-}
-
-fn row(line: &Turn, lang: Lang) -> String {
-    let e = &line.event;
-    let what = match e.event {
-        EventKind::Opened => "opened",
-        EventKind::Cleared => "cleared",
-        EventKind::Ended => "ended",
+/// What `watch` finds in a clip, from its beginning to its end.
+pub(super) fn findings(
+    pipeline: &PhotoPipeline<'_>,
+    path: &Path,
+    config: &WatchConfig,
+) -> anyhow::Result<Vec<ClipFinding>> {
+    let mut events = Vec::new();
+    let mut tell = |told: Told| {
+        if let Told::Finding(event) = told {
+            events.push(event);
+        }
+        Ok(())
     };
-    let [x, y, w, h] = e.bbox.map(|v| v.round() as i64);
-    format!(
-        "{}  {:7.1} s  #{} {}  {}  {}  {}  {:.2}  best at {:.1} s, {x},{y} ({w} x {h})\n          {}\n",
-        table::plain(&line.path),
-        e.time_s,
-        e.finding,
-        table::pad(what, 7),
-        table::pad(&e.code, 6),
-        table::pad(severity_name(e.severity), 7),
-        e.name.get(lang),
-        e.score,
-        e.best_time_s,
-        e.reason
-    )
+    let limit = pipeline.settings().limits.max_pixels;
+    let watch = clip_watch(pipeline, config, false)?;
+    watch_file(path, config.fps, limit, watch, None, &mut tell).map_err(plain)?;
+    Ok(findings_of(&events))
+}
+
+impl Session<'_> {
+    /// Whether it failed; the error itself only when nobody reads any more.
+    fn told(&self, source: &Address, result: anyhow::Result<()>) -> anyhow::Result<bool> {
+        match result {
+            Ok(()) => Ok(false),
+            Err(e) if super::is_broken_pipe(&e) => {
+                self.asked.store(true, Ordering::Relaxed);
+                Err(e)
+            }
+            Err(e) => {
+                super::eprintln_line(&format!("sitewarden: {source}: {e:#}"));
+                Ok(true)
+            }
+        }
+    }
+
+    fn evidence(&self, source: &Address, live: bool) -> anyhow::Result<Option<Evidence>> {
+        let Some(folder) = &self.args.evidence else {
+            return Ok(None);
+        };
+        // a camera's numbers begin anew when nobody kept them
+        let name = if live {
+            format!(
+                "{source}-{}",
+                jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")
+            )
+        } else {
+            source.to_string()
+        };
+        let evidence = Evidence::new(folder, &name)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        Ok(Some(evidence))
+    }
+
+    fn file(&self, source: &Address) -> anyhow::Result<()> {
+        let Place::File(path) = &source.place else {
+            return Ok(());
+        };
+        let name = source.to_string();
+        if self.output.has_headings() {
+            // what `replay` needs to do the same again
+            let sha256 = sha256_of(path).map_err(ClipError::from)?;
+            let side = side(self.pipeline, &self.watch);
+            let heading = Line::watching(name.clone(), sha256, side);
+            self.output.print(&heading)?;
+        }
+        let limit = self.pipeline.settings().limits.max_pixels;
+        let evidence = self.evidence(source, false)?;
+        let watch = clip_watch(self.pipeline, &self.watch, false)?;
+        let mut tell = |told: Told| self.output.told(source, told);
+        let whole = watch_file(path, self.watch.fps, limit, watch, evidence, &mut tell);
+        let whole = whole.map_err(plain)?;
+        self.output.print(&Line::watched(name, whole))
+    }
+
+    fn camera(&self, source: &Address) -> anyhow::Result<()> {
+        let args = self.args;
+        let calm_s = Beat::default().calm_s.filter(|_| !args.no_idle);
+        let beat = Beat {
+            calm_s,
+            ..Beat::default()
+        };
+        let settings = self.pipeline.settings();
+        let max_side = match settings.tiles {
+            Tiles::Off => self.pipeline.input_side().max(LEAST_SIDE),
+            Tiles::Auto => u32::from(u16::MAX),
+        };
+        let options = CameraOptions {
+            fps: args.fps,
+            max_side,
+            transport: args.rtsp_transport,
+            hwaccel: args.hwaccel.clone(),
+            max_pixels: settings.limits.max_pixels,
+            mode: Mode::Active,
+            ring: args.evidence.as_ref().map(|_| RingOptions {
+                folder: std::env::temp_dir(),
+                seconds: 4 * BEFORE_S as u32,
+            }),
+            ..CameraOptions::default()
+        };
+        let mut watch = clip_watch(self.pipeline, &self.watch, source.place == Place::Stream)?;
+        let name = source.to_string();
+        if let Some(state) = &self.state
+            && let Some(memory) = state::lock(state).of(&name)
+        {
+            watch.recall(memory);
+        }
+        let evidence = self.evidence(source, true)?;
+        let camera = Camera::open(source.clone(), options);
+        let stop = || {
+            self.asked.load(Ordering::Relaxed) || self.ends.is_some_and(|end| Instant::now() >= end)
+        };
+        let mut tell = |told: Told, watch: &ClipWatch<'_>| {
+            if let (Some(state), Told::Finding(_)) = (&self.state, &told) {
+                state::lock(state).keep(&name, watch.memory())?;
+            }
+            self.output.told(source, told)
+        };
+        let watched = watch_camera(&camera, &mut watch, &beat, evidence, &stop, &mut tell);
+        if let Some(state) = &self.state {
+            state::lock(state).keep(&name, watch.memory())?;
+        }
+        self.output.told(source, Told::Status(camera.status()))?;
+        watched.map_err(plain)
+    }
 }

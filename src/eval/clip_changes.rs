@@ -9,6 +9,7 @@ use super::clip_findings::ClipFinding;
 use crate::confirm::ConfirmConfig;
 use crate::record::{ModelRecord, SettingsRecord};
 use crate::tracking::TrackerConfig;
+use crate::zone::Zones;
 
 /// Findings of one kind are the same one at this mean IoU over the moments that both were seen.
 const SAME_IOU: f32 = 0.3;
@@ -48,6 +49,9 @@ pub struct ClipSide {
     pub tracker: TrackerConfig,
     /// When a hazard counted as confirmed.
     pub confirm: ConfirmConfig,
+    /// The zones that were drawn.
+    #[serde(default, skip_serializing_if = "Zones::is_empty")]
+    pub zones: Zones,
 }
 
 /// The findings of one clip that would change.

@@ -8,12 +8,17 @@ use std::path::Path;
 use image::RgbImage;
 use sha2::{Digest, Sha256};
 
-use super::clip::{ClipWatch, EventKind, FindingEvent};
-use super::photo::{JudgeError, PhotoPipeline, hex};
+use super::camera::{Beat, Eyes, Told, WatchError};
+use super::clip::{ClipWatch, EventKind, FindingEvent, KindAnswer, Shot};
+use super::evidence::{Evidence, Kept};
+use super::photo::hex;
 use crate::confirm::ConfirmConfig;
 use crate::eval::clip_findings::{ClipFinding, SeenAt};
+use crate::motion::Glance;
+use crate::source::camera::Mode;
 use crate::source::clip::{Clip, ClipError};
 use crate::tracking::TrackerConfig;
+use crate::zone::Zones;
 
 /// How a clip is watched.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +29,8 @@ pub struct WatchConfig {
     pub tracker: TrackerConfig,
     /// When a hazard counts as confirmed.
     pub confirm: ConfirmConfig,
+    /// Parts of the view, and its known points.
+    pub zones: Zones,
 }
 
 /// Frames looked at for each second when nobody says.
@@ -35,65 +42,78 @@ impl Default for WatchConfig {
             fps: DEFAULT_FPS,
             tracker: TrackerConfig::default(),
             confirm: ConfirmConfig::default(),
+            zones: Zones::default(),
         }
     }
 }
 
-/// Why a clip was not watched to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError<E> {
-    /// It could not be opened.
-    #[error(transparent)]
-    Open(ClipError),
-    /// It broke off.
-    #[error("watched up to {until_s:.1} s: {source}")]
-    Broken {
-        /// Media time of the last frame, seconds.
-        until_s: f64,
-        /// Why.
-        source: ClipError,
-    },
-    /// The model.
-    #[error(transparent)]
-    Judge(#[from] JudgeError),
-    /// What the caller's own function gave.
-    #[error(transparent)]
-    Told(E),
+/// What is told of a clip when all of it was watched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Whole {
+    /// Media time of the last frame, seconds.
+    pub until_s: f64,
+    /// Of each kind of hazard that single frames can judge, for the whole clip.
+    pub answers: Vec<KindAnswer>,
 }
 
-/// Watches a clip and tells each turn of a finding as it comes; gives the media time of the last
-/// frame. What was found before a clip breaks off is told all the same.
+/// Watches a clip to its end and tells each turn of a finding as it comes: every frame is taken,
+/// however long it takes. What was found before a clip breaks off is told all the same.
 ///
 /// # Errors
 /// See [`WatchError`].
 pub fn watch_file<E>(
-    pipeline: &PhotoPipeline<'_>,
     path: &Path,
-    config: &WatchConfig,
-    mut tell: impl FnMut(FindingEvent) -> Result<(), E>,
-) -> Result<f64, WatchError<E>> {
-    let limit = pipeline.settings().limits.max_pixels;
-    let (tracker, confirm) = (config.tracker.clone(), config.confirm.clone());
-    let mut watch = ClipWatch::new(pipeline, tracker, confirm);
-    let mut until_s = 0.0;
-    let mut broken = None;
-    for frame in Clip::open(path, config.fps, limit).map_err(WatchError::Open)? {
-        match frame {
-            Ok(frame) => {
-                until_s = frame.time_s;
-                for event in watch.frame(until_s, &frame.picture)? {
-                    tell(event).map_err(WatchError::Told)?;
-                }
+    fps: f64,
+    max_pixels: u64,
+    mut watch: ClipWatch<'_>,
+    evidence: Option<Evidence>,
+    tell: &mut dyn FnMut(Told) -> Result<(), E>,
+) -> Result<Whole, WatchError<E>> {
+    let mut eyes = Eyes::new(Beat::default());
+    let mut evidence = evidence.map(|e| (e, Kept::File(path)));
+    let (mut until_s, mut broken) = (0.0, None);
+    for frame in Clip::open(path, fps, max_pixels).map_err(WatchError::Open)? {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(e) => {
+                broken = Some(e);
+                break;
             }
-            Err(e) => broken = Some(e),
+        };
+        until_s = frame.time_s;
+        let glance = Glance::of(&frame.picture);
+        let calm = eyes.mode(until_s) == Mode::Idle;
+        let shot = Shot {
+            time_s: until_s,
+            moment: None,
+            picture: &frame.picture,
+            size: frame.picture.dimensions(),
+            quiet: eyes.is_quiet(until_s, &glance, calm),
+        };
+        for event in watch.shot(shot, Some(&glance))? {
+            if let Some((evidence, _)) = &mut evidence {
+                evidence.take(&event, Some(&frame.picture), shot.size);
+            }
+            tell(Told::Finding(event)).map_err(WatchError::Told)?;
+        }
+        if let Some((evidence, kept)) = &mut evidence {
+            for written in evidence.tick(kept, until_s) {
+                tell(Told::Evidence(written)).map_err(WatchError::Told)?;
+            }
         }
     }
+    if let Some((evidence, kept)) = evidence {
+        for written in evidence.finish(&kept) {
+            tell(Told::Evidence(written)).map_err(WatchError::Told)?;
+        }
+    }
+    let answers = watch.answers();
     for event in watch.finish(until_s) {
-        tell(event).map_err(WatchError::Told)?;
+        tell(Told::Finding(event)).map_err(WatchError::Told)?;
     }
     match broken {
         Some(source) => Err(WatchError::Broken { until_s, source }),
-        None => Ok(until_s),
+        None => Ok(Whole { until_s, answers }),
     }
 }
 

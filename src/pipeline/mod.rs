@@ -1,7 +1,9 @@
 //! Composition of stages and adapters: what happens to one photo, and to many.
 
+pub mod camera;
 pub mod clip;
 pub mod clip_file;
+pub mod evidence;
 pub mod ordered;
 pub mod photo;
 pub mod picture;

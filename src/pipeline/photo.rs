@@ -87,6 +87,10 @@ pub struct Trace {
 pub struct Watched {
     /// Doubtful ones too, best first.
     pub detections: Vec<Detection>,
+    /// Those that reach their threshold.
+    pub sure: Vec<Detection>,
+    /// As [`Scene::seen_scale`].
+    pub seen_scale: f32,
     /// From the detections that reach their threshold.
     pub evaluation: rules::Evaluation,
 }
@@ -163,6 +167,22 @@ impl<'a> PhotoPipeline<'a> {
     /// The settings in force.
     pub fn settings(&self) -> &PhotoSettings {
         &self.settings
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &RuleSet {
+        self.rules
+    }
+
+    /// The classes of the model.
+    pub fn labels(&self) -> &LabelMap {
+        &self.labels
+    }
+
+    /// Side of the model's input, pixels: pictures need not be larger.
+    pub fn input_side(&self) -> u32 {
+        let spec = &self.detector.manifest().input;
+        spec.width.max(spec.height)
     }
 
     /// The heading of a scan's document, without photos.
@@ -314,8 +334,20 @@ impl<'a> PhotoPipeline<'a> {
     /// # Errors
     /// When the model fails.
     pub fn frame(&self, picture: &RgbImage, scratch: &mut Scratch) -> Result<Watched, JudgeError> {
+        self.reduced_frame(picture, picture.dimensions(), scratch)
+    }
+
+    /// As [`Self::frame`], of a frame of `size` that was made smaller on its way here.
+    ///
+    /// # Errors
+    /// When the model fails.
+    pub fn reduced_frame(
+        &self,
+        picture: &RgbImage,
+        size: (u32, u32),
+        scratch: &mut Scratch,
+    ) -> Result<Watched, JudgeError> {
         guarded(|| {
-            let size = picture.dimensions();
             let stored = StoredPicture {
                 pixels: picture,
                 orientation: Orientation::NoTransforms,
@@ -340,6 +372,8 @@ impl<'a> PhotoPipeline<'a> {
             let evaluation = rules::evaluate(self.rules, &scene, self.settings.on.as_deref());
             Ok(Watched {
                 detections,
+                sure,
+                seen_scale,
                 evaluation,
             })
         })

@@ -12,6 +12,8 @@ use super::person_item::PersonItem;
 use super::presence::Presence;
 use super::proximity::Proximity;
 use super::stack::Stack;
+use super::watch::WatchRule;
+use crate::confirm::ConfirmConfig;
 use crate::hazard::{Aspect, Citation, Severity, Text};
 use reference::Reference;
 
@@ -127,6 +129,11 @@ pub struct HazardKind {
     pub photo_reason: Option<Text>,
     /// Rules for one photo.
     pub rules: Vec<PhotoRule>,
+    /// Rules for video.
+    pub watch: Vec<WatchRule>,
+    /// When what single frames show of it counts on video, where that is not as usual: an alarm
+    /// must be faster.
+    pub confirm: Option<ConfirmConfig>,
     /// Primitives for later, by name.
     pub later: Vec<Later>,
     /// Private: they leave through [`HazardKind::citations`] only, the checked ones.

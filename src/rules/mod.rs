@@ -14,6 +14,7 @@ mod proximity;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub use catalogue::{Catalogue, CatalogueError, HazardKind, Later, PhotoRule};
 pub use labels::Group;
@@ -21,6 +22,7 @@ pub use person_item::{Part, PersonItem};
 pub use presence::{Object, Presence};
 pub use proximity::Proximity;
 pub use stack::Stack;
+pub use watch::{DistanceRule, WatchFind, WatchRule, ZoneRule};
 
 use outcome::{Find, Outcome};
 

@@ -96,7 +96,7 @@ impl Proximity {
     }
 }
 
-fn is_driver(person: BBox, mover: BBox) -> bool {
+pub(super) fn is_driver(person: BBox, mover: BBox) -> bool {
     person.share_inside(mover) >= DRIVER_INSIDE
         && (mover.y2 - person.y2) / mover.height() >= DRIVER_RAISED
 }

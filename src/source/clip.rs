@@ -157,7 +157,7 @@ impl Drop for Clip {
 }
 
 /// The header of a binary PPM as ffmpeg writes it, `P6\nW H\n255\n`; `None` at the end.
-fn read_header(from: &mut impl Read) -> Result<Option<(u32, u32)>, ClipError> {
+pub(super) fn read_header(from: &mut impl Read) -> Result<Option<(u32, u32)>, ClipError> {
     let mut words: Vec<String> = vec![String::new()];
     let mut byte = [0];
     while words.len() <= 4 {

@@ -1,6 +1,7 @@
 //! Where pictures come from. Decoding is here too: a picture is bytes from outside until
 //! its pixels are known to be sound.
 
+pub mod camera;
 pub mod clip;
 pub mod discover;
 pub mod heic;

@@ -56,10 +56,18 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
     }
 }
 
-const VOCABULARY: [&str; 6] = ["geometry", "detection", "hazard", "record", "finding", "id"];
+const VOCABULARY: [&str; 7] = [
+    "geometry",
+    "detection",
+    "hazard",
+    "record",
+    "finding",
+    "id",
+    "zone",
+];
 /// Reads the clock, and is all that may.
 const CLOCK: [&str; 1] = ["clock"];
-const PURE: [&str; 9] = [
+const PURE: [&str; 12] = [
     "preprocess",
     "tiling",
     "tracking",
@@ -69,6 +77,9 @@ const PURE: [&str; 9] = [
     "same_place",
     "render",
     "eval",
+    "motion",
+    "reference",
+    "health",
 ];
 const ADAPTERS: [&str; 5] = ["source", "inference", "dataset", "ledger", "evidence"];
 const FACES: [&str; 5] = ["pipeline", "jobs", "config", "api", "cli"];

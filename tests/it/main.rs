@@ -9,11 +9,14 @@
 mod api;
 mod architecture;
 mod bench;
+mod cameras;
 mod datasets;
 mod heic;
 mod hostile;
 mod photos;
 mod replay;
+mod rtsp;
 mod scan;
 mod support;
 mod watch;
+mod zones;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{astronaut, json, program, text};
 
 /// A clip of `seconds` s of the astronaut.
-fn clip(folder: &Path, filter: &str, seconds: u32) -> PathBuf {
+pub(crate) fn clip(folder: &Path, filter: &str, seconds: u32) -> PathBuf {
     let path = folder.join("clip.mp4");
     let status = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-loop", "1", "-i"])
@@ -22,11 +22,11 @@ fn clip(folder: &Path, filter: &str, seconds: u32) -> PathBuf {
     path
 }
 
-fn watch(arguments: &[&str]) -> Output {
+pub(crate) fn watch(arguments: &[&str]) -> Output {
     program().arg("watch").args(arguments).output().unwrap()
 }
 
-fn lines(output: &Output) -> Vec<Value> {
+pub(crate) fn lines(output: &Output) -> Vec<Value> {
     let lines = text(&output.stdout);
     lines
         .lines()
@@ -43,6 +43,13 @@ fn one_bare_head_is_one_finding_however_many_frames_show_it() {
     let output = watch(&[path, "--format", "jsonl", "--hazards", "PPE-01"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let lines = lines(&output);
+    let schema = json(&program().args(["schema", "watch"]).output().unwrap());
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(lines.iter().all(|l| validator.is_valid(l)));
+    assert!(!validator.is_valid(&serde_json::json!({"event": "opened"})));
+    let summary = lines.last().unwrap();
+    assert_eq!(summary["answers"][0]["code"], "PPE-01", "{summary}");
+    assert_eq!(summary["answers"][0]["answer"], "non_compliant");
     let events: Vec<&str> = lines.iter().map(|l| l["event"].as_str().unwrap()).collect();
     assert_eq!(
         events,
@@ -57,10 +64,6 @@ fn one_bare_head_is_one_finding_however_many_frames_show_it() {
     assert!(lines[2]["seen"].as_array().unwrap().len() >= 2, "{lines:?}");
     let opened = lines[1]["time_s"].as_f64().unwrap();
     assert!((0.9..2.0).contains(&opened), "{opened}");
-    let schema = json(&program().args(["schema", "watch"]).output().unwrap());
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    assert!(lines.iter().all(|l| validator.is_valid(l)));
-    assert!(!validator.is_valid(&serde_json::json!({"event": "opened"})));
 }
 
 /// A recorded run of a clip in `folder`.
@@ -136,6 +139,45 @@ fn a_clip_that_cannot_be_compared_is_told_and_a_run_without_its_heading_refused(
         "{}",
         text(&output.stderr)
     );
+}
+
+#[test]
+fn a_run_with_zones_is_replayed_with_them_and_one_of_live_sources_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = clip(folder.path(), "crop=400:512:10*t:0", 3);
+    let zones = folder.path().join("zones.toml");
+    // she stands outside
+    let polygon = "[[0.0, 0.0], [0.1, 0.0], [0.1, 0.1], [0.0, 0.1]]";
+    let text_of_zones =
+        format!("[[zone]]\nname = 'corner'\nkind = 'work_area'\npolygon = {polygon}");
+    std::fs::write(&zones, text_of_zones).unwrap();
+    let arguments = ["--zones", zones.to_str().unwrap(), "--format", "jsonl"];
+    let output = watch(&[&[path.to_str().unwrap()], &arguments[..]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let lines = lines(&output);
+    assert_eq!(lines[0]["zones"]["zone"][0]["name"], "corner");
+    assert!(lines.iter().all(|l| l["code"] != "PPE-01"), "{lines:?}");
+    let run = folder.path().join("run.jsonl");
+    std::fs::write(&run, &output.stdout).unwrap();
+    let document = json(&replay(&run, &["--format", "json"]));
+    assert_eq!(document["compared"], 1);
+    assert_eq!(document["clips"], serde_json::json!([]));
+
+    let pictures = folder.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    let output = watch(&[
+        pictures.to_str().unwrap(),
+        "--for",
+        "1",
+        "--format",
+        "jsonl",
+    ]);
+    assert!(text(&output.stdout).contains("\"event\":\"source\""));
+    std::fs::write(&run, &output.stdout).unwrap();
+    let output = replay(&run, &[]);
+    assert_eq!(output.status.code(), Some(4));
+    let error = text(&output.stderr);
+    assert!(error.contains("live sources only"), "{error}");
 }
 
 #[test]

@@ -13,12 +13,12 @@ use super::args::Format;
 use super::write::write_file;
 use super::{Setup, folder_name, make_folder};
 use crate::cli::scan::load_model;
-use crate::cli::watch::{plain, side};
+use crate::cli::watch::{findings, side};
 use crate::cli::{exit, table};
 use crate::eval::clips::ClipsReport;
 use crate::eval::episodes::ClipTruth;
 use crate::inference::{Detect, Threads};
-use crate::pipeline::clip_file::{WatchConfig, findings_of, sha256_of, watch_file};
+use crate::pipeline::clip_file::{WatchConfig, sha256_of};
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
 use crate::render::clips::clips_page;
 use crate::rules::{PhotoRule, RuleSet};
@@ -106,20 +106,13 @@ fn judge(
     let progress = progress(truths.iter().map(|(_, t)| t.clip.duration_s).sum())?;
     let mut pictures = Vec::new();
     for ((_, truth), path) in truths.iter().zip(clips) {
-        let mut events = Vec::new();
         progress.set_message(truth.clip.file.clone());
-        let watched = watch_file(&pipeline, path, &config, |event| {
-            events.push(event);
-            Ok(())
-        });
-        watched
-            .map_err(plain)
-            .with_context(|| path.display().to_string())?;
+        let findings =
+            findings(&pipeline, path, &config).with_context(|| path.display().to_string())?;
         progress.inc(truth.clip.duration_s as u64);
         let input = &model.manifest().input;
         let side = truth.clip.width.max(truth.clip.height);
         let scale = (input.width.max(input.height) as f32 / side as f32).min(1.0);
-        let findings = findings_of(&events);
         report.add(truth, findings, min_part_px(&rules) / scale);
         if let Some(clip) = report.clips.last() {
             pictures.push(pictures::of(clip, path, &config, setup.limits.max_pixels)?);

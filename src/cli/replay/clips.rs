@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{
     Args, Format, PICTURE_SIDE, check_labels, not_a_run, notes, report, rule_set, settings,
 };
-use crate::cli::watch::{Line, plain, side};
+use crate::cli::watch::{Line, findings, side};
 use crate::cli::{exit, scan, stop, table};
 use crate::config::Config;
 use crate::eval::changes::NotCompared;
@@ -19,7 +19,7 @@ use crate::eval::clip_findings::ClipFinding;
 use crate::hazard::Lang;
 use crate::inference::{Detect, Threads};
 use crate::pipeline::clip::FindingEvent;
-use crate::pipeline::clip_file::{WatchConfig, findings_of, frames_at, sha256_of, watch_file};
+use crate::pipeline::clip_file::{WatchConfig, findings_of, frames_at, sha256_of};
 use crate::pipeline::photo::PhotoPipeline;
 use crate::pipeline::picture::annotated_frame;
 use crate::record::{CandidateRecord, PhotoRecord, Why};
@@ -64,6 +64,11 @@ pub(super) fn recorded(path: &Path) -> anyhow::Result<Option<Recorded>> {
         let line = line.with_context(|| not_a_run(path))?;
         take(&mut run, line).with_context(|| not_a_run(path))?;
     }
+    ensure!(
+        run.is_some(),
+        "the run {} is of live sources only, which cannot be watched again; record video files",
+        path.display()
+    );
     Ok(run)
 }
 
@@ -92,12 +97,22 @@ fn take(run: &mut Option<Recorded>, line: Line) -> anyhow::Result<()> {
         }
         return Ok(());
     }
+    let live = match &line {
+        Line::Finding(turn) => turn.from.at.is_some(),
+        Line::Evidence(filed) => filed.from.at.is_some(),
+        Line::Source(_) => true,
+        _ => false,
+    };
+    if live {
+        return Ok(());
+    }
     let clip = run.as_mut().and_then(|r| r.clips.last_mut());
     let Some(clip) = clip else {
         bail!("its first line does not say what was watched, and with what");
     };
     match line {
-        Line::Finding(turn) if turn.path == clip.path => clip.events.push(turn.event),
+        Line::Finding(turn) if turn.from.path == clip.path => clip.events.push(turn.event),
+        Line::Evidence(filed) if filed.from.path == clip.path => {}
         Line::Watched(line) if line.path == clip.path => clip.whole = true,
         _ => bail!("its lines are not in order"),
     }
@@ -117,6 +132,7 @@ pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::R
         fps: was.fps,
         tracker: was.tracker.clone(),
         confirm: was.confirm.clone(),
+        zones: was.zones.clone(),
     };
     let now = side(&pipeline, &watch);
     notes(
@@ -197,13 +213,7 @@ fn replay(
         sha256 == clip.sha256,
         "the file is not the one of the run: its digest differs"
     );
-    let mut events = Vec::new();
-    let watched = watch_file(pipeline, path, watch, |event| {
-        events.push(event);
-        Ok(())
-    });
-    watched.map_err(plain)?;
-    Ok(findings_of(&events))
+    findings(pipeline, path, watch)
 }
 
 /// Both sides of every change at the moment that shows it best, in the order of the page.

@@ -4,9 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::clip_changes::ClipSide;
-use crate::pipeline::clip::FindingEvent;
+use crate::pipeline::camera::Told;
+use crate::pipeline::clip::{FindingEvent, KindAnswer};
+use crate::pipeline::clip_file::Whole;
+use crate::pipeline::evidence::Written;
+use crate::source::camera::Status;
 
-/// One line: what is watched and with what, each turn of a finding, the end.
+/// One line, told by `event`: of a file what it is watched with and the end, of a live source its
+/// state, of both each turn of a finding and its evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "sitewarden watch")]
@@ -15,7 +20,11 @@ pub(in crate::cli) enum Line {
     Watching(Box<Watching>),
     /// `watched`: it was watched to its end.
     Watched(Watched),
-    /// `opened`, `cleared` or `ended`: a turn of a finding.
+    /// `source`: a live source is in another state.
+    Source(SourceState),
+    /// `evidence`: the files of a finding are written.
+    Evidence(Filed),
+    /// `opened`, `seen`, `cleared` or `ended`: a turn of a finding.
     Finding(Turn),
 }
 
@@ -44,13 +53,47 @@ pub(in crate::cli) struct Watched {
     pub(in crate::cli) path: String,
     /// Media time of the last frame, seconds.
     until_s: f64,
+    /// Of each kind of hazard that single frames can judge, for all that was watched.
+    pub(super) answers: Vec<KindAnswer>,
+}
+
+/// A live source is in another state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(in crate::cli) struct SourceState {
+    /// Always `source`.
+    event: SourceTag,
+    #[serde(flatten)]
+    pub(super) from: Origin,
+    #[serde(flatten)]
+    pub(super) status: Status,
+}
+
+/// The files of a finding are written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(in crate::cli) struct Filed {
+    /// Always `evidence`.
+    event: EvidenceTag,
+    #[serde(flatten)]
+    pub(in crate::cli) from: Origin,
+    #[serde(flatten)]
+    pub(super) written: Written,
+}
+
+/// Which source, and when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(in crate::cli) struct Origin {
+    /// The source as given, without user name, password and query.
+    pub(in crate::cli) path: String,
+    /// Wall time of the event (RFC 3339, UTC), for live sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) at: Option<String>,
 }
 
 /// A turn of a finding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub(in crate::cli) struct Turn {
-    /// The video as given.
-    pub(in crate::cli) path: String,
+    #[serde(flatten)]
+    pub(in crate::cli) from: Origin,
     /// The turn.
     #[serde(flatten)]
     pub(in crate::cli) event: FindingEvent,
@@ -68,6 +111,18 @@ enum WatchedTag {
     Watched,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum SourceTag {
+    Source,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum EvidenceTag {
+    Evidence,
+}
+
 impl Line {
     pub(super) fn watching(path: String, sha256: String, side: ClipSide) -> Self {
         Self::Watching(Box::new(Watching {
@@ -79,11 +134,28 @@ impl Line {
         }))
     }
 
-    pub(super) fn watched(path: String, until_s: f64) -> Self {
+    pub(super) fn watched(path: String, whole: Whole) -> Self {
         Self::Watched(Watched {
             event: WatchedTag::Watched,
             path,
-            until_s,
+            until_s: whole.until_s,
+            answers: whole.answers,
         })
+    }
+
+    pub(super) fn told(from: Origin, told: Told) -> Self {
+        match told {
+            Told::Finding(event) => Self::Finding(Turn { from, event }),
+            Told::Evidence(written) => Self::Evidence(Filed {
+                event: EvidenceTag::Evidence,
+                from,
+                written,
+            }),
+            Told::Status(status) => Self::Source(SourceState {
+                event: SourceTag::Source,
+                from,
+                status,
+            }),
+        }
     }
 }

@@ -7,8 +7,10 @@ use toml::{Table, Value};
 
 use super::reference::Reference;
 use super::{Catalogue, CatalogueError, HazardKind, Later, PhotoRule};
+use crate::confirm::ConfirmConfig;
 use crate::hazard::{Aspect, Severity, Text};
 use crate::rules::labels::check_text;
+use crate::rules::watch::WatchRule;
 
 const PRIMITIVES: &str = "`person_item`, `presence`, `proximity`, `stack`";
 
@@ -32,6 +34,9 @@ struct RawKind {
     photo_reason: Option<Text>,
     #[serde(default)]
     rules: Vec<Table>,
+    #[serde(default)]
+    watch: Vec<Table>,
+    confirm: Option<ConfirmConfig>,
     #[serde(default)]
     later: Vec<Later>,
     #[serde(default)]
@@ -152,6 +157,15 @@ fn kind(table: Table) -> Result<HazardKind, Problem> {
         .enumerate()
         .map(|(i, table)| rule(table, &format!("rules[{i}].")))
         .collect::<Result<_, _>>()?;
+    let watch = raw
+        .watch
+        .into_iter()
+        .enumerate()
+        .map(|(i, table)| watch_rule(table, &format!("watch[{i}].")))
+        .collect::<Result<_, _>>()?;
+    if let Some(confirm) = &raw.confirm {
+        confirm.check().map_err(|e| ("confirm".into(), e))?;
+    }
     Ok(HazardKind {
         code: raw.code,
         aspect: raw.aspect,
@@ -161,6 +175,8 @@ fn kind(table: Table) -> Result<HazardKind, Problem> {
         applies_when: raw.applies_when,
         photo_reason: raw.photo_reason,
         rules,
+        watch,
+        confirm: raw.confirm,
         later: raw.later,
         references,
     })
@@ -179,6 +195,29 @@ fn check_code(code: &str) -> Result<(), Problem> {
             format!("`{code}` is no code; use capital letters, digits and `-`, for example PPE-01"),
         ))
     }
+}
+
+fn watch_rule(mut table: Table, path: &str) -> Result<WatchRule, Problem> {
+    let (rule, checked) = match table.remove("primitive").as_ref().and_then(Value::as_str) {
+        Some("zone") => {
+            let rule: crate::rules::ZoneRule = read(table, path)?;
+            let checked = rule.check();
+            (WatchRule::Zone(rule), checked)
+        }
+        Some("distance") => {
+            let rule: crate::rules::DistanceRule = read(table, path)?;
+            let checked = rule.check();
+            (WatchRule::Distance(rule), checked)
+        }
+        _ => {
+            return Err((
+                format!("{path}primitive"),
+                "is not known for video; write `zone` or `distance`".into(),
+            ));
+        }
+    };
+    checked.map_err(|(field, problem)| (format!("{path}{field}"), problem))?;
+    Ok(rule)
 }
 
 fn rule(mut table: Table, path: &str) -> Result<PhotoRule, Problem> {

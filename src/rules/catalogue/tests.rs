@@ -134,7 +134,7 @@ fn an_overlay_replaces_adds_and_switches_off() {
     .unwrap();
     let merged = base.merged_with(&overlay).unwrap();
     assert_eq!(merged.kinds().len(), 30);
-    assert_eq!(merged.version(), "1+mine");
+    assert_eq!(merged.version(), "2+mine");
     assert_eq!(merged.kinds()[6].code, "STO-07");
     assert_eq!(merged.kinds()[6].name.en, "Something");
     assert!(merged.kinds()[6].references.is_empty());

@@ -1,0 +1,213 @@
+//! Evidence of findings as files: the best picture as it came, and a short clip from before and after.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use image::RgbImage;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::pipeline::clip::{EventKind, FindingEvent};
+use crate::pipeline::photo::{encode_jpeg, hex};
+use crate::source::camera::{Camera, ClipPart, cut_file, picture_of_file};
+
+/// Seconds of video before and after a finding opens.
+pub const BEFORE_S: f64 = 5.0;
+/// See [`BEFORE_S`].
+pub const AFTER_S: f64 = 5.0;
+/// Key frames may be far apart: segments that are not done yet are waited for so long, seconds.
+const PATIENCE_S: f64 = 15.0;
+
+/// Where a source's video is kept.
+pub enum Kept<'a> {
+    /// In the camera's ring, if it has one.
+    Camera(&'a Camera),
+    /// In the file itself.
+    File(&'a Path),
+}
+
+/// The files of one finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Written {
+    /// Number of the finding.
+    pub finding: u64,
+    /// Hazard code.
+    pub code: String,
+    /// The best picture, JPEG: name within the folder of evidence.
+    pub picture: Option<String>,
+    /// SHA-256 of the picture's file, lower-case hexadecimal.
+    pub picture_sha256: Option<String>,
+    /// The clip, H.264 in MP4.
+    pub clip: Option<String>,
+    /// SHA-256 of the clip's file.
+    pub clip_sha256: Option<String>,
+    /// What could not be written, and why; null when all was.
+    pub error: Option<String>,
+}
+
+/// Writes the evidence of one source.
+pub struct Evidence {
+    folder: PathBuf,
+    stem: String,
+    jobs: Vec<Job>,
+    running: Vec<JoinHandle<()>>,
+    tell: Sender<Written>,
+    told: Receiver<Written>,
+}
+
+struct Job {
+    finding: u64,
+    code: String,
+    opened_s: f64,
+    best_s: f64,
+    stem: String,
+    has_picture: bool,
+}
+
+impl Evidence {
+    /// Evidence into this folder, names beginning with `source`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn new(folder: &Path, source: &str) -> std::io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let plain: String = source
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        // the end of an address or path tells more than its beginning
+        let from = plain.len().saturating_sub(60);
+        let (tell, told) = channel();
+        Ok(Self {
+            folder: folder.to_owned(),
+            stem: plain[from..].trim_matches('-').to_owned(),
+            jobs: Vec::new(),
+            running: Vec::new(),
+            tell,
+            told,
+        })
+    }
+
+    /// Notes a finding that opens. The picture of now is written at once: a better one may follow,
+    /// but this one is there whatever happens.
+    pub fn take(&mut self, event: &FindingEvent, now: Option<&RgbImage>, _size: (u32, u32)) {
+        if event.event != EventKind::Opened {
+            return;
+        }
+        let stem = format!("{}-{}-{}", self.stem, event.finding, event.code);
+        let path = self.folder.join(format!("{stem}.jpg"));
+        let jpeg = now.and_then(|p| encode_jpeg(p).ok());
+        let has_picture = jpeg.is_some_and(|jpeg| std::fs::write(path, jpeg).is_ok());
+        self.jobs.push(Job {
+            finding: event.finding,
+            code: event.code.clone(),
+            opened_s: event.time_s,
+            best_s: event.best_time_s,
+            stem,
+            has_picture,
+        });
+    }
+
+    /// Begins what is due at this media time; gives what is done.
+    pub fn tick(&mut self, kept: &Kept<'_>, now_s: f64) -> Vec<Written> {
+        let (due, later) = std::mem::take(&mut self.jobs)
+            .into_iter()
+            .partition(|job| now_s >= job.opened_s + AFTER_S);
+        self.jobs = later;
+        for job in due {
+            self.begin(job, kept, Some(now_s));
+        }
+        self.running.retain(|r| !r.is_finished());
+        self.told.try_iter().collect()
+    }
+
+    /// Writes what is left and waits for it.
+    pub fn finish(mut self, kept: &Kept<'_>) -> Vec<Written> {
+        for job in std::mem::take(&mut self.jobs) {
+            self.begin(job, kept, None);
+        }
+        for running in self.running.drain(..) {
+            let _ = running.join();
+        }
+        drop(self.tell);
+        self.told.iter().collect()
+    }
+
+    fn begin(&mut self, job: Job, kept: &Kept<'_>, now_s: Option<f64>) {
+        let (from_s, to_s) = (job.opened_s - BEFORE_S, job.opened_s + AFTER_S);
+        let work: Source = match kept {
+            Kept::Camera(camera) => {
+                let part = camera.kept(job.opened_s, from_s, to_s);
+                let patient = now_s.is_some_and(|now| now < to_s + PATIENCE_S);
+                if patient && part.as_ref().is_none_or(|p| !p.is_whole) && camera.keeps() {
+                    self.jobs.push(job);
+                    return;
+                }
+                let best = camera.kept(job.best_s, job.best_s - 1.0, job.best_s + 1.0);
+                Source::Ring { part, best }
+            }
+            Kept::File(path) => Source::File(path.to_path_buf(), from_s, to_s),
+        };
+        let (folder, tell) = (self.folder.clone(), self.tell.clone());
+        self.running.push(std::thread::spawn(move || {
+            let _ = tell.send(write(&folder, &job, &work));
+        }));
+    }
+}
+
+enum Source {
+    Ring {
+        part: Option<ClipPart>,
+        best: Option<ClipPart>,
+    },
+    File(PathBuf, f64, f64),
+}
+
+fn write(folder: &Path, job: &Job, from: &Source) -> Written {
+    let picture = folder.join(format!("{}.jpg", job.stem));
+    let whole = folder.join(format!("{}.part.jpg", job.stem));
+    let clip = folder.join(format!("{}.mp4", job.stem));
+    let mut errors: Vec<String> = Vec::new();
+    let better = match from {
+        Source::Ring { best, .. } => best.as_ref().map(|b| b.write_picture(&whole)),
+        Source::File(file, ..) => Some(picture_of_file(file, job.best_s, &whole)),
+    };
+    let better = better.and_then(|r| r.map_err(|e| errors.push(e.to_string())).ok());
+    let has_picture = match better {
+        Some(()) if whole.exists() => std::fs::rename(&whole, &picture).is_ok(),
+        _ => job.has_picture,
+    };
+    let cut = match from {
+        Source::Ring { part, .. } => part.as_ref().map(|p| p.write_clip(&clip)),
+        Source::File(file, from_s, to_s) => Some(cut_file(file, *from_s, *to_s, &clip)),
+    };
+    let has_clip = match cut {
+        Some(Ok(())) => true,
+        Some(Err(e)) => {
+            errors.push(e.to_string());
+            false
+        }
+        None => false,
+    };
+    let named = |there: bool, path: &Path| {
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        there.then(|| (name, digest(path)))
+    };
+    let (picture, picture_sha256) = named(has_picture, &picture).unzip();
+    let (clip, clip_sha256) = named(has_clip, &clip).unzip();
+    Written {
+        finding: job.finding,
+        code: job.code.clone(),
+        picture,
+        picture_sha256: picture_sha256.flatten(),
+        clip,
+        clip_sha256: clip_sha256.flatten(),
+        error: (!errors.is_empty()).then(|| errors.join("; ")),
+    }
+}
+
+fn digest(path: &Path) -> Option<String> {
+    Some(hex(&Sha256::digest(std::fs::read(path).ok()?)))
+}

@@ -1,0 +1,215 @@
+//! Where a source is. An address may hold a password: nothing but the child that needs it ever sees
+//! it whole.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What kind of source an address names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A live stream that ffmpeg opens: RTSP, or HTTP (MJPEG, HLS).
+    Stream,
+    /// A video file.
+    File(PathBuf),
+    /// A folder that fills with pictures.
+    Folder(PathBuf),
+}
+
+/// Where a source is. Its `Display` and `Debug` hide user names, passwords and queries.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    /// What kind.
+    pub place: Place,
+    whole: String,
+    shown: String,
+}
+
+/// Why an address is refused. The message does not hold the address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Another scheme.
+    #[error(
+        "`{0}://` is no source of video; give rtsp://, rtsps://, http://, https://, a file or a folder"
+    )]
+    Scheme(String),
+    /// A control character: it could smuggle an option into ffmpeg's play list.
+    #[error("an address must not hold control characters; write it on one line")]
+    Control,
+}
+
+const SCHEMES: [&str; 4] = ["rtsp", "rtsps", "http", "https"];
+
+impl Address {
+    /// Reads an address, or the name of a file or folder.
+    ///
+    /// # Errors
+    /// [`AddressError`].
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let scheme = text.split_once("://").map(|(s, _)| s);
+        let Some(scheme) = scheme.filter(|s| s.chars().all(|c| c.is_ascii_alphanumeric())) else {
+            return Ok(Self::of_path(Path::new(text)));
+        };
+        if text.chars().any(char::is_control) {
+            return Err(AddressError::Control);
+        }
+        if !SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) {
+            return Err(AddressError::Scheme(scheme.to_owned()));
+        }
+        Ok(Self {
+            place: Place::Stream,
+            whole: text.to_owned(),
+            shown: redacted(text),
+        })
+    }
+
+    /// A file or folder.
+    pub fn of_path(path: &Path) -> Self {
+        let place = if path.is_dir() {
+            Place::Folder(path.to_owned())
+        } else {
+            Place::File(path.to_owned())
+        };
+        let shown = path.to_string_lossy().into_owned();
+        Self {
+            place,
+            whole: shown.clone(),
+            shown,
+        }
+    }
+
+    /// Whether it is RTSP.
+    pub(super) fn is_rtsp(&self) -> bool {
+        self.whole.to_ascii_lowercase().starts_with("rtsp")
+    }
+
+    /// Whether the address itself holds a user name, a password or a query.
+    pub fn holds_secret(&self) -> bool {
+        self.place == Place::Stream && self.whole != self.shown
+    }
+
+    /// The address with everything in it, for the child's standard input only.
+    pub(super) fn whole(&self) -> &str {
+        &self.whole
+    }
+
+    /// A text without this address's secrets: ffmpeg's complaints repeat what they were given.
+    pub(super) fn clean(&self, text: &str) -> String {
+        if self.place != Place::Stream {
+            return text.to_owned();
+        }
+        let mut clean = text.replace(&self.whole, &self.shown);
+        for part in secrets(&self.whole) {
+            clean = clean.replace(&part, "…");
+        }
+        // HLS asks for addresses that the play list names, with tokens of their own
+        clean
+            .split(' ')
+            .map(|word| {
+                let bare = word.trim_matches(|c| "'\"[],;".contains(c));
+                if bare.contains("://") {
+                    word.replace(bare, &redacted(bare))
+                } else {
+                    word.to_owned()
+                }
+            })
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({})", self.shown)
+    }
+}
+
+/// Scheme, user information, the rest up to the query, the query.
+fn parts(url: &str) -> Option<(&str, &str, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (rest, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
+    let authority = rest.find('/').unwrap_or(rest.len());
+    // a password may hold an @ that somebody forgot to write as %40
+    match rest[..authority].rfind('@') {
+        Some(at) => Some((scheme, &rest[..at], &rest[at + 1..], query)),
+        None => Some((scheme, "", rest, query)),
+    }
+}
+
+fn redacted(url: &str) -> String {
+    let Some((scheme, _, rest, query)) = parts(url) else {
+        return "…".to_owned();
+    };
+    let query = if query.is_empty() { "" } else { "?…" };
+    format!("{scheme}://{rest}{query}")
+}
+
+/// What of it must not be told, the longest first.
+fn secrets(url: &str) -> Vec<String> {
+    let Some((_, user, _, query)) = parts(url) else {
+        return Vec::new();
+    };
+    let mut secrets: Vec<String> = vec![user.to_owned(), query.to_owned()];
+    secrets.extend(
+        user.split_once(':')
+            .map(|(_, password)| password.to_owned()),
+    );
+    let values = query
+        .split('&')
+        .filter_map(|pair| Some(pair.split_once('=')?.1));
+    secrets.extend(values.map(str::to_owned));
+    // a word of three letters would tear holes into every message
+    secrets.retain(|s| s.len() > 3);
+    secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
+    secrets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let address =
+            Address::parse("rtsp://bob:s3cr@tw0rd@10.0.0.7:554/cam?token=abcdef&ch=1").unwrap();
+        for shown in [address.to_string(), format!("{address:?}")] {
+            for secret in ["bob", "s3cr", "w0rd", "abcdef"] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+            assert!(shown.contains("10.0.0.7:554/cam"), "{shown}");
+        }
+        assert!(address.holds_secret());
+        assert!(
+            !Address::parse("rtsp://10.0.0.7/cam")
+                .unwrap()
+                .holds_secret()
+        );
+        let log = "Impossible to open 'rtsp://bob:s3cr@tw0rd@10.0.0.7:554/cam?token=abcdef&ch=1' (s3cr@tw0rd)";
+        let clean = address.clean(log);
+        assert!(
+            !clean.contains("s3cr") && !clean.contains("abcdef"),
+            "{clean}"
+        );
+        let other = address.clean("cannot open 'https://cdn.example/a.ts?sig=xyzxyz' now");
+        assert!(
+            !other.contains("xyzxyz") && other.contains("cdn.example/a.ts"),
+            "{other}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_source_is_refused() {
+        let error = |t: &str| Address::parse(t).unwrap_err().to_string();
+        assert!(error("ftp://host/x").contains("rtsp://"));
+        assert!(error("rtsp://host/x\noption a b").contains("one line"));
+        assert_eq!(
+            Address::parse("clip.mp4").unwrap().place,
+            Place::File("clip.mp4".into())
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! The last seconds of a stream as they came, in segments on disk, and what is cut from them as
+//! evidence. ffmpeg writes and wraps the segments; nothing is encoded until a clip is wanted.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+/// How much is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RingOptions {
+    /// Folder for the segments; each child gets one of its own in it.
+    pub folder: PathBuf,
+    /// Seconds kept, at least.
+    pub seconds: u32,
+}
+
+impl RingOptions {
+    pub(super) fn segments(&self) -> u32 {
+        // they are cut at key frames, every 2 s at the soonest; one is being written
+        self.seconds.div_ceil(2) + 2
+    }
+}
+
+/// Folders of children that are kept: the present one and those before it.
+const KEPT: usize = 3;
+
+#[derive(Default)]
+pub(super) struct Ring {
+    parts: Vec<Part>,
+}
+
+struct Part {
+    child: u64,
+    folder: Arc<TempDir>,
+    /// Media time minus the stream's own.
+    offset: Option<f64>,
+    codec: Option<String>,
+}
+
+impl Ring {
+    /// A folder for a new child.
+    pub(super) fn folder(&mut self, options: &RingOptions, child: u64) -> std::io::Result<PathBuf> {
+        std::fs::create_dir_all(&options.folder)?;
+        let folder = tempfile::Builder::new()
+            .prefix("sitewarden-")
+            .tempdir_in(&options.folder)?;
+        let path = folder.path().to_owned();
+        self.parts.push(Part {
+            child,
+            folder: Arc::new(folder),
+            offset: None,
+            codec: None,
+        });
+        if self.parts.len() > KEPT {
+            self.parts.remove(0);
+        }
+        Ok(path)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    pub(super) fn learned(&mut self, child: u64, offset: f64, codec: Option<String>) {
+        if let Some(part) = self.parts.iter_mut().find(|p| p.child == child) {
+            part.offset = Some(offset);
+            part.codec = codec;
+        }
+    }
+
+    /// The segments of the child that saw `around_s`.
+    pub(super) fn part(&self, around_s: f64, from_s: f64, to_s: f64) -> Option<ClipPart> {
+        self.parts.iter().rev().find_map(|part| {
+            let offset = part.offset?;
+            let segments = segments(part.folder.path());
+            let (first, last) = (segments.first()?, segments.last()?);
+            let covers = first.1 + offset <= around_s && around_s <= last.2 + offset + 0.5;
+            covers.then(|| ClipPart {
+                folder: Arc::clone(&part.folder),
+                segments: segments
+                    .iter()
+                    .filter(|(_, a, b)| b + offset > from_s && a + offset < to_s)
+                    .cloned()
+                    .collect(),
+                codec: part.codec.clone(),
+                from_s: from_s - offset,
+                to_s: to_s - offset,
+                around_s: around_s - offset,
+                is_whole: last.2 + offset >= to_s,
+            })
+        })
+    }
+}
+
+/// Segments that are done: name, first and last time by the stream's own clock.
+fn segments(folder: &Path) -> Vec<(String, f64, f64)> {
+    let list = std::fs::read_to_string(folder.join("list.csv")).unwrap_or_default();
+    list.lines()
+        .filter_map(|line| {
+            let mut fields = line.split(',');
+            let name = fields.next()?.to_owned();
+            let (from, to) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+            Some((name, from, to))
+        })
+        .collect()
+}
+
+/// A part of what is kept. It stays while this value does.
+pub struct ClipPart {
+    folder: Arc<TempDir>,
+    segments: Vec<(String, f64, f64)>,
+    codec: Option<String>,
+    from_s: f64,
+    to_s: f64,
+    around_s: f64,
+    /// Whether it reaches as far as was asked for.
+    pub is_whole: bool,
+}
+
+/// Why there is no picture or clip.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// Files, or no ffmpeg.
+    #[error(
+        "cannot write evidence: {0}; check that the folder is writable and ffmpeg is installed"
+    )]
+    Io(#[from] std::io::Error),
+    /// ffmpeg failed.
+    #[error("ffmpeg could not cut the evidence: {0}")]
+    Failed(String),
+    /// The moment is no longer kept.
+    #[error("that moment is no longer kept")]
+    Gone,
+}
+
+impl ClipPart {
+    /// Writes the clip as H.264 in MP4: the stream's own packets where they are H.264.
+    ///
+    /// # Errors
+    /// [`EvidenceError`].
+    pub fn write_clip(&self, to: &Path) -> Result<(), EvidenceError> {
+        let first = self.segments.first().ok_or(EvidenceError::Gone)?.1;
+        let list = self.list(self.segments.iter().map(|s| s.0.as_str()))?;
+        let mut command = ffmpeg();
+        command
+            .args(["-f", "concat", "-safe", "0", "-i"])
+            .arg(list.path());
+        if self.codec.as_deref() == Some("h264") {
+            // from its first key frame
+            command.args(["-c", "copy", "-t", &seconds(self.to_s - first)]);
+        } else {
+            command.args(["-ss", &seconds((self.from_s - first).max(0.0))]);
+            command.args(["-t", &seconds(self.to_s - self.from_s)]);
+            command.args(ENCODE);
+        }
+        command.args(MP4).arg(to);
+        run(command)
+    }
+
+    /// Writes the picture of the moment asked for, as it came, as JPEG.
+    ///
+    /// # Errors
+    /// [`EvidenceError`].
+    pub fn write_picture(&self, to: &Path) -> Result<(), EvidenceError> {
+        let at = self.around_s;
+        let segment = self.segments.iter().rev().find(|s| s.1 <= at + 1e-3);
+        let (name, from, _) = segment.ok_or(EvidenceError::Gone)?;
+        let list = self.list(std::iter::once(name.as_str()))?;
+        let mut command = ffmpeg();
+        command
+            .args(["-f", "concat", "-safe", "0", "-i"])
+            .arg(list.path());
+        command.args(["-ss", &seconds((at - from - 0.001).max(0.0))]);
+        command.args(JPEG).arg(to);
+        run(command)
+    }
+
+    fn list<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str>,
+    ) -> std::io::Result<tempfile::NamedTempFile> {
+        use std::io::Write;
+        let mut list = tempfile::NamedTempFile::new_in(self.folder.path())?;
+        writeln!(list, "ffconcat version 1.0")?;
+        for name in names {
+            writeln!(list, "file '{name}'")?;
+        }
+        list.flush()?;
+        Ok(list)
+    }
+}
+
+const ENCODE: [&str; 8] = [
+    "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p",
+];
+const MP4: [&str; 6] = ["-map", "0:v:0", "-an", "-movflags", "+faststart", "-y"];
+const JPEG: [&str; 8] = [
+    "-map",
+    "0:v:0",
+    "-frames:v",
+    "1",
+    "-q:v",
+    "2",
+    "-update",
+    "1",
+];
+
+/// Cuts a clip out of a video file, as H.264 in MP4.
+///
+/// # Errors
+/// [`EvidenceError`].
+pub fn cut_file(file: &Path, from_s: f64, to_s: f64, to: &Path) -> Result<(), EvidenceError> {
+    let mut command = ffmpeg();
+    let from_s = from_s.max(0.0);
+    command.args(["-ss", &seconds(from_s), "-t", &seconds(to_s - from_s), "-i"]);
+    command.arg(input(file)).args(ENCODE).args(MP4).arg(to);
+    run(command)
+}
+
+/// The picture of a moment of a video file, as JPEG.
+///
+/// # Errors
+/// [`EvidenceError`].
+pub fn picture_of_file(file: &Path, at_s: f64, to: &Path) -> Result<(), EvidenceError> {
+    let mut command = ffmpeg();
+    command.args(["-ss", &seconds(at_s), "-i"]);
+    command.arg(input(file)).args(JPEG).arg("-y").arg(to);
+    run(command)
+}
+
+fn input(file: &Path) -> std::ffi::OsString {
+    let mut input = std::ffi::OsString::from("file:");
+    input.push(file);
+    input
+}
+
+fn seconds(s: f64) -> String {
+    format!("{s:.3}")
+}
+
+fn ffmpeg() -> Command {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error"]);
+    command
+}
+
+fn run(mut command: Command) -> Result<(), EvidenceError> {
+    let output = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let log = String::from_utf8_lossy(&output.stderr);
+    let line = log.lines().last().unwrap_or("no reason given").trim();
+    Err(EvidenceError::Failed(line.chars().take(200).collect()))
+}

@@ -1,0 +1,134 @@
+//! A real RTSP server for the tests, and clips for it to send.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The system's own Python: Debian's packages are for it.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// A running server. Dropping it ends it.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) port: u16,
+}
+
+/// Whether the server can run here; says so when it cannot.
+pub(crate) fn is_there() -> bool {
+    let import = "import gi; gi.require_version('GstRtspServer', '1.0')";
+    let python = Command::new(PYTHON)
+        .args(["-c", import])
+        .stderr(Stdio::null())
+        .status();
+    let there = python.is_ok_and(|s| s.success());
+    if !there {
+        // cargo shows it with --nocapture only; a skipped test must be seen
+        let _ = std::io::stderr().write_all(
+            b"skipped: no RTSP server; apt-get install python3-gi gir1.2-gst-rtsp-server-1.0 \
+              gstreamer1.0-plugins-good gstreamer1.0-plugins-bad, as make test does\n",
+        );
+    }
+    there
+}
+
+impl Server {
+    pub(crate) fn start(clip: &Path) -> Self {
+        Self::with(clip, 0, &[], None)
+    }
+
+    pub(crate) fn with(
+        clip: &Path,
+        port: u16,
+        options: &[&str],
+        user: Option<(&str, &str)>,
+    ) -> Self {
+        // the port of a server that was just ended may still be taken
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rtsp/server.py");
+            let mut command = Command::new(PYTHON);
+            command
+                .arg(script)
+                .arg(clip)
+                .args(["--port", &port.to_string()])
+                .args(options);
+            if let Some((user, password)) = user {
+                command
+                    .env("CAMERA_USER", user)
+                    .env("CAMERA_PASSWORD", password);
+            }
+            let mut child = command
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap())
+                .read_line(&mut line)
+                .unwrap();
+            if let Ok(port) = line.trim().parse() {
+                return Self { child, port };
+            }
+            child.wait().unwrap();
+            assert!(Instant::now() < deadline, "the RTSP server does not start");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("rtsp://127.0.0.1:{}/cam", self.port)
+    }
+
+    /// Sends the server a signal, for example `-STOP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        signal_process(self.child.id(), signal);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn signal_process(id: u32, signal: &str) {
+    let sent = Command::new("kill")
+        .args([signal, &id.to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+/// An H.264 clip with a picture that changes all the time, a key frame each second.
+pub(crate) fn clip(folder: &Path, size: &str, seconds: u32) -> PathBuf {
+    let path = folder.join(format!("{size}-{seconds}.mp4"));
+    let source = format!("testsrc2=size={size}:rate=10");
+    encode(
+        &path,
+        &["-f", "lavfi", "-i", &source, "-t", &seconds.to_string()],
+    );
+    path
+}
+
+pub(crate) fn encode(path: &Path, input: &[&str]) {
+    let status = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error"])
+        .args(input)
+        .args([
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-g",
+            "10",
+            "-bf",
+            "0",
+        ])
+        .args(["-pix_fmt", "yuv420p", "-threads", "1", "-y"])
+        .arg(path)
+        .status()
+        .unwrap_or_else(|e| panic!("ffmpeg ({e}): apt-get install ffmpeg"));
+    assert!(status.success());
+}
