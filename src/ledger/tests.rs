@@ -67,7 +67,7 @@ fn company(n: u32) -> NewEnterprise {
         credit_code: enterprises::with_check_digit(&format!("9144030070{n:07}")).unwrap(),
         name: format!("Company {n}"),
         industry: "warehousing".to_owned(),
-        facts: [("combustible_dust".to_owned(), n % 2 == 0)].into(),
+        facts: [("combustible_dust".to_owned(), n.is_multiple_of(2))].into(),
     }
 }
 
