@@ -110,8 +110,8 @@ demo: build runtime demo-pictures ## scan real pictures (PHOTOS=dir for your own
 	  if [ $$rc -gt 1 ]; then exit $$rc; fi
 	@printf '\nannotated pictures: %s\nreport:             %s\n' "$(OUT)/annotated/" "$(OUT)/report.html"
 ifeq ($(origin PHOTOS),file)
-	$(SAY) "watching $(CLIP) with the zones of datasets/vtest-zones.toml"
-	@$(PROGRAM) watch $(CLIP) --zones datasets/vtest-zones.toml --evidence $(OUT)/evidence
+	$(SAY) "watching $(CLIP) with the zones of tests/data/vtest-zones.toml"
+	@$(PROGRAM) watch $(CLIP) --zones tests/data/vtest-zones.toml --evidence $(OUT)/evidence
 	@printf '\nbest frames and clips of the findings: %s\n' "$(OUT)/evidence/"
 endif
 
