@@ -130,7 +130,7 @@ fn six_minutes_of_obstruction_in_ten_are_exactly_one_finding() {
     let lines = lines(&output);
     let expected = [told("opened", "FIR-01", 1), told("cleared", "FIR-01", 1)];
     assert_eq!(findings(&lines), expected, "{lines:#?}");
-    let opened = &lines[0];
+    let opened = lines.iter().find(|l| l["event"] == "opened").unwrap();
     assert_eq!(opened["zone"], "hydrant");
     let (from, to) = (
         opened["time_s"].as_f64().unwrap(),
