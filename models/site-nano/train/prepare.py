@@ -101,10 +101,7 @@ class Teacher:
     def __call__(self, imgs):
         x = torch.from_numpy(np.stack(imgs)).permute(0, 3, 1, 2).float()
         raw, score = [], []
-        with torch.autocast("cpu", torch.bfloat16):
-            feats = self.net.features(x.bfloat16())
-        for (fc, fr), (rw, rb, ow, ob, cw, cb) in zip(feats, self.head):
-            fc, fr = fc.float(), fr.float()
+        for (fc, fr), (rw, rb, ow, ob, cw, cb) in zip(self.net.features_fast(x), self.head):
             raw.append(torch.conv2d(fr, rw, rb).flatten(2))
             score.append((torch.conv2d(fr, ow, ob).sigmoid()
                           * torch.conv2d(fc, cw, cb).sigmoid()).flatten(2))

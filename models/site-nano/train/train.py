@@ -135,10 +135,8 @@ def main(rank, a):
             grids[size] = grid(size, size)
         # x is NHWC: permuting gives channels_last without a copy
         x = x.permute(0, 3, 1, 2)
-        with torch.autocast("cpu", torch.bfloat16):
-            feats = net.features(x.bfloat16())
         # predictions in fp32: bf16's 8 bits would cost 1-2 % of a box's side
-        raw, logits = net.predict([(c.float(), r.float()) for c, r in feats])
+        raw, logits = net.predict(net.features_fast(x))
         loss, parts = loss_fn(raw, logits, boxes, ignore, *grids[size], late,
                               data.class_weight, a.gamma)
         opt.zero_grad(set_to_none=True)
