@@ -94,12 +94,11 @@ struct Sighting {
     bbox: BBox,
 }
 
-/// An open finding on an object that is out of sight. Whoever comes back near by takes it up.
+/// An open finding on an object that is out of sight. Whoever comes back to its place takes it up.
 #[derive(Debug, Clone)]
 struct Waiting {
     code: String,
     life: Life,
-    since_s: f64,
     until_s: f64,
 }
 
@@ -284,7 +283,6 @@ impl<'a> ClipWatch<'a> {
                 None => self.waiting.push(Waiting {
                     code: open.code,
                     life,
-                    since_s: 0.0,
                     until_s: AFTER_RESTART_S,
                 }),
             }
@@ -522,14 +520,10 @@ impl<'a> ClipWatch<'a> {
             .partition(|((subject, _), _)| gone(subject));
         self.lives = lives;
         let left = over.into_iter().filter(|(_, life)| life.open.is_some());
-        self.waiting.extend(left.map(|((_, code), life)| {
-            let since_s = life.last.map_or(time_s, |l| l.time_s);
-            Waiting {
-                code,
-                life,
-                since_s,
-                until_s: time_s + COMES_BACK_S,
-            }
+        self.waiting.extend(left.map(|((_, code), life)| Waiting {
+            code,
+            life,
+            until_s: time_s + COMES_BACK_S,
         }));
         let (over, waiting): (Vec<_>, _) = std::mem::take(&mut self.waiting)
             .into_iter()
@@ -625,7 +619,7 @@ impl<'a> ClipWatch<'a> {
             let event = self.event(kind, told, subject, code, time_s, reason);
             return Some(FindingEvent { seen, ..event });
         }
-        let earlier = self.earlier(time_s, &key);
+        let earlier = self.earlier(&key);
         let findings = &mut self.findings;
         let life = self.lives.get_mut(&key)?;
         let kind = match earlier {
@@ -658,14 +652,13 @@ impl<'a> ClipWatch<'a> {
     }
 
     /// The finding that what is seen now goes on with, if it was waited for.
-    fn earlier(&mut self, time_s: f64, (subject, code): &(Subject, String)) -> Option<Life> {
+    fn earlier(&mut self, (subject, code): &(Subject, String)) -> Option<Life> {
         let now = self.lives.get(&(*subject, code.clone()))?.last?;
         let fits = |w: &Waiting| {
             let was = w.life.last.or(w.life.best);
-            let gap_s = (time_s - w.since_s).clamp(0.0, COMES_BACK_S);
             match subject {
                 Subject::Track(_) => {
-                    was.is_some_and(|b| memory::may_be_the_same(b.bbox, now.bbox, gap_s))
+                    was.is_some_and(|b| memory::may_be_the_same(b.bbox, now.bbox))
                 }
                 _ => true,
             }
