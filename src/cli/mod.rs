@@ -72,8 +72,8 @@ pub fn main() -> ExitCode {
     };
     match result {
         Ok(code) => ExitCode::from(code),
-        // The reader of our output has gone (`| head`): nothing to report, nobody to report to.
-        Err(e) if is_broken_pipe(&e) => ExitCode::from(exit::OK),
+        // The reader of our output has gone (`| head`): nobody to report to, but it is not all done.
+        Err(e) if is_broken_pipe(&e) => ExitCode::from(exit::INCOMPLETE),
         Err(e) => {
             eprintln_line(&format!("sitewarden: {e:#}"));
             ExitCode::from(exit::REFUSED)

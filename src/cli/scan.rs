@@ -19,7 +19,7 @@ use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
 use crate::record::PhotoRecord;
 use crate::render::{self, AnnotateOptions};
 use crate::rules::RuleSet;
-use crate::source::discover::{Found, discover, has_photo_ending};
+use crate::source::discover::{ANNOTATED_ENDING, Found, discover, has_photo_ending};
 use crate::source::photo::{self, PhotoError};
 use crate::tiling::Tiles;
 use sink::Sink;
@@ -31,7 +31,8 @@ mod sink;
 ///
 /// Exit codes: 0 all photos were judged; 1 a photo could not be read or a picture not
 /// written, the rest was done; 2 wrong usage; 3 --fail-on found a candidate; 4 nothing was
-/// done, because the configuration, the model or the ONNX Runtime library was refused.
+/// done, because the configuration, the model or the ONNX Runtime library was refused. Where the
+/// reader of standard output goes away, the work stops with 1.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Photos, folders (searched recursively), patterns in quotes, or - for standard input
@@ -196,11 +197,13 @@ pub(super) fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<Rule
     } else {
         codes
     };
-    let codes: Vec<String> = codes
-        .iter()
-        .map(|code| code.trim().to_uppercase())
-        .filter(|code| !code.is_empty())
-        .collect();
+    let codes: Vec<String> = codes.iter().map(|code| code.trim().to_uppercase()).collect();
+    if codes.iter().any(String::is_empty) {
+        anyhow::bail!(
+            "a hazard code is empty; give codes such as PPE-01,FIR-03 (see `sitewarden hazards`), or \
+             none to look for all"
+        );
+    }
     let only = (!codes.is_empty()).then_some(codes.as_slice());
     Ok(RuleSet::new(&catalogue, only)?)
 }
@@ -292,7 +295,10 @@ fn write_annotated(
         stem
     };
     let digest = record.sha256.as_deref().unwrap_or_default();
-    let path = dir.join(format!("{}-{digest:.8}.jpg", shortened(&stem)));
+    let path = dir.join(format!(
+        "{}-{digest:.8}{ANNOTATED_ENDING}",
+        shortened(&stem)
+    ));
     write_with(&path, |f| f.write_all(&picture)).with_context(|| {
         format!(
             "cannot write {}; check space and permissions",

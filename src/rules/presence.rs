@@ -200,7 +200,7 @@ impl Presence {
             let kinds: Vec<&Text> = self.objects.iter().map(|o| &o.object.name).collect();
             Text::new(
                 format!(
-                    "No {} was found, but one photo proves no absence: it may be outside the picture, hidden or too small.",
+                    "No {} was found, but a picture proves no absence: it may be outside the picture, hidden or too small.",
                     join(&kinds, |t| &t.en, " or ")
                 ),
                 format!(

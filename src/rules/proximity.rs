@@ -129,7 +129,7 @@ fn relation(distance: f32, mover: &Text, walkers: usize, movers: usize, drivers:
     let driver = drivers_note(drivers);
     Text::new(
         format!(
-            "In the picture the nearest of {walkers} on foot stands {near_en} ({movers} found).{} Metres and movement cannot be measured from one photo: keep people and vehicles apart on site, or connect a camera and enter one known length in its view.",
+            "In the picture the nearest of {walkers} on foot stands {near_en} ({movers} found).{} Metres and movement cannot be measured in a single picture: keep people and vehicles apart on site, or connect a camera and enter one known length in its view.",
             driver.en
         ),
         format!(

@@ -25,6 +25,10 @@ pub enum Found {
     },
 }
 
+/// How the name of an annotated picture ends. A folder's walk passes it by: it is no photo, and its
+/// original has been looked at.
+pub const ANNOTATED_ENDING: &str = ".annotated.jpg";
+
 /// Walks the arguments in order, folders recursively in the order of their names, lazily: of a
 /// million photos, only the names in one folder are held. Links to folders are not followed,
 /// and `skip`, where the results go, is not entered.
@@ -121,13 +125,19 @@ fn walk(folder: &Path, skip: Option<&Path>) -> impl Iterator<Item = Found> + Sen
                 let file = entry.file_type().is_file()
                     || (entry.path_is_symlink()
                         && entry.path().metadata().map_or(true, |m| m.is_file()));
-                (file && has_photo_ending(entry.path())).then(|| Found::File(entry.into_path()))
+                (file && is_photo(entry.path())).then(|| Found::File(entry.into_path()))
             }
             Err(e) => Some(Found::Missing {
                 path: e.path().unwrap_or(&root).to_owned(),
                 reason: format!("the folder cannot be read: {e}; check its permissions"),
             }),
         })
+}
+
+fn is_photo(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.as_encoded_bytes());
+    let ours = name.is_some_and(|name| name.ends_with(ANNOTATED_ENDING.as_bytes()));
+    has_photo_ending(path) && !ours
 }
 
 /// Whether a file's name ends like a photo's.

@@ -5,4 +5,5 @@ pub mod camera;
 pub mod clip;
 pub mod discover;
 pub mod heic;
+mod jpeg;
 pub mod photo;

@@ -11,9 +11,8 @@ use image::error::{ImageFormatHint, UnsupportedError, UnsupportedErrorKind};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
-use turbojpeg::{Colorspace, Decompressor, PixelFormat, ScalingFactor};
 
-use super::heic;
+use super::{heic, jpeg};
 use crate::preprocess::{StoredPicture, transposes};
 
 /// Limits that keep one hostile file from taking the machine.
@@ -211,10 +210,10 @@ impl<'a> Photo<'a> {
         let name = format_name(format).ok_or(PhotoError::UnknownFormat)?;
         let mut bytes = bytes;
         let (stored_size, orientation) = if format == ImageFormat::Jpeg {
-            let orientation = jpeg_orientation(&bytes);
-            let size = jpeg_size(&bytes).or_else(|error| -> Result<_, PhotoError> {
-                let bare = without_metadata(&bytes).ok_or(error)?;
-                let size = jpeg_size(&bare)?;
+            let orientation = jpeg::orientation(&bytes);
+            let size = jpeg::size(&bytes).or_else(|error| -> Result<_, PhotoError> {
+                let bare = jpeg::without_metadata(&bytes).ok_or(error)?;
+                let size = jpeg::size(&bare)?;
                 bytes = bare.into();
                 Ok(size)
             })?;
@@ -274,7 +273,7 @@ impl<'a> Photo<'a> {
     pub fn decode(&self, min_size: Option<(u32, u32)>) -> Result<DecodedPhoto, PhotoError> {
         let pixels = if self.format == ImageFormat::Jpeg {
             let wanted = min_size.map(|size| swap_if(transposes(self.orientation), size));
-            decode_jpeg(&self.bytes, self.stored_size, wanted)?
+            jpeg::decode(&self.bytes, self.stored_size, wanted)?
         } else {
             let name = format_name(self.format).ok_or(PhotoError::UnknownFormat)?;
             self.decode_other().map_err(|e| image_error(name, &e))?
@@ -369,163 +368,4 @@ fn image_error(format: &'static str, error: &image::ImageError) -> PhotoError {
         },
         _ => PhotoError::Damaged { format, detail },
     }
-}
-
-fn jpeg_damaged(detail: impl ToString) -> PhotoError {
-    PhotoError::Damaged {
-        format: "JPEG",
-        detail: detail.to_string(),
-    }
-}
-
-fn jpeg_size(bytes: &[u8]) -> Result<(u32, u32), PhotoError> {
-    let header = Decompressor::new()
-        .and_then(|mut d| d.read_header(bytes))
-        .map_err(jpeg_damaged)?;
-    let side = |n: usize| u32::try_from(n).map_err(jpeg_damaged);
-    Ok((side(header.width)?, side(header.height)?))
-}
-
-/// The JPEG without what does not change its pixels: comments, colour profile, EXIF. libjpeg warns
-/// of faults in them as it warns of lost pixels, and tells the last warning only. `None` if the
-/// head is not that of a JPEG.
-fn without_metadata(bytes: &[u8]) -> Option<Vec<u8>> {
-    const START_OF_SCAN: u8 = 0xda;
-    const COMMENT: u8 = 0xfe;
-    const ADOBE: u8 = 0xee; // tells how colours are stored
-    let (start, mut rest) = bytes.split_at_checked(2)?;
-    let mut out = start.to_vec();
-    loop {
-        let &[0xff, marker, high, low, ..] = rest else {
-            return None;
-        };
-        if marker == START_OF_SCAN {
-            out.extend_from_slice(rest);
-            return Some(out);
-        }
-        let length = 2 + usize::from(u16::from_be_bytes([high, low]));
-        let (segment, after) = rest.split_at_checked(length)?;
-        if !matches!(marker, 0xe0..=0xef | COMMENT) || marker == ADOBE {
-            out.extend_from_slice(segment);
-        }
-        rest = after;
-    }
-}
-
-fn jpeg_orientation(bytes: &[u8]) -> Orientation {
-    // The reader copies what it is given and the EXIF block stands near the beginning, so the
-    // beginning is tried first.
-    exif_orientation(bytes.get(..EXIF_WITHIN).unwrap_or(bytes))
-        .or_else(|_| exif_orientation(bytes))
-        .unwrap_or(Orientation::NoTransforms)
-}
-
-/// Bytes within which the headers of an ordinary photo end.
-const EXIF_WITHIN: usize = 256 << 10;
-
-fn exif_orientation(bytes: &[u8]) -> image::ImageResult<Orientation> {
-    image::codecs::jpeg::JpegDecoder::new(Cursor::new(bytes))?.orientation()
-}
-
-/// More scans than any camera or editor writes; a crafted progressive file may hold thousands.
-const MAX_JPEG_SCANS: u32 = 500;
-
-/// Bytes of padding before the end marker that some writers leave.
-const MAX_JPEG_PADDING: usize = 64;
-
-fn decode_jpeg(
-    bytes: &[u8],
-    stored_size: (u32, u32),
-    wanted: Option<(u32, u32)>,
-) -> Result<RgbImage, PhotoError> {
-    let said = match decode_sound_jpeg(bytes, stored_size, wanted) {
-        Ok(pixels) => return Ok(pixels),
-        Err(said) => said,
-    };
-    // libjpeg tells its last warning only. Padding is harmless, but what it said of it may hide a
-    // worse one, so the file is decoded again without the padding and must then be without fault.
-    let sound = padding(&said).and_then(|n| without_padding(bytes, n));
-    match sound {
-        Some(bytes) => decode_sound_jpeg(&bytes, stored_size, wanted).map_err(jpeg_damaged),
-        None => Err(jpeg_damaged(said)),
-    }
-}
-
-/// How many bytes of padding libjpeg's warning (its `jerror.h`) tells of, if it is that one.
-fn padding(warning: &str) -> Option<usize> {
-    let (before, _) = warning.split_once(" extraneous bytes before marker 0xd9")?;
-    let count = before.rsplit(' ').next()?.parse().ok()?;
-    (count <= MAX_JPEG_PADDING).then_some(count)
-}
-
-/// The JPEG without `n` bytes before its end marker.
-fn without_padding(bytes: &[u8], n: usize) -> Option<Vec<u8>> {
-    let scan = bytes.windows(2).position(|w| w == [0xff, 0xda])?;
-    let end = scan + bytes[scan..].windows(2).position(|w| w == [0xff, 0xd9])?;
-    let mut out = bytes.get(..end.checked_sub(n)?)?.to_vec();
-    out.extend_from_slice(&bytes[end..]);
-    Some(out)
-}
-
-/// Decodes what libjpeg has nothing to say about; else what it said.
-fn decode_sound_jpeg(
-    bytes: &[u8],
-    stored_size: (u32, u32),
-    wanted: Option<(u32, u32)>,
-) -> Result<RgbImage, String> {
-    let text = |e: turbojpeg::Error| e.to_string();
-    let mut jpeg = Decompressor::new().map_err(text)?;
-    let header = jpeg.read_header(bytes).map_err(text)?;
-    let factor = match wanted {
-        Some(wanted) if !header.is_lossless => reduction(stored_size, wanted),
-        _ => ScalingFactor::ONE,
-    };
-    jpeg.set_scaling_factor(factor).map_err(text)?;
-    jpeg.set_scan_limit(MAX_JPEG_SCANS).map_err(text)?;
-    let scaled = header.scaled(factor);
-    let cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
-    let format = if cmyk {
-        PixelFormat::CMYK
-    } else {
-        PixelFormat::RGB
-    };
-    let pitch = scaled.width * format.size();
-    let mut pixels = vec![0; pitch * scaled.height];
-    let image = turbojpeg::Image {
-        pixels: pixels.as_mut_slice(),
-        width: scaled.width,
-        pitch,
-        height: scaled.height,
-        format,
-    };
-    jpeg.decompress(bytes, image).map_err(text)?;
-    if cmyk {
-        pixels = rgb_of_adobe_cmyk(&pixels);
-    }
-    RgbImage::from_raw(scaled.width as u32, scaled.height as u32, pixels)
-        .ok_or_else(|| "the decoder gave too few pixels".to_owned())
-}
-
-/// CMYK in a JPEG is stored inverted (255 is no ink), as Adobe's programs write it.
-fn rgb_of_adobe_cmyk(cmyk: &[u8]) -> Vec<u8> {
-    let mut rgb = Vec::with_capacity(cmyk.len() / 4 * 3);
-    for p in cmyk.chunks_exact(4) {
-        let key = u16::from(p[3]);
-        rgb.extend((0..3).map(|c| (u16::from(p[c]) * key / 255) as u8));
-    }
-    rgb
-}
-
-/// The largest reduction by 2, 4 or 8 that leaves at least the wanted size.
-fn reduction((width, height): (u32, u32), (min_w, min_h): (u32, u32)) -> ScalingFactor {
-    [
-        ScalingFactor::ONE_EIGHTH,
-        ScalingFactor::ONE_QUARTER,
-        ScalingFactor::ONE_HALF,
-    ]
-    .into_iter()
-    .find(|f| {
-        f.scale(width as usize) >= min_w as usize && f.scale(height as usize) >= min_h as usize
-    })
-    .unwrap_or(ScalingFactor::ONE)
 }

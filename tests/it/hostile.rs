@@ -249,6 +249,13 @@ fn annotated_pictures_inside_the_folder_are_not_scanned_again() {
         assert_eq!(errors(&json(&output)).len(), 1);
     }
     assert_eq!(fs::read_dir(&annotated).unwrap().count(), 1);
+    // nor by a later run that knows nothing of them
+    let output = scan(&[
+        folder.path().as_os_str(),
+        "--format".as_ref(),
+        "json".as_ref(),
+    ]);
+    assert_eq!(errors(&json(&output)).len(), 1);
 }
 
 #[test]

@@ -272,6 +272,26 @@ fn wrong_usage_and_wrong_names_say_what_is_right() {
 }
 
 #[test]
+fn an_empty_hazard_code_is_refused() {
+    let output = scan(&["photo.jpg", "--hazards", ","]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(text(&output.stderr).contains("a hazard code is empty"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_success() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = program()
+        .args(["scan", "--format", "json"])
+        .arg(astronaut())
+        .stdout(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
 fn an_empty_folder_is_no_success() {
     let folder = tempfile::tempdir().unwrap();
     let output = scan(&[folder.path()]);
