@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::life::{Life, Sighting, Waiting};
+use super::way::Way;
+use super::{ClipWatch, Subject};
+use crate::confirm::Confirmation;
 use crate::geometry::BBox;
 use crate::hazard::{Severity, Text};
 use crate::reference::Patch;
@@ -54,6 +58,93 @@ pub enum Place {
     Scene,
     /// The camera itself.
     Camera,
+}
+
+/// After a restart, so long: the program's own absence is not counted.
+const AFTER_RESTART_S: f64 = 600.0;
+
+impl ClipWatch<'_> {
+    /// Goes on where an earlier watch of the same source has stopped.
+    pub fn recall(&mut self, memory: Memory) {
+        self.findings = self.findings.max(memory.findings);
+        self.view.recall(memory.references);
+        for open in memory.open {
+            self.kinds
+                .entry(open.code.clone())
+                .or_insert((open.name, open.severity));
+            let sighting = Sighting {
+                time_s: 0.0,
+                score: open.score,
+                bbox: BBox::from_xywh(open.bbox),
+            };
+            let life = Life {
+                confirmation: Confirmation::opened(),
+                open: Some(open.finding),
+                last: Some(sighting),
+                best: Some(sighting),
+                text: None,
+                occurrences: open.occurrences,
+                way: Way::default(),
+            };
+            let zone = |name: &str| self.view.zones.iter().position(|z| z.name == name);
+            let subject = match &open.place {
+                Place::Zone(name) => zone(name).map(Subject::Zone),
+                Place::Scene => Some(Subject::Scene),
+                // its ailments are told again by their own confirmation
+                Place::Camera | Place::Object => None,
+            };
+            match subject {
+                Some(subject) => {
+                    self.lives.insert((subject, open.code), life);
+                }
+                None => self.waiting.push(Waiting {
+                    code: open.code,
+                    life,
+                    until_s: AFTER_RESTART_S,
+                }),
+            }
+        }
+    }
+
+    /// What to remember over a restart.
+    pub fn memory(&self) -> Memory {
+        let of = |place: Place, code: &str, life: &Life| {
+            let (name, severity) = self.kind(code);
+            let best = life.last.or(life.best)?;
+            Some(Remembered {
+                finding: life.open?,
+                code: code.to_owned(),
+                name,
+                severity,
+                place,
+                score: best.score,
+                bbox: best.bbox.to_xywh(),
+                occurrences: life.occurrences,
+            })
+        };
+        let lives = self.lives.iter().filter_map(|((subject, code), life)| {
+            let place = match subject {
+                Subject::Track(_) => Place::Object,
+                Subject::Scene => Place::Scene,
+                Subject::Zone(i) => Place::Zone(self.view.zones.get(*i)?.name.clone()),
+                Subject::Camera => Place::Camera,
+            };
+            of(place, code, life)
+        });
+        let waiting = self.waiting.iter().filter_map(|w| {
+            let camera = w.code.starts_with("CAM-");
+            of(
+                if camera { Place::Camera } else { Place::Object },
+                &w.code,
+                &w.life,
+            )
+        });
+        Memory {
+            findings: self.findings,
+            open: lives.chain(waiting).collect(),
+            references: self.view.learned(),
+        }
+    }
 }
 
 /// Whether somebody seen at `now` may be who was out of sight since `was`: in the same place, about as
