@@ -130,6 +130,15 @@ struct Labels {
     digest: Sha256,
 }
 
+/// Most pixels that a coordinate may lie from the origin: no photo is that large, and areas beyond
+/// are no sound numbers any more.
+const MOST_PX: f64 = 1e6;
+
+/// Whether a coordinate can be one of a photo; NaN and infinity cannot.
+fn is_pixels(v: f64) -> bool {
+    v.abs() <= MOST_PX
+}
+
 fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {
     std::fs::read(path).map_err(|e| DatasetError::read(path, &e))
 }
