@@ -23,7 +23,7 @@ use super::{exit, hazards, stop};
 use crate::config::Config;
 use crate::dataset::{self, LabelledSet, Open};
 use crate::eval::report::{BenchReport, Finding, Subject, Weight};
-use crate::eval::{ClassPlan, GroundTruth, Prediction};
+use crate::eval::{ClassPlan, GroundTruth, Prediction, keep_counted};
 use crate::hazard::Lang;
 use crate::inference::{Detect, Threads};
 use crate::rules::Catalogue;
@@ -137,6 +137,14 @@ fn open(setup: &Setup<'_>, name: &str) -> anyhow::Result<(LabelledSet, Vec<Findi
     }
     let mut found = std::mem::take(&mut set.findings);
     found.extend(dataset::check_labels(&mut set.truth));
+    if set.truth.photos.is_empty() {
+        let why: Vec<&str> = found.iter().map(|f| f.text.as_str()).collect();
+        bail!(
+            "no photo of {} is left to judge by: {}",
+            set.name,
+            why.join("; ")
+        );
+    }
     Ok((set, found))
 }
 
@@ -206,6 +214,18 @@ fn judge_file(
     plan.keep_judged_predictions(&mut predictions);
     if predictions.len() < all {
         findings.push(strangers(all - predictions.len(), "class ids"));
+    }
+    match keep_counted(&mut predictions) {
+        0 => {}
+        count => findings.push(Finding {
+            code: "prediction_not_counted".into(),
+            weight: Weight::Note,
+            count,
+            text: "predictions beyond the surest 100 of a class in a photo; COCO does not count \
+                   them, left out"
+                .into(),
+            examples: Vec::new(),
+        }),
     }
     let look = Look {
         predictions,
