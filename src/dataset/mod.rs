@@ -1,6 +1,7 @@
 //! Labelled sets: COCO JSON, YOLO and Pascal VOC, manifests in `datasets/`, and what is wrong with
 //! a set.
 
+mod builtin;
 mod coco;
 mod health;
 mod manifest;
@@ -54,9 +55,10 @@ pub struct LabelledSet {
 pub enum DatasetError {
     /// Nothing by this name.
     #[error(
-        "no dataset {name:?}: give a COCO JSON file, a YOLO data.yaml, a Pascal VOC folder, or the \
-         name of a manifest in one of {}",
-        shown(searched)
+        "no dataset {name:?}: give a COCO JSON file, a YOLO data.yaml, a Pascal VOC folder, the name \
+         of a manifest in one of {}, or one of those built in ({})",
+        shown(searched),
+        builtin::names().collect::<Vec<_>>().join(", ")
     )]
     NotFound {
         /// As given.
