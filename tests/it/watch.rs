@@ -205,7 +205,7 @@ fn annotated_clips_are_judged_and_the_page_shows_what_was_missed() {
         "judged": [{"code": "PPE-01", "condition": ""}],
         "episodes": [episode(1, 90), {"id": 2, "code": "PPE-01", "answer": "non_compliant",
             "start_s": 0, "end_s": 3, "zone": null, "note": "<b>by eye</b>",
-            "boxes": [{"t_s": 0, "bbox": [0, 450, 20, 40]}]}]});
+            "boxes": [{"t_s": 0, "bbox": [0, 450, 20, 40]}, {"t_s": 3, "bbox": [0, 450, 20, 45]}]}]});
     let truth_path = folder.path().join("clip.json");
     std::fs::write(&truth_path, truth.to_string()).unwrap();
     let out = folder.path().join("out");
@@ -232,6 +232,7 @@ fn annotated_clips_are_judged_and_the_page_shows_what_was_missed() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     assert!(validator.is_valid(&report));
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    // the largest moment of the second one is the end of the clip, after its last frame
     assert_eq!(page.matches("data:image/jpeg;base64,").count(), 1);
     assert!(page.contains("class=\"chart timeline\"") && !page.contains("<b>by eye"));
     assert!(report["machine"]["cores"].as_u64().unwrap() > 0);

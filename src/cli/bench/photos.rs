@@ -370,7 +370,9 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
         };
-        ["images/a.jpg", "images/b.jpg", "more/c.jpg"].map(file);
+        ["images/a.jpg", "images/b.jpg", "more/c.jpg"]
+            .into_iter()
+            .for_each(file);
         let photo = |file: &str| LabelledPhoto {
             id: 1,
             file: file.into(),
