@@ -207,11 +207,12 @@ pub fn resized_upright(
     let mut target = Image::new(w, h, PixelType::U8x3);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        // widths are taken in double precision: rounded to single they may reach over the edge
         .crop(
             f64::from(stored.x1),
             f64::from(stored.y1),
-            f64::from(stored.width()),
-            f64::from(stored.height()),
+            f64::from(stored.x2) - f64::from(stored.x1),
+            f64::from(stored.y2) - f64::from(stored.y1),
         );
     Resizer::new()
         .resize(&source, &mut target, &options)
@@ -415,6 +416,26 @@ mod tests {
         assert_eq!(letterbox.pad_y, 16.0);
         assert_eq!(t[..3], [114.0; 3]);
         assert_eq!(t[3 * (16 * 64)..3 * (16 * 64) + 3], [10.0, 20.0, 30.0]);
+    }
+
+    #[test]
+    fn a_region_that_ends_at_the_edge_is_never_beyond_it() {
+        let picture = RgbImage::from_pixel(360, 360, image::Rgb([10, 20, 30]));
+        let stored = StoredPicture {
+            pixels: &picture,
+            orientation: Orientation::NoTransforms,
+            upright_size: (640, 640),
+        };
+        // in single precision the scaled left edge and the width add up to more than 360
+        let mut over = 0;
+        for i in 0..200u8 {
+            let region = BBox::new(21.3 + 1.37 * f32::from(i), 0.0, 640.0, 640.0);
+            let scaled = stored_region(stored, region);
+            over += u32::from(f64::from(scaled.x1) + f64::from(scaled.width()) > 360.0);
+            let small = resized_upright(stored, region, (50, 50)).unwrap();
+            assert_eq!(small.get_pixel(49, 49).0, [10, 20, 30]);
+        }
+        assert!(over > 0);
     }
 
     #[test]

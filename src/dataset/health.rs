@@ -3,11 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+use super::is_pixels;
 use crate::eval::report::{Finding, Weight};
 use crate::eval::{GroundTruth, LabelledBox, near_pairs};
 
 /// Examples kept of each finding.
 const EXAMPLES: usize = 5;
+/// Most boxes of one photo: matching takes time with their square, and nobody has labelled more.
+const MOST_BOXES: usize = 10_000;
 /// A box may reach so far beyond its photo, pixels: labelling programs round.
 const SLACK_PX: f64 = 2.0;
 
@@ -91,9 +94,27 @@ pub fn check_labels(truth: &mut GroundTruth) -> Vec<Finding> {
         unknown,
         "boxes of a class id that the set does not list; left out",
     );
+    let mut count: HashMap<u64, usize> = HashMap::new();
+    for b in &truth.boxes {
+        *count.entry(b.photo).or_default() += 1;
+    }
+    count.retain(|_, n| *n > MOST_BOXES);
+    let crowded = taken_out(
+        &mut truth.photos,
+        |p| !count.contains_key(&p.id),
+        |p| format!("{} ({} boxes)", p.file, count[&p.id]),
+    );
+    truth.boxes.retain(|b| !count.contains_key(&b.photo));
+    add(
+        &mut found,
+        "photo_with_too_many_boxes",
+        Weight::Error,
+        crowded,
+        "photos with more than 10,000 boxes; left out: are the image ids of the labels right?",
+    );
     let broken = taken_out(
         &mut truth.boxes,
-        |b| b.bbox.iter().all(|v| v.is_finite()),
+        |b| b.bbox.iter().all(|v| is_pixels(*v)),
         at,
     );
     add(
@@ -101,7 +122,7 @@ pub fn check_labels(truth: &mut GroundTruth) -> Vec<Finding> {
         "box_not_a_number",
         Weight::Error,
         broken,
-        "boxes with a coordinate that is missing or no number; left out",
+        "boxes with a coordinate that is missing, no number or beyond any photo; left out",
     );
     let empty = taken_out(&mut truth.boxes, |b| b.bbox[2] > 0.0 && b.bbox[3] > 0.0, at);
     add(

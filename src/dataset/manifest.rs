@@ -80,7 +80,15 @@ impl DatasetManifest {
     /// Not readable, not TOML, keys missing or unknown, a value that cannot be used.
     pub fn read(path: &Path) -> Result<Self, DatasetError> {
         let text = std::fs::read_to_string(path).map_err(|e| DatasetError::read(path, &e))?;
-        let manifest: Self = toml::from_str(&text)
+        Self::parse(&text, path)
+    }
+
+    /// Checks the text of a file; `path` is what to call it.
+    ///
+    /// # Errors
+    /// As [`Self::read`], but for the reading.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, DatasetError> {
+        let manifest: Self = toml::from_str(text)
             .map_err(|e| DatasetError::format(path, e.to_string().trim_end()))?;
         match manifest.fault(path) {
             None => Ok(manifest),

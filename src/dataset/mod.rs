@@ -1,6 +1,7 @@
 //! Labelled sets: COCO JSON, YOLO and Pascal VOC, manifests in `datasets/`, and what is wrong with
 //! a set.
 
+mod builtin;
 mod coco;
 mod health;
 mod manifest;
@@ -54,9 +55,10 @@ pub struct LabelledSet {
 pub enum DatasetError {
     /// Nothing by this name.
     #[error(
-        "no dataset {name:?}: give a COCO JSON file, a YOLO data.yaml, a Pascal VOC folder, or the \
-         name of a manifest in one of {}",
-        shown(searched)
+        "no dataset {name:?}: give a COCO JSON file, a YOLO data.yaml, a Pascal VOC folder, the name \
+         of a manifest in one of {}, or one of those built in ({})",
+        shown(searched),
+        builtin::names().collect::<Vec<_>>().join(", ")
     )]
     NotFound {
         /// As given.
@@ -128,6 +130,15 @@ struct Labels {
     split: Option<String>,
     findings: Vec<Finding>,
     digest: Sha256,
+}
+
+/// Most pixels that a coordinate may lie from the origin: no photo is that large, and areas beyond
+/// are no sound numbers any more.
+const MOST_PX: f64 = 1e6;
+
+/// Whether a coordinate can be one of a photo; NaN and infinity cannot.
+fn is_pixels(v: f64) -> bool {
+    v.abs() <= MOST_PX
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {

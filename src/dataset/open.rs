@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::builtin::builtin;
 use super::manifest::{DatasetManifest, search_path};
 use super::{DatasetError, LabelledSet, Labels, coco, hex, voc, yolo};
 use crate::eval::ClassMap;
@@ -28,7 +29,8 @@ pub struct Open<'a> {
 pub fn open(what: Open<'_>) -> Result<LabelledSet, DatasetError> {
     let given = PathBuf::from(what.name);
     if given.extension().is_some_and(|e| e == "toml") {
-        return open_manifest(&given, what);
+        let root = given.parent().unwrap_or(Path::new(""));
+        return open_manifest(&DatasetManifest::read(&given)?, root, what);
     }
     if given.exists() {
         let (format, labels) = read(&given, what)?;
@@ -46,12 +48,15 @@ pub fn open(what: Open<'_>) -> Result<LabelledSet, DatasetError> {
     let searched = search_path();
     let file = format!("{}.toml", what.name);
     let plain = given.components().count() == 1;
-    match searched
-        .iter()
-        .map(|dir| dir.join(&file))
-        .find(|p| p.is_file())
-    {
-        Some(manifest) if plain => open_manifest(&manifest, what),
+    let there = searched.iter().find(|dir| dir.join(&file).is_file());
+    match (there, builtin(what.name)) {
+        (Some(dir), _) if plain => {
+            open_manifest(&DatasetManifest::read(&dir.join(&file))?, dir, what)
+        }
+        (None, Some(text)) => {
+            let manifest = DatasetManifest::parse(text, Path::new(&file))?;
+            open_manifest(&manifest, Path::new(""), what)
+        }
         _ => Err(DatasetError::NotFound {
             name: what.name.to_owned(),
             searched,
@@ -59,8 +64,12 @@ pub fn open(what: Open<'_>) -> Result<LabelledSet, DatasetError> {
     }
 }
 
-fn open_manifest(path: &Path, what: Open<'_>) -> Result<LabelledSet, DatasetError> {
-    let manifest = DatasetManifest::read(path)?;
+/// Opens what a manifest describes; its paths start from `root`, unless somebody says otherwise.
+fn open_manifest(
+    manifest: &DatasetManifest,
+    root: &Path,
+    what: Open<'_>,
+) -> Result<LabelledSet, DatasetError> {
     let has = || manifest.splits.keys().cloned().collect::<Vec<_>>();
     let split = match what.split {
         Some(split) => split,
@@ -76,7 +85,7 @@ fn open_manifest(path: &Path, what: Open<'_>) -> Result<LabelledSet, DatasetErro
                  instead",
                 manifest.get.trim()
             );
-            return Err(DatasetError::format(path, reason));
+            return Err(DatasetError::format(Path::new(&manifest.name), reason));
         }
         return Err(DatasetError::NoSplit {
             name: manifest.name.clone(),
@@ -84,7 +93,7 @@ fn open_manifest(path: &Path, what: Open<'_>) -> Result<LabelledSet, DatasetErro
             has: has(),
         });
     };
-    let root = what.data.or(path.parent()).unwrap_or(Path::new(""));
+    let root = what.data.unwrap_or(root);
     let labels = root.join(&files.labels);
     if !labels.exists() {
         let reason = format!(
@@ -98,16 +107,19 @@ fn open_manifest(path: &Path, what: Open<'_>) -> Result<LabelledSet, DatasetErro
         &labels,
         Open {
             photos: what.photos.or(photos.as_deref()),
-            split: Some(split),
+            // a Pascal VOC folder without lists is one split
+            split: (!voc::is_voc(&labels) || voc::has_splits(&labels)).then_some(split),
             ..what
         },
     )?;
-    read.other_splits = manifest
-        .splits
-        .iter()
-        .filter(|(name, _)| *name != split)
+    let others = manifest.splits.iter().filter(|(name, _)| *name != split);
+    let others: Vec<(String, PathBuf)> = others
         .filter_map(|(name, files)| Some((name.clone(), root.join(files.photos.as_ref()?))))
         .collect();
+    // else those of a data.yaml stay
+    if !others.is_empty() {
+        read.other_splits = others;
+    }
     read.split = Some(split.to_owned());
     let mut set = finish(manifest.name.clone(), format, read, &labels)?;
     set.license = Some(manifest.license.clone());

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::coco::{id, without_nan};
-use super::{DatasetError, hex, read_bytes};
+use super::{DatasetError, hex, is_pixels, read_bytes};
 use crate::eval::Prediction;
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ struct Row {
 /// Reads a results file; its SHA-256 comes with it.
 ///
 /// # Errors
-/// Not readable, not of this format, a box or a score that is no number.
+/// Not readable, not of this format, a box or a score that cannot be one.
 pub fn read_predictions(path: &Path) -> Result<(Vec<Prediction>, String), DatasetError> {
     let bytes = read_bytes(path)?;
     let rows: Vec<Row> = serde_json::from_slice(&without_nan(&bytes)).map_err(|e| {
@@ -32,26 +32,46 @@ pub fn read_predictions(path: &Path) -> Result<(Vec<Prediction>, String), Datase
         );
         DatasetError::format(path, reason)
     })?;
-    let broken = |row: usize| {
-        let reason = format!(
-            "prediction {row} has a box or a score that is no number; the program that made the \
-             file is at fault: mend it, or take the row out"
-        );
-        DatasetError::format(path, reason)
-    };
     let mut predictions = Vec::with_capacity(rows.len());
     for (i, row) in rows.into_iter().enumerate() {
-        let (Some(score), [Some(x), Some(y), Some(w), Some(h)]) = (row.score, row.bbox) else {
-            return Err(broken(i));
-        };
-        predictions.push(Prediction {
-            photo: row.image_id,
-            class: row.category_id,
-            bbox: [x, y, w, h],
-            score,
-        });
+        let prediction = row.checked().map_err(|fault| {
+            let reason = format!(
+                "entry {i} of the list (from 0; image_id {}) {fault}; the program that made the \
+                 file is at fault: mend it, or take the entry out",
+                row.image_id
+            );
+            DatasetError::format(path, reason)
+        })?;
+        predictions.push(prediction);
     }
     let mut digest = Sha256::new();
     digest.update(&bytes);
     Ok((predictions, hex(digest)))
+}
+
+impl Row {
+    /// The prediction, or what is wrong with it.
+    fn checked(&self) -> Result<Prediction, String> {
+        let (Some(score), [Some(x), Some(y), Some(w), Some(h)]) = (self.score, self.bbox) else {
+            return Err("has a box or a score that is no number".into());
+        };
+        if !(0.0..=1.0).contains(&score) {
+            return Err(format!(
+                "has the score {score}, which must lie from 0 to 1 (logits: apply the sigmoid; \
+                 percent: divide by 100)"
+            ));
+        }
+        let bbox = [x, y, w, h];
+        if !bbox.iter().all(|v| is_pixels(*v)) || w < 0.0 || h < 0.0 {
+            return Err(format!(
+                "has the box {bbox:?}, which must be [x, y, width, height] in pixels of a photo"
+            ));
+        }
+        Ok(Prediction {
+            photo: self.image_id,
+            class: self.category_id,
+            bbox,
+            score,
+        })
+    }
 }

@@ -189,7 +189,8 @@ fn what_cannot_be_judged_by_is_taken_out_and_said() {
               {"id": 5, "image_id": 1, "category_id": 9, "bbox": [0, 0, 10, 10]},
               {"id": 6, "image_id": 1, "category_id": 1, "bbox": [190, 0, 20, 10]},
               {"id": 7, "image_id": 1, "category_id": 1, "bbox": [190, 0, 20, 10]},
-              {"id": 8, "image_id": 1, "category_id": 1}],
+              {"id": 8, "image_id": 1, "category_id": 1},
+              {"id": 9, "image_id": 1, "category_id": 1, "bbox": [1e300, 0, 10, 10]}],
             "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]}"#,
     );
     let mut set = set(&root.path().join("bad.json"), None).unwrap();
@@ -202,7 +203,7 @@ fn what_cannot_be_judged_by_is_taken_out_and_said() {
             ("photo_id_twice", 1),
             ("unknown_photo", 1),
             ("unknown_class", 1),
-            ("box_not_a_number", 3),
+            ("box_not_a_number", 4),
             ("box_without_area", 1),
             ("box_outside", 2),
             ("box_twice", 1),
@@ -212,6 +213,28 @@ fn what_cannot_be_judged_by_is_taken_out_and_said() {
     );
     let kept: Vec<u64> = set.truth.boxes.iter().map(|b| b.id).collect();
     assert_eq!(kept, [6, 7]);
+}
+
+#[test]
+fn a_photo_with_more_boxes_than_anybody_labels_is_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    let boxes: Vec<String> = (0..10_002)
+        .map(|i| {
+            let photo = 1 + i64::from(i == 10_001);
+            format!(r#"{{"id": {i}, "image_id": {photo}, "category_id": 1, "bbox": [0, 0, 9, 9]}}"#)
+        })
+        .collect();
+    let text = format!(
+        r#"{{"images": [{{"id": 1, "file_name": "a.jpg"}}, {{"id": 2, "file_name": "b.jpg"}}],
+            "annotations": [{}], "categories": [{{"id": 1, "name": "a"}}]}}"#,
+        boxes.join(",")
+    );
+    write(root.path(), "crowd.json", &text);
+    let mut set = set(&root.path().join("crowd.json"), None).unwrap();
+    let found = check_labels(&mut set.truth);
+    assert_eq!(found[0].code, "photo_with_too_many_boxes");
+    assert_eq!(found[0].examples, ["a.jpg (10001 boxes)"]);
+    assert_eq!((set.truth.photos.len(), set.truth.boxes.len()), (1, 1));
 }
 
 #[test]
@@ -299,8 +322,13 @@ fn predictions_that_are_no_numbers_are_refused_by_their_row() {
     let good = r#"{"image_id": 1, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 0.5}"#;
     let file = root.path().join("p.json");
     for (bad, says) in [
-        (good.replace("0.5", "NaN"), "prediction 1 has"),
-        (good.replace("[1, 2", "[1, Infinity"), "prediction 1 has"),
+        (good.replace("0.5", "NaN"), "entry 1 of the list"),
+        (good.replace("0.5", "1.5"), "entry 1 of the list"),
+        (good.replace("0.5", "87"), "percent: divide by 100"),
+        (good.replace("0.5", "-2.5"), "logits: apply the sigmoid"),
+        (good.replace("[1, 2", "[1, Infinity"), "entry 1 of the list"),
+        (good.replace("[1, 2", "[1e300, 2"), "in pixels of a photo"),
+        (good.replace("3, 4]", "-3, 4]"), "in pixels of a photo"),
         (good.replace("[1, 2", "[1"), "is no COCO results file"),
         (
             good.replace("\"image_id\": 1", "\"image_id\": -1"),

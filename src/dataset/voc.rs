@@ -16,6 +16,11 @@ pub(super) fn is_voc(dir: &Path) -> bool {
     dir.join("Annotations").is_dir()
 }
 
+/// Whether it has lists of splits.
+pub(super) fn has_splits(dir: &Path) -> bool {
+    dir.join("ImageSets").join("Main").is_dir()
+}
+
 /// Reads a folder: the photos that `ImageSets/Main/SPLIT.txt` lists, or all without `split`.
 pub(super) fn read(
     dir: &Path,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::clip_changes::ClipSide;
 use super::clip_findings::ClipFinding;
 use super::episodes::{ClipTruth, EpisodeMetrics, EpisodeResult, Found, Verdict, judge};
+use super::report::Machine;
 
 /// What came of all clips.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +18,8 @@ pub struct ClipsReport {
     pub created: String,
     /// What decided.
     pub subject: ClipSide,
+    /// Where it ran.
+    pub machine: Machine,
     /// One for each clip, in the order given.
     pub clips: Vec<ClipReport>,
     /// All clips together, by hazard kind.

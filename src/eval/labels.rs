@@ -80,6 +80,30 @@ impl GroundTruth {
     }
 }
 
+/// Most predictions of a class in one photo that COCO's figures count.
+const MOST_COUNTED: usize = 100;
+
+/// Keeps the surest 100 of each class in each photo, the first ones among equals, in their order:
+/// the ones that COCO counts. The rest would cost the error types time and memory without end. Says
+/// how many went.
+pub fn keep_counted(predictions: &mut Vec<Prediction>) -> usize {
+    let mut cells: HashMap<(u64, u64), Vec<usize>> = HashMap::new();
+    for (i, p) in predictions.iter().enumerate() {
+        cells.entry((p.photo, p.class)).or_default().push(i);
+    }
+    let mut kept = vec![true; predictions.len()];
+    for cell in cells.values_mut().filter(|c| c.len() > MOST_COUNTED) {
+        cell.sort_by(|&a, &b| predictions[b].score.total_cmp(&predictions[a].score));
+        for &i in &cell[MOST_COUNTED..] {
+            kept[i] = false;
+        }
+    }
+    let all = predictions.len();
+    let mut kept = kept.into_iter();
+    predictions.retain(|_| kept.next() == Some(true));
+    all - predictions.len()
+}
+
 /// Area shared by two `[x, y, width, height]` boxes over that of both, `0..=1`.
 pub(crate) fn iou(a: [f64; 4], b: [f64; 4]) -> f64 {
     let w = (a[0] + a[2]).min(b[0] + b[2]) - a[0].max(b[0]);
@@ -87,4 +111,30 @@ pub(crate) fn iou(a: [f64; 4], b: [f64; 4]) -> f64 {
     let shared = w.max(0.0) * h.max(0.0);
     let union = a[2] * a[3] + b[2] * b[3] - shared;
     if union > 0.0 { shared / union } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_surest_hundred_of_a_class_and_photo_stay_in_their_order() {
+        let one = |class: u64, i: u32| Prediction {
+            photo: 1,
+            class,
+            bbox: [f64::from(i), 0.0, 1.0, 1.0],
+            score: f64::from(i / 2) / 1000.0,
+        };
+        let mut predictions: Vec<Prediction> = (0..203).map(|i| one(1, i)).collect();
+        predictions.extend((0..50).map(|i| one(2, i)));
+        // two share each score: of 102 and 103 the first one stays
+        let expected: Vec<Prediction> = predictions
+            .iter()
+            .filter(|p| p.class == 2 || p.bbox[0] == 102.0 || p.bbox[0] > 103.0)
+            .copied()
+            .collect();
+        assert_eq!(expected.len(), 150);
+        assert_eq!(keep_counted(&mut predictions), 103);
+        assert_eq!(predictions, expected);
+    }
 }

@@ -27,6 +27,8 @@ pub use classes::{ClassError, ClassMap, ClassPlan, JudgedClass};
 pub use compare::{Comparison, Difference, Verdict, compare};
 pub use detection::{EvalError, Evaluation, MATCH_IOU};
 pub use fingerprint::{FINGERPRINT_SIDE, fingerprint, look_alike, near_pairs};
-pub use labels::{GroundTruth, LabelledBox, LabelledClass, LabelledPhoto, Prediction};
+pub use labels::{
+    GroundTruth, LabelledBox, LabelledClass, LabelledPhoto, Prediction, keep_counted,
+};
 pub use latency::{STAGES, latency};
 pub use operating::{Operating, operate};

@@ -118,7 +118,7 @@ pub fn watch_file<E>(
 }
 
 /// The frames of a clip nearest to some moments (seconds, rising), each with the moment's index.
-/// Moments behind the end get none.
+/// The last frame stands for what comes up to one frame later; moments behind that get none.
 ///
 /// # Errors
 /// When the clip cannot be read, or `take` fails.
@@ -130,6 +130,7 @@ pub fn frames_at<E: From<ClipError>>(
     mut take: impl FnMut(usize, &RgbImage) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut next = 0;
+    let mut last = None;
     for frame in Clip::open(path, fps, max_pixels)? {
         let frame = frame?;
         while let Some(time_s) = times_s.get(next) {
@@ -140,8 +141,17 @@ pub fn frames_at<E: From<ClipError>>(
             next += 1;
         }
         if next == times_s.len() {
-            break;
+            return Ok(());
         }
+        last = Some(frame);
+    }
+    let Some(frame) = last else {
+        return Ok(());
+    };
+    let until_s = frame.time_s + 1.0 / fps + 1e-3;
+    let rest = times_s.iter().enumerate().skip(next);
+    for (i, _) in rest.take_while(|(_, t)| **t <= until_s) {
+        take(i, &frame.picture)?;
     }
     Ok(())
 }

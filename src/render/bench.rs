@@ -1,6 +1,7 @@
 //! The report of a benchmark: one HTML file that needs nothing else.
 
 mod charts;
+mod faults;
 mod view;
 mod words;
 
@@ -37,6 +38,7 @@ pub fn bench_page(
     let w = words(lang);
     BenchPage {
         w,
+        lang,
         r: report,
         tiles: tiles(report, w),
         classes: report.per_class.iter().map(ClassRow::new).collect(),
@@ -61,6 +63,7 @@ pub fn bench_page(
 #[template(path = "bench/page.html")]
 struct BenchPage<'a> {
     w: &'static Words,
+    lang: Lang,
     r: &'a BenchReport,
     tiles: Vec<(String, &'static str, bool)>,
     classes: Vec<ClassRow<'a>>,
@@ -83,6 +86,14 @@ impl BenchPage<'_> {
             Subject::Model(m) => format!("{} {}", m.name, m.version),
             Subject::Predictions { file, .. } => file.clone(),
         }
+    }
+
+    fn fault<'f>(&self, finding: &'f Finding) -> &'f str {
+        faults::text(finding, self.lang)
+    }
+
+    fn stage<'f>(&self, stage: &'f str) -> &'f str {
+        faults::stage(stage, self.lang)
     }
 
     fn weight(&self, finding: &Finding) -> (&'static str, &'static str) {

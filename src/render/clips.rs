@@ -264,7 +264,7 @@ fn tiles(report: &ClipsReport, w: &'static Words) -> Vec<(String, &'static str, 
 
 fn facts(report: &ClipsReport, w: &'static Words) -> Vec<(&'static str, String)> {
     let side = &report.subject;
-    let (t, c) = (&side.tracker, &side.confirm);
+    let (t, c, m) = (&side.tracker, &side.confirm, &report.machine);
     let thresholds = side.settings.thresholds.iter();
     let thresholds: Vec<String> = thresholds.map(|(l, s)| format!("{l} {s:.3}")).collect();
     let mut facts = vec![
@@ -281,16 +281,39 @@ fn facts(report: &ClipsReport, w: &'static Words) -> Vec<(&'static str, String)>
         (w.thresholds, thresholds.join(", ")),
         (
             w.tracker,
-            format!(
-                "sure {}, start {}, doubtful {}, lost {} s, confirm {}",
-                t.sure, t.start, t.doubtful, t.lost_s, t.confirm
-            ),
+            match w.lang {
+                Lang::En => format!(
+                    "sure {}, start {}, doubtful {}, lost {} s, confirm {}",
+                    t.sure, t.start, t.doubtful, t.lost_s, t.confirm
+                ),
+                Lang::Zh => format!(
+                    "可靠 {}，新建 {}，存疑 {}，丢失 {} s，确认 {}",
+                    t.sure, t.start, t.doubtful, t.lost_s, t.confirm
+                ),
+            },
         ),
         (
             w.confirm,
+            match w.lang {
+                Lang::En => format!(
+                    "window {} s, at least {} frames over {} s, enter {}, leave {}, score {}",
+                    c.window_s, c.min_frames, c.min_s, c.enter, c.leave, c.threshold
+                ),
+                Lang::Zh => format!(
+                    "窗口 {} s，至少 {} 帧且历时 {} s，进入 {}，离开 {}，分数 {}",
+                    c.window_s, c.min_frames, c.min_s, c.enter, c.leave, c.threshold
+                ),
+            },
+        ),
+        (
+            w.machine,
             format!(
-                "window {} s, at least {} frames over {} s, enter {}, leave {}, score {}",
-                c.window_s, c.min_frames, c.min_s, c.enter, c.leave, c.threshold
+                "{}, {} {}, {} {}",
+                m.cpu.as_deref().unwrap_or("?"),
+                m.os,
+                m.arch,
+                m.cores,
+                w.cores
             ),
         ),
     ];

@@ -184,6 +184,89 @@ fn a_model_is_run_and_what_cannot_be_judged_is_left_out_and_said() {
 }
 
 #[test]
+fn two_models_have_a_folder_and_rows_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = small_set(folder.path(), "head");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/site-nano");
+    let other = folder.path().join("other-nano");
+    fs::create_dir(&other).unwrap();
+    for file in ["model.toml", "golden.json", "example.jpg", "site-nano.onnx"] {
+        fs::copy(shipped.join(file), other.join(file)).unwrap();
+    }
+    let manifest = fs::read_to_string(other.join("model.toml")).unwrap();
+    let renamed = manifest.replacen("\"site-nano\"", "\"other-nano\"", 1);
+    fs::write(other.join("model.toml"), renamed).unwrap();
+    let out = folder.path().join("out");
+    let run = |models: &[&str]| {
+        let mut arguments = vec![labels.to_str().unwrap(), "--format", "markdown"];
+        arguments.extend(["--out", out.to_str().unwrap()]);
+        arguments.extend(models.iter().flat_map(|m| ["--model", m]));
+        bench(&arguments)
+    };
+    let other = other.to_str().unwrap();
+    let output = run(&["site-nano", other]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    for name in ["model", "site-nano", "other-nano"] {
+        assert!(table.contains(&format!("| {name} |")), "{table}");
+    }
+    let folders = fs::read_dir(&out).unwrap().map(|e| e.unwrap().path());
+    let reports: Vec<Value> = folders.map(|f| read(f.join("report.json"))).collect();
+    assert_eq!(reports.len(), 2);
+    // the same weights
+    assert_eq!(reports[0]["metrics"], reports[1]["metrics"]);
+    assert_ne!(reports[0]["subject"], reports[1]["subject"]);
+
+    let twice = run(&["site-nano", "site-nano"]);
+    assert_eq!(twice.status.code(), Some(4));
+    assert!(text(&twice.stderr).contains("name each once"));
+}
+
+#[test]
+fn a_chinese_report_says_in_chinese_what_is_wrong_with_the_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = small_set(folder.path(), "head");
+    let out = folder.path().join("out");
+    let arguments = [labels.to_str().unwrap(), "--lang", "zh", "--out"];
+    let output = bench(&[&arguments[..], &[out.to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    let report = read(out.join("report.json"));
+    let health = report["health"].as_array().unwrap();
+    assert!(health.len() >= 5);
+    for finding in health {
+        let english = finding["text"].as_str().unwrap();
+        assert!(!page.contains(english), "{english}");
+    }
+    assert!(page.contains("张照片无法读取") && page.contains("后处理"));
+}
+
+#[test]
+fn a_manifest_is_known_by_name_wherever_the_program_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = || {
+        program()
+            .args(["bench", "boxes", "--out", "out"])
+            .env_remove("SITEWARDEN_DATA")
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    let output = run();
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{error}");
+    assert!(error.contains("say with --data in which folder"), "{error}");
+    // a manifest that lies there comes first
+    fs::create_dir(folder.path().join("datasets")).unwrap();
+    fs::write(folder.path().join("datasets/boxes.toml"), "name = 3").unwrap();
+    let error = text(&run().stderr);
+    assert!(
+        error.contains("boxes.toml") && error.contains("line 1"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_interrupted_run_goes_on_where_it_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let labels = small_set(folder.path(), "head");

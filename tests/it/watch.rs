@@ -205,7 +205,7 @@ fn annotated_clips_are_judged_and_the_page_shows_what_was_missed() {
         "judged": [{"code": "PPE-01", "condition": ""}],
         "episodes": [episode(1, 90), {"id": 2, "code": "PPE-01", "answer": "non_compliant",
             "start_s": 0, "end_s": 3, "zone": null, "note": "<b>by eye</b>",
-            "boxes": [{"t_s": 0, "bbox": [0, 450, 20, 40]}]}]});
+            "boxes": [{"t_s": 0, "bbox": [0, 450, 20, 40]}, {"t_s": 3, "bbox": [0, 450, 20, 45]}]}]});
     let truth_path = folder.path().join("clip.json");
     std::fs::write(&truth_path, truth.to_string()).unwrap();
     let out = folder.path().join("out");
@@ -232,8 +232,56 @@ fn annotated_clips_are_judged_and_the_page_shows_what_was_missed() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     assert!(validator.is_valid(&report));
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    // the largest moment of the second one is the end of the clip, after its last frame
     assert_eq!(page.matches("data:image/jpeg;base64,").count(), 1);
     assert!(page.contains("class=\"chart timeline\"") && !page.contains("<b>by eye"));
+    assert!(report["machine"]["cores"].as_u64().unwrap() > 0);
+    // a complete run leaves nothing to go on with
+    assert!(!out.join("findings.part.jsonl").exists());
+}
+
+#[test]
+fn an_interrupted_bench_of_clips_goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = clip(folder.path(), "crop=400:512:10*t:0", 2);
+    let truth = |name: &str, file: &Path| {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(std::fs::read(file).unwrap());
+        let sha256: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+        let truth = serde_json::json!({"truth": 1, "annotated_by": "", "zones": [], "people": [],
+            "distractors": [], "ignore": [], "notes": "",
+            "clip": {"file": file.file_name().unwrap().to_str().unwrap(), "sha256": sha256,
+                "width": 400, "height": 512, "fps": 10, "frames": 20, "duration_s": 2,
+                "origin": "", "licence": ""},
+            "judged": [{"code": "PPE-01", "condition": ""}], "episodes": []});
+        let path = folder.path().join(name);
+        std::fs::write(&path, truth.to_string()).unwrap();
+        path
+    };
+    let good = truth("good.json", &path);
+    // breaks off when the first one is done
+    let broken = folder.path().join("broken.mp4");
+    std::fs::write(&broken, "no video").unwrap();
+    let broken = truth("broken.json", &broken);
+    let out = folder.path().join("out");
+    let bench = |truths: &[&Path]| {
+        let mut command = program();
+        command.arg("bench").args(truths).arg("--out").arg(&out);
+        command.output().unwrap()
+    };
+    let output = bench(&[&good, &broken]);
+    assert_eq!(output.status.code(), Some(4));
+    let part = out.join("findings.part.jsonl");
+    let done = std::fs::read_to_string(&part).unwrap();
+    assert_eq!(done.lines().count(), 2, "{done}");
+    // what was found then is taken, the clip is not watched again
+    std::fs::write(&part, done.replace("\"finding\":1,", "\"finding\":77,")).unwrap();
+    let output = bench(&[&good]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["clips"][0]["findings"][0]["finding"]["finding"], 77);
+    assert!(!part.exists());
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(in crate::cli) struct Args {
     /// What is written to standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(super) format: Format,
-    /// Look at no more than the first N photos
+    /// Look at no more than the first N photos, on trial: copies in other splits are not looked for
     #[arg(long, value_name = "N")]
     pub(super) limit: Option<NonZero<usize>>,
     /// Begin anew, even where an interrupted run could go on

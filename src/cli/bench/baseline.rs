@@ -27,7 +27,7 @@ pub(super) fn shortfalls(
         return Ok(short);
     };
     let [report] = reports else {
-        bail!("--baseline belongs to one dataset and one model; name one of each");
+        bail!("--baseline belongs to one dataset and one model");
     };
     let read =
         || -> anyhow::Result<BenchReport> { Ok(serde_json::from_slice(&std::fs::read(path)?)?) };

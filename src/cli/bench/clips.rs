@@ -2,24 +2,30 @@
 
 mod pictures;
 
+use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::args::Format;
+use super::judge::machine;
+use super::part::{self, ClipDone, Part};
 use super::write::write_file;
-use super::{Setup, folder_name, make_folder};
+use super::{Setup, make_folder, model_folder};
 use crate::cli::scan::load_model;
 use crate::cli::watch::{findings, side};
 use crate::cli::{exit, table};
+use crate::eval::clip_changes::ClipSide;
+use crate::eval::clip_findings::ClipFinding;
 use crate::eval::clips::ClipsReport;
 use crate::eval::episodes::ClipTruth;
-use crate::inference::{Detect, Threads};
+use crate::inference::{Detect, Model, Threads};
 use crate::pipeline::clip_file::{WatchConfig, sha256_of};
-use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
+use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, hex};
 use crate::render::clips::clips_page;
 use crate::rules::{PhotoRule, RuleSet};
 
@@ -66,10 +72,7 @@ pub(super) fn run(
         .map(|(manifest, truth)| find(setup, manifest, truth))
         .collect::<anyhow::Result<_>>()?;
     for model in models {
-        let out = match models.len() {
-            1 => out.to_owned(),
-            _ => out.join(folder_name(model)),
-        };
+        let out = model_folder(out, models, model);
         make_folder(&out)?;
         let report = judge(setup, truths, &clips, model, &out)?;
         print(args.format, &report)?;
@@ -94,12 +97,19 @@ fn judge(
     };
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
     let config = WatchConfig::default();
+    let subject = side(&pipeline, &config);
+    let part_path = out.join(part::CLIPS);
+    let key = key(setup, &model, &subject)?;
+    let (mut part, before) = Part::open::<ClipDone>(&part_path, &key, setup.args.restart)?;
+    let mut done: HashMap<String, Vec<ClipFinding>> =
+        before.into_iter().map(|d| (d.sha256, d.findings)).collect();
     let mut report = ClipsReport {
         sitewarden: env!("CARGO_PKG_VERSION").to_owned(),
         created: jiff::Timestamp::now()
             .strftime("%Y-%m-%d %H:%M UTC")
             .to_string(),
-        subject: side(&pipeline, &config),
+        subject,
+        machine: machine(),
         clips: Vec::new(),
         total: Vec::new(),
     };
@@ -107,8 +117,21 @@ fn judge(
     let mut pictures = Vec::new();
     for ((_, truth), path) in truths.iter().zip(clips) {
         progress.set_message(truth.clip.file.clone());
-        let findings =
-            findings(&pipeline, path, &config).with_context(|| path.display().to_string())?;
+        let findings = match done.remove(&truth.clip.sha256) {
+            Some(findings) => findings,
+            None => {
+                let findings = findings(&pipeline, path, &config)
+                    .with_context(|| path.display().to_string())?;
+                let clip = ClipDone {
+                    sha256: truth.clip.sha256.clone(),
+                    findings,
+                };
+                part.append(&clip).with_context(|| {
+                    format!("cannot write to {}; make room there", out.display())
+                })?;
+                clip.findings
+            }
+        };
         progress.inc(truth.clip.duration_s as u64);
         let input = &model.manifest().input;
         let side = truth.clip.width.max(truth.clip.height);
@@ -125,7 +148,19 @@ fn judge(
         serde_json::to_writer_pretty(&mut *f, &report)?;
         writeln!(f)
     })?;
+    part::remove(&part_path);
     Ok(report)
+}
+
+/// Everything that a finding depends on besides the clip.
+fn key(setup: &Setup<'_>, model: &Model, subject: &ClipSide) -> anyhow::Result<String> {
+    let parts = serde_json::to_vec(&(
+        env!("CARGO_PKG_VERSION"),
+        model.manifest(),
+        subject,
+        &setup.limits,
+    ))?;
+    Ok(hex(&Sha256::digest(parts)))
 }
 
 /// The clip of a truth: in --images, else beside it; known by its digest.

@@ -12,7 +12,9 @@ use crate::cli::exit;
 use crate::cli::files::write_with;
 use crate::cli::table::{pad, plain};
 use crate::dataset;
-use crate::eval::{ClassPlan, Comparison, Difference, Evaluation, Prediction, Verdict, compare};
+use crate::eval::{
+    ClassPlan, Comparison, Difference, Evaluation, Prediction, Verdict, compare, keep_counted,
+};
 
 /// Compares two predictions files, or folders that hold one, on one set.
 pub(super) fn run(setup: &Setup<'_>, a: &Path, b: &Path) -> anyhow::Result<u8> {
@@ -26,6 +28,7 @@ pub(super) fn run(setup: &Setup<'_>, a: &Path, b: &Path) -> anyhow::Result<u8> {
     for given in [a, b] {
         let (mut predictions, _) = dataset::read_predictions(&file(given))?;
         plan.keep_judged_predictions(&mut predictions);
+        keep_counted(&mut predictions);
         sides.push(predictions);
     }
     // a class that neither side claims to know would drag both means down alike

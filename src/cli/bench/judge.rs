@@ -213,7 +213,7 @@ fn partial_labels(plan: &ClassPlan) -> impl Iterator<Item = Finding> {
     not_labelled.into_iter().chain(not_in_model)
 }
 
-fn machine() -> Machine {
+pub(super) fn machine() -> Machine {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = info
         .lines()

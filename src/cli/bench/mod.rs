@@ -10,20 +10,21 @@ mod photos;
 mod table;
 mod write;
 
+use std::collections::HashSet;
 use std::num::NonZero;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 pub(super) use self::args::Args;
 use self::args::Format;
-use self::photos::{Look, look_at};
+use self::photos::{Look, Others, look_at};
 use super::scan::{load_model, workers};
 use super::{exit, hazards, stop};
 use crate::config::Config;
 use crate::dataset::{self, LabelledSet, Open};
 use crate::eval::report::{BenchReport, Finding, Subject, Weight};
-use crate::eval::{ClassPlan, GroundTruth, Prediction};
+use crate::eval::{ClassPlan, GroundTruth, Prediction, keep_counted};
 use crate::hazard::Lang;
 use crate::inference::{Detect, Threads};
 use crate::rules::Catalogue;
@@ -56,6 +57,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             [] => std::slice::from_ref(&config.scan.model),
             given => given,
         };
+        one_folder_each(models)?;
         return clips::run(&setup, &truths, models, out);
     }
     if args.datasets.len() > 1 && (args.predictions.is_some() || args.images.is_some()) {
@@ -73,23 +75,32 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         (None, true) => vec![config.scan.model.clone()],
         (None, false) => args.model.clone(),
     };
+    one_folder_each(&models)?;
+    if args.baseline.is_some() && (args.datasets.len() > 1 || models.len() > 1) {
+        bail!("--baseline belongs to one dataset and one model; name one of each");
+    }
     let mut reports = Vec::new();
+    let mut used = HashSet::new();
     for name in &args.datasets {
         let (set, found) = open(&setup, name)?;
-        let several = args.datasets.len() > 1;
-        let out = match several {
-            true => results.join(folder_name(&set.name)),
-            false => results.clone(),
+        let others = Others::default();
+        let out = match args.datasets.len() {
+            1 => results.clone(),
+            _ => results.join(folder_name(&set.name)),
         };
+        if !used.insert(out.clone()) {
+            bail!(
+                "the results of {name} would overwrite those of another dataset in {}; run it apart, \
+                 with another --out",
+                out.display()
+            );
+        }
         match &args.predictions {
             Some(file) => reports.push(judge_file(&setup, &set, &found, file, &out)?),
             None => {
                 for model in &models {
-                    let out = match models.len() {
-                        1 => out.clone(),
-                        _ => out.join(folder_name(model)),
-                    };
-                    reports.push(judge_model(&setup, &set, &found, model, &out)?);
+                    let out = model_folder(&out, &models, model);
+                    reports.push(judge_model(&setup, &set, &found, &others, model, &out)?);
                 }
             }
         }
@@ -132,11 +143,19 @@ fn open(setup: &Setup<'_>, name: &str) -> anyhow::Result<(LabelledSet, Vec<Findi
     })?;
     if let Some(limit) = args.limit {
         set.truth.photos.truncate(limit.get());
-        let kept: std::collections::HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
+        let kept: HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
         set.truth.boxes.retain(|b| kept.contains(&b.photo));
     }
     let mut found = std::mem::take(&mut set.findings);
     found.extend(dataset::check_labels(&mut set.truth));
+    if set.truth.photos.is_empty() {
+        let why: Vec<&str> = found.iter().map(|f| f.text.as_str()).collect();
+        bail!(
+            "no photo of {} is left to judge by: {}",
+            set.name,
+            why.join("; ")
+        );
+    }
     Ok((set, found))
 }
 
@@ -145,6 +164,7 @@ fn judge_model(
     setup: &Setup<'_>,
     set: &LabelledSet,
     found: &[Finding],
+    others: &Others,
     name: &str,
     out: &Path,
 ) -> anyhow::Result<BenchReport> {
@@ -162,7 +182,7 @@ fn judge_model(
     )
     .with_context(|| format!("cannot judge {} on {}", manifest.name, set.name))?;
     make_folder(out)?;
-    let look = look_at(setup, set, &plan, &model, out)?;
+    let look = look_at(setup, set, &plan, &model, others, out)?;
     let classes = judge::ModelClasses {
         labels: manifest.label_map(),
         thresholds: manifest.class_thresholds(),
@@ -180,7 +200,7 @@ fn judge_model(
         model: Some(classes),
     };
     let report = finish(setup, &case, found, look, out)?;
-    part::remove(out);
+    part::remove(&out.join(part::PHOTOS));
     Ok(report)
 }
 
@@ -196,7 +216,7 @@ fn judge_file(
     let (mut predictions, sha256) = dataset::read_predictions(file)?;
     make_folder(out)?;
     let mut findings = Vec::new();
-    let known: std::collections::HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
+    let known: HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
     let all = predictions.len();
     predictions.retain(|p| known.contains(&p.photo));
     if predictions.len() < all && setup.args.limit.is_none() {
@@ -206,6 +226,18 @@ fn judge_file(
     plan.keep_judged_predictions(&mut predictions);
     if predictions.len() < all {
         findings.push(strangers(all - predictions.len(), "class ids"));
+    }
+    match keep_counted(&mut predictions) {
+        0 => {}
+        count => findings.push(Finding {
+            code: "prediction_not_counted".into(),
+            weight: Weight::Note,
+            count,
+            text: "predictions beyond the surest 100 of a class in a photo; COCO does not count \
+                   them, left out"
+                .into(),
+            examples: Vec::new(),
+        }),
     }
     let look = Look {
         predictions,
@@ -273,6 +305,26 @@ fn make_folder(dir: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot create the folder {}; name another", dir.display()))
 }
 
+/// Models whose results would overwrite one another are refused before any work.
+fn one_folder_each(models: &[String]) -> anyhow::Result<()> {
+    let mut used = HashSet::new();
+    match models.iter().find(|m| !used.insert(folder_name(m))) {
+        None => Ok(()),
+        Some(twice) => bail!(
+            "two models would write into the folder {}; name each once",
+            folder_name(twice)
+        ),
+    }
+}
+
+/// Where the results of a model go: a folder of its own where there are several.
+fn model_folder(out: &Path, models: &[String], model: &str) -> PathBuf {
+    match models {
+        [_] => out.to_owned(),
+        _ => out.join(folder_name(model)),
+    }
+}
+
 /// A name as one folder.
 fn folder_name(name: &str) -> String {
     let plain = |c: char| {
@@ -284,5 +336,6 @@ fn folder_name(name: &str) -> String {
     };
     let name: String = name.chars().map(plain).collect();
     let name = name.trim_matches(['.', '-']);
-    name[..name.floor_char_boundary(100)].to_owned()
+    // paths differ at their ends
+    name[name.ceil_char_boundary(name.len().saturating_sub(100))..].to_owned()
 }

@@ -1,14 +1,16 @@
-//! What an interrupted run leaves behind: `predictions.part.jsonl`, a heading and a line for each
-//! photo that is done. A half-written last line is passed over.
+//! What an interrupted run leaves behind: a heading and a line for each photo or clip that is done.
+//! A half-written last line is passed over.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::eval::STAGES;
+use crate::eval::clip_findings::ClipFinding;
 
 /// One photo that is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +32,15 @@ pub(super) struct Done {
     pub(super) scale: f32,
     /// Why it has no detections.
     pub(super) error: Option<Unseen>,
+}
+
+/// One clip that is done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ClipDone {
+    /// Its digest.
+    pub(super) sha256: String,
+    /// What was found in it.
+    pub(super) findings: Vec<ClipFinding>,
 }
 
 /// Why nobody looked at a photo.
@@ -57,20 +68,24 @@ pub(super) struct Part {
     file: File,
 }
 
-fn path(out: &Path) -> PathBuf {
-    out.join("predictions.part.jsonl")
-}
+/// Name of the file for photos.
+pub(super) const PHOTOS: &str = "predictions.part.jsonl";
+/// Name of the file for clips.
+pub(super) const CLIPS: &str = "findings.part.jsonl";
 
 /// Removes the file of a run that is complete; a copy left behind does no harm.
-pub(super) fn remove(out: &Path) {
-    let _ = std::fs::remove_file(path(out));
+pub(super) fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path);
 }
 
 impl Part {
-    /// Goes on with the file in `out` where it has the same key, else begins one; what is done
-    /// already comes with it.
-    pub(super) fn open(out: &Path, key: &str, restart: bool) -> anyhow::Result<(Self, Vec<Done>)> {
-        let path = path(out);
+    /// Goes on with a file where it has the same key, else begins it anew; what is done already
+    /// comes with it.
+    pub(super) fn open<T: DeserializeOwned>(
+        path: &Path,
+        key: &str,
+        restart: bool,
+    ) -> anyhow::Result<(Self, Vec<T>)> {
         let cannot = || {
             format!(
                 "cannot write {}; check space and permissions",
@@ -82,7 +97,7 @@ impl Part {
             .write(true)
             .create(true)
             .truncate(restart)
-            .open(&path)
+            .open(path)
             .with_context(cannot)?;
         let (done, good) = read(&mut file, key).with_context(cannot)?;
         file.set_len(good).with_context(cannot)?;
@@ -97,8 +112,8 @@ impl Part {
         Ok((Self { file }, done))
     }
 
-    /// Appends a photo.
-    pub(super) fn append(&mut self, done: &Done) -> std::io::Result<()> {
+    /// Appends what is done.
+    pub(super) fn append(&mut self, done: &impl Serialize) -> std::io::Result<()> {
         write_line(&mut self.file, done)
     }
 }
@@ -111,7 +126,7 @@ fn write_line(file: &mut File, value: &impl Serialize) -> std::io::Result<()> {
 }
 
 /// The lines of the same key, and where the last whole one ends, bytes; nothing of another key.
-fn read(file: &mut File, key: &str) -> std::io::Result<(Vec<Done>, u64)> {
+fn read<T: DeserializeOwned>(file: &mut File, key: &str) -> std::io::Result<(Vec<T>, u64)> {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     let mut good = 0;
@@ -129,7 +144,7 @@ fn read(file: &mut File, key: &str) -> std::io::Result<(Vec<Done>, u64)> {
             }
         } else {
             match serde_json::from_slice(&line) {
-                Ok(photo) => done.push(photo),
+                Ok(one) => done.push(one),
                 Err(_) => return Ok((done, good)),
             }
         }
@@ -154,31 +169,33 @@ mod tests {
         }
     }
 
+    fn open(path: &Path, key: &str, restart: bool) -> (Part, Vec<Done>) {
+        Part::open(path, key, restart).unwrap()
+    }
+
     #[test]
     fn goes_on_after_a_half_written_line_and_not_with_another_key() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut part, before) = Part::open(dir.path(), "a", false).unwrap();
+        let path = dir.path().join(PHOTOS);
+        let (mut part, before) = open(&path, "a", false);
         assert_eq!(before, []);
         part.append(&done(1)).unwrap();
         part.append(&done(2)).unwrap();
-        let bytes = std::fs::read(path(dir.path())).unwrap();
-        std::fs::write(path(dir.path()), &bytes[..bytes.len() - 5]).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
 
-        let (mut part, before) = Part::open(dir.path(), "a", false).unwrap();
+        let (mut part, before) = open(&path, "a", false);
         assert_eq!(before, [done(1)]);
         part.append(&done(2)).unwrap();
-        let (_, before) = Part::open(dir.path(), "a", false).unwrap();
-        assert_eq!(before, [done(1), done(2)]);
-
-        let (_, before) = Part::open(dir.path(), "b", false).unwrap();
-        assert_eq!(before, []);
+        assert_eq!(open(&path, "a", false).1, [done(1), done(2)]);
+        assert_eq!(open(&path, "b", false).1, []);
     }
 
     #[test]
     fn a_restart_forgets() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut part, _) = Part::open(dir.path(), "a", false).unwrap();
-        part.append(&done(1)).unwrap();
-        assert_eq!(Part::open(dir.path(), "a", true).unwrap().1, []);
+        let path = dir.path().join(PHOTOS);
+        open(&path, "a", false).0.append(&done(1)).unwrap();
+        assert_eq!(open(&path, "a", true).1, []);
     }
 }

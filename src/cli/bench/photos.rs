@@ -1,5 +1,6 @@
 //! The photos of a set through a model, as `scan` has it, down to the least scores.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -11,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use super::Setup;
-use super::part::{Done, Part, Unseen};
+use super::part::{self, Done, Part, Unseen};
 use crate::dataset::{self, LabelledSet};
 use crate::detection::Detection;
 use crate::eval::report::Finding;
@@ -60,12 +61,16 @@ pub(super) struct Sight {
     pub(super) detections: Vec<Detection>,
 }
 
+/// Hashes of the photos of the other splits: the same for every model, so looked up once.
+pub(super) type Others = OnceCell<Vec<(String, u128)>>;
+
 /// Runs the model over every photo that an earlier, interrupted run has not done.
 pub(super) fn look_at(
     setup: &Setup<'_>,
     set: &LabelledSet,
     plan: &ClassPlan,
     model: &Model,
+    others: &Others,
     out: &Path,
 ) -> anyhow::Result<Look> {
     let manifest = model.manifest();
@@ -86,7 +91,7 @@ pub(super) fn look_at(
     let thresholds = manifest.class_thresholds();
 
     let key = key(set, model, setup, &judged)?;
-    let (mut part, before) = Part::open(out, &key, setup.args.restart)?;
+    let (mut part, before) = Part::open::<Done>(&out.join(part::PHOTOS), &key, setup.args.restart)?;
     let known: HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
     let mut done: HashMap<u64, Done> = before.into_iter().map(|d| (d.photo, d)).collect();
     done.retain(|id, _| known.contains(id));
@@ -98,7 +103,7 @@ pub(super) fn look_at(
         .filter(|p| !done.contains_key(&p.id))
         .collect();
 
-    let progress = progress(set.truth.photos.len(), done.len())?;
+    let progress = progress(set.truth.photos.len(), done.len(), "")?;
     let start = Instant::now();
     let mut failed = None;
     let workers = (0..setup.jobs.get()).map(|_| Scratch::default()).collect();
@@ -125,12 +130,12 @@ pub(super) fn look_at(
         return Err(e)
             .with_context(|| format!("cannot write to {}; make room there", out.display()));
     }
-    Ok(gather(
-        set,
-        &setup.limits,
-        done,
-        (!resumed).then_some(wall_s),
-    ))
+    // of a few photos only, on trial, nobody asks whether others look like them
+    if setup.args.limit.is_none() && others.get().is_none() {
+        let _ = others.set(other_hashes(set, &setup.limits)?);
+    }
+    let others = others.get().map_or(&[][..], Vec::as_slice);
+    Ok(gather(set, others, done, (!resumed).then_some(wall_s)))
 }
 
 /// Everything that a prediction depends on.
@@ -153,12 +158,15 @@ fn key(
     Ok(hex(&Sha256::digest(parts)))
 }
 
-fn progress(photos: usize, done: usize) -> anyhow::Result<ProgressBar> {
+fn progress(photos: usize, done: usize, what: &'static str) -> anyhow::Result<ProgressBar> {
     if !std::io::stderr().is_terminal() {
         return Ok(ProgressBar::hidden());
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} photos, {per_sec}, {eta} left")?;
-    let bar = ProgressBar::new(photos as u64).with_style(style);
+    let style =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} photos{msg}, {per_sec}, {eta} left")?;
+    let bar = ProgressBar::new(photos as u64)
+        .with_style(style)
+        .with_message(what);
     bar.set_position(done as u64);
     bar.reset_eta();
     Ok(bar)
@@ -250,7 +258,7 @@ pub(super) fn photo_path(dir: &Path, file: &str) -> Option<PathBuf> {
 
 fn gather(
     set: &LabelledSet,
-    limits: &PhotoLimits,
+    others: &[(String, u128)],
     mut done: HashMap<u64, Done>,
     wall_s: Option<f64>,
 ) -> Look {
@@ -305,29 +313,92 @@ fn gather(
         look.unseen.insert(photo.id);
     }
     look.findings = dataset::check_photos(missing, unreadable, sizes.into_iter());
-    let others = other_hashes(set, limits);
     look.findings
-        .extend(dataset::check_duplicates(&hashes, &others));
+        .extend(dataset::check_duplicates(&hashes, others));
     look
 }
 
 /// Hashes of the photos of the other splits, where a manifest or a data.yaml names them.
-fn other_hashes(set: &LabelledSet, limits: &PhotoLimits) -> Vec<(String, u128)> {
+fn other_hashes(set: &LabelledSet, limits: &PhotoLimits) -> anyhow::Result<Vec<(String, u128)>> {
     use rayon::prelude::*;
-    let mut hashes = Vec::new();
+    let photos = other_photos(set);
+    let progress = progress(photos.len(), 0, " of other splits")?;
+    let hashes = photos.par_iter().filter_map(|(name, path)| {
+        progress.inc(1);
+        let bytes = read_file(path, limits).ok()?;
+        let hash = photo_fingerprint(&bytes, limits).ok()??;
+        Some((name.clone(), hash))
+    });
+    let hashes = hashes.collect();
+    progress.finish_and_clear();
+    Ok(hashes)
+}
+
+/// The photos in the folders of other splits, each once, by what to call it. Splits may share a
+/// folder: what belongs to this one is no copy of itself.
+fn other_photos(set: &LabelledSet) -> Vec<(String, PathBuf)> {
+    let whole = |dir: &Path| dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let own_dir = whole(&set.photos_dir);
+    let own = set.truth.photos.iter();
+    let mut seen: HashSet<PathBuf> = own.filter_map(|p| photo_path(&own_dir, &p.file)).collect();
+    let mut photos = Vec::new();
     for (split, dir) in &set.other_splits {
-        let photos: Vec<PathBuf> = discover(vec![dir.clone()], None)
-            .filter_map(|found| match found {
-                Found::File(path) => Some(path),
-                Found::Stdin | Found::Missing { .. } => None,
-            })
-            .collect();
-        hashes.par_extend(photos.par_iter().filter_map(|path| {
-            let bytes = read_file(path, limits).ok()?;
-            let hash = photo_fingerprint(&bytes, limits).ok()??;
-            let file = path.strip_prefix(dir).unwrap_or(path);
-            Some((format!("{split}: {}", file.display()), hash))
-        }));
+        let dir = whole(dir);
+        for found in discover(vec![dir.clone()], None) {
+            let Found::File(path) = found else {
+                continue;
+            };
+            if seen.insert(path.clone()) {
+                let file = path.strip_prefix(&dir).unwrap_or(&path);
+                photos.push((format!("{split}: {}", file.display()), path));
+            }
+        }
     }
-    hashes
+    photos
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::{ClassMap, GroundTruth};
+
+    #[test]
+    fn splits_that_share_a_folder_are_no_copies_of_one_another() {
+        let root = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = root.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        };
+        ["images/a.jpg", "images/b.jpg", "more/c.jpg"]
+            .into_iter()
+            .for_each(file);
+        let photo = |file: &str| LabelledPhoto {
+            id: 1,
+            file: file.into(),
+            width: 1,
+            height: 1,
+        };
+        let set = LabelledSet {
+            name: "x".into(),
+            split: Some("val".into()),
+            format: "coco",
+            sha256: String::new(),
+            license: None,
+            truth: GroundTruth {
+                photos: vec![photo("a.jpg")],
+                ..GroundTruth::default()
+            },
+            photos_dir: root.path().join("images"),
+            map: ClassMap::default(),
+            other_splits: ["images", "more", "images", "nowhere"]
+                .iter()
+                .zip(["test", "train", "extra", "old"])
+                .map(|(dir, split)| (split.to_owned(), root.path().join(dir)))
+                .collect(),
+            findings: Vec::new(),
+        };
+        let names: Vec<String> = other_photos(&set).into_iter().map(|p| p.0).collect();
+        assert_eq!(names, ["test: b.jpg", "train: c.jpg"]);
+    }
 }

@@ -5,14 +5,18 @@ use std::io::Write as _;
 
 use super::Format;
 use crate::cli::table::{pad, plain, wrap};
-use crate::eval::report::{BenchReport, Finding, Weight};
+use crate::eval::report::{BenchReport, Finding, Subject, Weight};
 
 /// Columns of text.
 const WIDTH: usize = 100;
 
 pub(super) fn print(format: Format, reports: &[BenchReport]) -> anyhow::Result<()> {
     let text = match format {
-        Format::Table => reports.iter().map(for_people).collect(),
+        Format::Table => {
+            let names = names(reports);
+            let texts = reports.iter().zip(&names);
+            texts.map(|(r, name)| for_people(r, name)).collect()
+        }
         Format::Markdown => markdown(reports),
         Format::Json => {
             let lines: Result<Vec<String>, _> = reports.iter().map(serde_json::to_string).collect();
@@ -25,7 +29,30 @@ pub(super) fn print(format: Format, reports: &[BenchReport]) -> anyhow::Result<(
     Ok(())
 }
 
-fn for_people(report: &BenchReport) -> String {
+/// What to call each model: by its name, and by version and digest too where another one has the
+/// same name.
+fn names(reports: &[BenchReport]) -> Vec<String> {
+    let name = |report: &BenchReport| {
+        let subject = &report.subject;
+        let same = |other: &BenchReport| {
+            other.subject.name() == subject.name() && other.subject.sha256() != subject.sha256()
+        };
+        match subject {
+            Subject::Model(m) if reports.iter().any(same) => {
+                format!(
+                    "{} {} ({})",
+                    m.name,
+                    m.version,
+                    m.sha256.get(..8).unwrap_or("?")
+                )
+            }
+            _ => subject.name().to_owned(),
+        }
+    };
+    reports.iter().map(name).collect()
+}
+
+fn for_people(report: &BenchReport, name: &str) -> String {
     let set = &report.dataset;
     let split = set
         .split
@@ -34,7 +61,7 @@ fn for_people(report: &BenchReport) -> String {
         .unwrap_or_default();
     let mut text = format!(
         "{} on {}{split}: {} photos, {} boxes\n",
-        plain(report.subject.name()),
+        plain(name),
         plain(&set.name),
         set.judged_photos,
         set.judged_boxes
@@ -132,7 +159,7 @@ fn finding_lines(finding: &Finding) -> String {
 
 /// One table for all reports: a row for each class, after one for the mean where there are several.
 pub(super) fn markdown(reports: &[BenchReport]) -> String {
-    let models: Vec<&str> = reports.iter().map(|r| r.subject.name()).collect();
+    let models = names(reports);
     let several = models.iter().any(|m| *m != models[0]);
     let model_head = if several { " model |" } else { "" };
     let mut text = format!(
@@ -140,8 +167,8 @@ pub(super) fn markdown(reports: &[BenchReport]) -> String {
          |---|{}---|--:|--:|--:|--:|--:|\n",
         if several { "---|" } else { "" }
     );
-    for report in reports {
-        let mut first = [report.dataset.name.as_str(), report.subject.name()];
+    for (report, model) in reports.iter().zip(&models) {
+        let mut first = [report.dataset.name.as_str(), model.as_str()];
         let mut row = |text: &mut String, class: &str, cells: [String; 5]| {
             let [set, model] = first.map(cell);
             let model = if several {

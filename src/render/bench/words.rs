@@ -1,4 +1,4 @@
-//! What the report of a benchmark says by itself, in both languages. Findings are in English.
+//! What the report of a benchmark says by itself, in both languages.
 
 use crate::hazard::Lang;
 

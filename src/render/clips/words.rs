@@ -48,6 +48,8 @@ pub(super) struct Words {
     pub(super) thresholds: &'static str,
     pub(super) tracker: &'static str,
     pub(super) confirm: &'static str,
+    pub(super) machine: &'static str,
+    pub(super) cores: &'static str,
 }
 
 impl Words {
@@ -60,11 +62,11 @@ impl Words {
 
     pub(super) fn episode(&self, e: &EpisodeResult) -> String {
         let (episode, person) = match self.lang {
-            Lang::En => ("episode", "person"),
-            Lang::Zh => ("过程", "人员"),
+            Lang::En => ("episode", ", person"),
+            Lang::Zh => ("过程", "，人员"),
         };
         match e.person {
-            Some(number) => format!("{episode} {}, {person} {number}", e.episode),
+            Some(number) => format!("{episode} {}{person} {number}", e.episode),
             None => format!("{episode} {}", e.episode),
         }
     }
@@ -142,6 +144,8 @@ const EN: Words = Words {
     thresholds: "Thresholds",
     tracker: "Tracker",
     confirm: "Confirmation",
+    machine: "Machine",
+    cores: "cores",
 };
 
 const ZH: Words = Words {
@@ -202,4 +206,6 @@ const ZH: Words = Words {
     thresholds: "阈值",
     tracker: "跟踪器",
     confirm: "确认",
+    machine: "机器",
+    cores: "核",
 };
