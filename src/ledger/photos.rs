@@ -1,5 +1,8 @@
 //! Photos: the queue of those that wait to be judged, and what was seen in the others.
 
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -272,6 +275,37 @@ impl Ledger {
             .map(|row| Ok((row.text("sha256")?, row.parsed("fingerprint", hexadecimal)?)))
             .collect()
     }
+}
+
+/// The originals that rows name and whose digest begins with this byte; and whether one is a photo's,
+/// or only evidence.
+pub async fn originals(db: &mut impl Db, first: u8) -> Result<BTreeMap<String, bool>> {
+    let mut named = BTreeMap::new();
+    // hexadecimal digits come before `g` in every order of texts
+    let (from, to) = (format!("{first:02x}"), format!("{first:02x}g"));
+    for (select, is_photo) in [
+        (
+            "SELECT sha256 FROM evidence_links WHERE sha256 >= $1 AND sha256 < $2",
+            false,
+        ),
+        (
+            "SELECT photo_sha256 AS sha256 FROM occurrences WHERE photo_sha256 >= $1 AND photo_sha256 < $2",
+            false,
+        ),
+        (
+            "SELECT sha256 FROM photos WHERE sha256 >= $1 AND sha256 < $2",
+            true,
+        ),
+    ] {
+        let mut rows = sqlx::query(select)
+            .bind(from.clone())
+            .bind(to.clone())
+            .fetch(db.conn());
+        while let Some(row) = rows.try_next().await? {
+            named.insert(row.text("sha256")?, is_photo);
+        }
+    }
+    Ok(named)
 }
 
 fn hexadecimal(text: &str) -> Option<u128> {
