@@ -18,6 +18,7 @@ use super::problem::Problem;
 use crate::id::Id;
 use crate::ledger::Scope;
 use crate::ledger::enterprises::{self, Enterprise, EnterpriseFilter, NewEnterprise, Person};
+use crate::ledger::inspections;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -100,7 +101,7 @@ async fn show(
 
 /// Changes an enterprise
 ///
-/// Its credit code stays as it is.
+/// Its credit code stays as it is. Checklists of inspections that are not done follow its facts.
 #[utoipa::path(put, path = "/enterprises/{id}", tag = "enterprises", request_body = NewEnterprise,
     params(("id" = Id, Path, description = "The enterprise"), etag::IfMatch),
     responses((status = 200, body = Enterprise, description = "As it is now"), Problem))]
@@ -116,6 +117,7 @@ async fn change(
     let version = etag::if_match(&headers)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let changed = enterprises::update(&mut tx, id, Some(version), &new).await?;
+    inspections::follow_facts(&mut tx, &changed).await?;
     tx.commit().await?;
     versioned(StatusCode::OK, changed.version, changed)
 }

@@ -140,6 +140,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
         thresholds: BTreeMap::new(),
         lang: args.lang.unwrap_or(config.scan.lang),
         on: Some(jiff::Zoned::now().date().to_string()),
+        not_here: Default::default(),
     };
     let jobs = workers(args.jobs, &config);
     let many = photos(&args).nth(1).is_some();

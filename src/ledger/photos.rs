@@ -105,6 +105,8 @@ pub struct ClaimedPhoto {
     pub seen_at: Timestamp,
     /// The day of that at the site, `YYYY-MM-DD`: decides which clauses are in force.
     pub day: String,
+    /// Of the enterprise: decide which kinds can occur.
+    pub facts: BTreeMap<String, bool>,
 }
 
 /// What a worker found.
@@ -157,7 +159,8 @@ impl Ledger {
              (SELECT id FROM photos WHERE state = 'queued' ORDER BY id LIMIT 1) \
              RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
              taken_ms, received_ms, \
-             (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone",
+             (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
+             (SELECT facts FROM enterprises WHERE enterprises.id = photos.enterprise_id) AS facts",
         )
         .fetch_optional(tx.conn())
         .await?;
@@ -330,6 +333,7 @@ fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
         name: row.text("name")?,
         sha256: row.text("sha256")?,
         day: zone.to_datetime(seen_at).date().to_string(),
+        facts: from_json(&row.text("facts")?)?,
         taken_at,
         seen_at,
     })
