@@ -10,9 +10,9 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::auth::{Caller, Task};
-use super::etag::{self, versioned};
+use super::etag::{self, created, versioned};
 use super::extract::{Json, Path, Query};
-use super::idempotency;
+use super::idempotency::{self, Once};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
 use crate::id::Id;
@@ -70,6 +70,7 @@ async fn list(
 async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Json(new): Json<NewEnterprise>,
 ) -> Result<Response, Problem> {
     caller.may(Task::EditRegister)?;
@@ -80,8 +81,8 @@ async fn create(
     }
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let made = enterprises::create(&mut tx, &new).await?;
-    tx.commit().await?;
-    versioned(StatusCode::CREATED, made.version, made)
+    let answer = versioned(StatusCode::CREATED, made.version, made)?;
+    once.commit(tx, answer).await
 }
 
 /// Shows an enterprise
@@ -162,14 +163,14 @@ async fn list_persons(
 async fn add_person(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     Json(new): Json<AddPerson>,
-) -> Result<(StatusCode, Json<Person>), Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::EditRegister)?;
     caller.sees(id, "enterprise")?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let phone = new.phone.as_deref();
     let added = enterprises::add_person(&mut tx, id, &new.name, &new.duty, phone).await?;
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(added)))
+    once.commit(tx, created(added)).await
 }

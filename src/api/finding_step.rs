@@ -115,7 +115,7 @@ impl StepRequest {
                 let checks = proof::check(app, finding, &photo).await?;
                 let proof = Proof {
                     sha256: photo.sha256,
-                    taken_at: photo.taken_at,
+                    taken_at: photo.taken.map(|t| t.at),
                 };
                 return Ok((Step::Rectify { proof }, Some(checks)));
             }

@@ -14,7 +14,7 @@ use super::auth::{Caller, Task};
 use super::etag::{self, versioned};
 use super::extract::{Json, Path, Query};
 use super::finding_step::StepRequest;
-use super::idempotency;
+use super::idempotency::{self, Once};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
 use crate::finding::FindingState;
@@ -184,6 +184,7 @@ async fn show_orders(
 async fn transition(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     headers: HeaderMap,
     Json(request): Json<StepRequest>,
@@ -200,6 +201,6 @@ async fn transition(
             findings::set_checks(&mut tx, proof.id, &checks).await?;
         }
     }
-    tx.commit().await?;
-    versioned(StatusCode::OK, finding.version, finding)
+    let answer = versioned(StatusCode::OK, finding.version, finding)?;
+    once.commit(tx, answer).await
 }

@@ -67,7 +67,6 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
         ..Settings::folder(&args.data)
     };
     let ledger = Ledger::open(&settings, Arc::new(SystemClock)).await?;
-    ledger.forget_running_keys().await?;
     let store = Arc::new(Store::open(&args.data, config.evidence.clone())?);
     let metrics = Arc::new(Metrics::default());
     let jobs = Jobs::new(ledger.clone(), store.clone(), metrics.clone());

@@ -4,5 +4,6 @@
 pub mod camera;
 pub mod clip;
 pub mod discover;
+pub mod exif;
 pub mod heic;
 pub mod photo;

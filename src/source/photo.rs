@@ -321,7 +321,10 @@ fn swap_if(swap: bool, (a, b): (u32, u32)) -> (u32, u32) {
     if swap { (b, a) } else { (a, b) }
 }
 
-fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, image::ImageError> {
+pub(super) fn decoder(
+    bytes: &[u8],
+    format: ImageFormat,
+) -> Result<impl ImageDecoder + '_, image::ImageError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.no_limits(); // dimensions are checked first, memory when decoding
     if format == ImageFormat::Png {
@@ -421,7 +424,7 @@ fn jpeg_orientation(bytes: &[u8]) -> Orientation {
 }
 
 /// Bytes within which the headers of an ordinary photo end.
-const EXIF_WITHIN: usize = 256 << 10;
+pub(super) const EXIF_WITHIN: usize = 256 << 10;
 
 fn exif_orientation(bytes: &[u8]) -> image::ImageResult<Orientation> {
     image::codecs::jpeg::JpegDecoder::new(Cursor::new(bytes))?.orientation()

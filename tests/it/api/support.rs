@@ -155,7 +155,6 @@ impl Service {
         let ledger = Ledger::open(&Settings::folder(dir.path()), clock.clone())
             .await
             .unwrap();
-        ledger.forget_running_keys().await.unwrap();
         let store = Store::open(dir.path(), EvidenceConfig { min_free_bytes }).unwrap();
         let store = Arc::new(store);
         let metrics = Arc::new(Metrics::default());
@@ -188,6 +187,13 @@ impl Service {
         self.ledger.close().await;
         drop(self);
         Self::open(dir, ServeConfig::default(), min_free_bytes).await
+    }
+
+    /// Ends the service; its data stays.
+    pub(crate) async fn end(mut self) -> TempDir {
+        let dir = self.dir.take().unwrap();
+        self.ledger.close().await;
+        dir
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -227,6 +233,19 @@ impl Service {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         let body = Body::from(body.to_string());
         self.send(request(Method::POST, key, path, &headers, body))
+            .await
+    }
+
+    pub(crate) async fn put(
+        &self,
+        key: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Reply {
+        let headers = [headers, &[("content-type", "application/json")]].concat();
+        let body = Body::from(body.to_string());
+        self.send(request(Method::PUT, key, path, &headers, body))
             .await
     }
 
