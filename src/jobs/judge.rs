@@ -14,13 +14,13 @@ use crate::rules::RuleSet;
 /// A verified model with the rules and settings it judges by.
 pub struct Judge {
     model: Box<dyn Detect>,
-    rules: RuleSet,
+    rules: Arc<RuleSet>,
     settings: PhotoSettings,
 }
 
 impl Judge {
     /// From a model that passed its checks.
-    pub fn new(model: Box<dyn Detect>, rules: RuleSet, settings: PhotoSettings) -> Self {
+    pub fn new(model: Box<dyn Detect>, rules: Arc<RuleSet>, settings: PhotoSettings) -> Self {
         Self {
             model,
             rules,

@@ -71,8 +71,11 @@ impl Detect for Eye {
 pub(crate) fn judge() -> Judge {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/site-nano");
     let eye = Eye(Manifest::read(&model).unwrap());
-    let rules = RuleSet::new(&Catalogue::builtin(), None).unwrap();
-    Judge::new(Box::new(eye), rules, PhotoSettings::default())
+    Judge::new(Box::new(eye), rules(), PhotoSettings::default())
+}
+
+fn rules() -> Arc<RuleSet> {
+    Arc::new(RuleSet::new(&Catalogue::builtin(), None).unwrap())
 }
 
 pub(crate) struct Service {
@@ -158,7 +161,7 @@ impl Service {
         let store = Store::open(dir.path(), EvidenceConfig { min_free_bytes }).unwrap();
         let store = Arc::new(store);
         let metrics = Arc::new(Metrics::default());
-        let jobs = Jobs::new(ledger.clone(), store.clone(), metrics.clone());
+        let jobs = Jobs::new(ledger.clone(), store.clone(), rules(), metrics.clone());
         let limits = PhotoLimits::default();
         let app = App::new(
             ledger.clone(),
