@@ -56,8 +56,9 @@ async fn migrations_keep_the_rows_that_are_there() {
     // and once more over the newest
     let ledger = Ledger::open(&settings, clock).await.unwrap();
     assert_eq!(check::check(&ledger).await.unwrap().problems_total, 0);
-    let photos = ledger.photos(&photos::PhotoFilter::default(), &Page::first());
-    let photo = photos.await.unwrap().items.remove(0);
+    let all = photos::PhotoFilter::default();
+    let mut photos = ledger.photos(&all, &Page::first()).await.unwrap();
+    let photo = photos.items.remove(0);
     assert_eq!(photo.taken.unwrap().by, photos::TakenBy::Sender);
     assert_eq!(ledger.kept_answer("a", "at work").await.unwrap(), None);
 }
