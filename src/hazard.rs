@@ -123,6 +123,14 @@ impl Answer {
     }
 }
 
+/// Why a kind is not applicable at a place, whatever a picture shows.
+pub fn not_here() -> Text {
+    Text::new(
+        "The enterprise's file says that what this is about is not there.",
+        "企业档案载明现场不存在该项所涉及的内容。",
+    )
+}
+
 /// The answer of one hazard kind for one picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HazardAnswer {

@@ -52,6 +52,9 @@ pub struct SettingsRecord {
     pub lang: Lang,
     /// The day on which cited clauses had to be in force, `YYYY-MM-DD`.
     pub on: Option<String>,
+    /// Codes of kinds that cannot occur at this place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_here: Vec<String>,
 }
 
 /// What was seen in one photo.

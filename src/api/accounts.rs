@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,7 +11,9 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::auth::{Caller, Role, Task, secret};
+use super::etag::created;
 use super::extract::{Json, Path};
+use super::idempotency::{self, Once};
 use super::problem::Problem;
 use crate::id::Id;
 use crate::ledger::accounts::{self, NewAccount};
@@ -19,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(disable))
+        .routes(routes!(set_password))
         .routes(routes!(list_keys, create_key))
         .routes(routes!(revoke_key))
 }
@@ -75,7 +79,9 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Vec<Account
 }
 
 /// Makes an account
-#[utoipa::path(post, path = "/accounts", tag = "accounts", request_body = CreateAccount,
+///
+/// With a password it takes no Idempotency-Key: nothing made from a password is kept but its slow hash.
+#[utoipa::path(post, path = "/accounts", tag = "accounts", request_body = CreateAccount, params(idempotency::Header),
     responses(
         (status = 201, body = Account, description = "Made"),
         Problem,
@@ -83,8 +89,9 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Vec<Account
 async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Json(sent): Json<CreateAccount>,
-) -> Result<(StatusCode, Json<Account>), Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::ManageAccounts)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
     if !(1..=64).contains(&sent.login.len()) || !sent.login.chars().all(plain) {
@@ -109,14 +116,8 @@ async fn create(
     let password_hash = match sent.password {
         None => None,
         Some(password) => {
-            secret::check_new_password(&password)?;
-            let _turn = app
-                .hashing
-                .acquire()
-                .await
-                .map_err(|e| Problem::fault(&e))?;
-            let hash = tokio::task::spawn_blocking(move || secret::hash_password(&password));
-            Some(hash.await.map_err(|e| Problem::fault(&e))??)
+            once.keep_nothing()?;
+            Some(hash(&app, password).await?)
         }
     };
     let new = NewAccount {
@@ -125,14 +126,58 @@ async fn create(
         enterprises: sent.enterprises,
         password_hash,
     };
-    let made = app.ledger.create_account(new, &caller.actor()).await?;
-    Ok((StatusCode::CREATED, Json(made.into())))
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    let made = accounts::create(&mut tx, new).await?;
+    once.commit(tx, created(Account::from(made))).await
+}
+
+/// A new password as it is stored. One at a time: it is slow on purpose.
+pub(super) async fn hash(app: &App, password: String) -> Result<String, Problem> {
+    secret::check_new_password(&password)?;
+    let _turn = app
+        .hashing
+        .acquire()
+        .await
+        .map_err(|e| Problem::fault(&e))?;
+    tokio::task::spawn_blocking(move || secret::hash_password(&password))
+        .await
+        .map_err(|e| Problem::fault(&e))?
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    /// At least 15 characters.
+    #[schema(format = Password)]
+    password: String,
+}
+
+/// Gives an account a password
+///
+/// All its sessions end. An account changes its own password at PUT /session/password.
+#[utoipa::path(put, path = "/accounts/{id}/password", tag = "accounts", request_body = NewPassword,
+    params(("id" = Id, Path, description = "The account")),
+    responses((status = 204, description = "It is in force"), Problem))]
+async fn set_password(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    Json(sent): Json<NewPassword>,
+) -> Result<StatusCode, Problem> {
+    caller.may(Task::ManageAccounts)?;
+    let hash = hash(&app, sent.password).await?;
+    app.ledger
+        .set_password(id, &hash, None, &caller.actor())
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Disables an account
 ///
 /// Its keys and sessions end at once. What it did stays in the ledger under its name.
-#[utoipa::path(post, path = "/accounts/{id}/disable", tag = "accounts", params(("id" = Id, Path, description = "The account")),
+#[utoipa::path(post, path = "/accounts/{id}/disable", tag = "accounts",
+    params(("id" = Id, Path, description = "The account"), idempotency::Header),
     responses(
         (status = 204, description = "It can do nothing any more"),
         Problem,
@@ -140,8 +185,9 @@ async fn create(
 async fn disable(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::ManageAccounts)?;
     if id == caller.account_id {
         return Err(Problem::invalid(
@@ -149,8 +195,10 @@ async fn disable(
             "Use another administrator's account.",
         ));
     }
-    app.ledger.disable_account(id, &caller.actor()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    accounts::disable(&mut tx, id).await?;
+    once.commit(tx, StatusCode::NO_CONTENT.into_response())
+        .await
 }
 
 /// An API key, without the key.
@@ -209,6 +257,8 @@ async fn list_keys(
 }
 
 /// Makes a key for an account
+///
+/// The answer holds the key and is kept nowhere, so the request takes no Idempotency-Key.
 #[utoipa::path(post, path = "/accounts/{id}/keys", tag = "accounts", request_body = CreateKey,
     params(("id" = Id, Path, description = "The account")),
     responses(
@@ -218,10 +268,12 @@ async fn list_keys(
 async fn create_key(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     Json(sent): Json<CreateKey>,
 ) -> Result<(StatusCode, Json<NewKey>), Problem> {
     caller.may(Task::ManageAccounts)?;
+    once.keep_nothing()?;
     if sent.label.is_empty() || sent.label.chars().count() > 100 {
         return Err(Problem::invalid(
             "The label is empty or too long.",

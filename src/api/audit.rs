@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -11,9 +12,10 @@ use utoipa_axum::routes;
 use super::App;
 use super::auth::{Caller, Task};
 use super::extract::{Json, Path, Query};
+use super::idempotency::{self, Once};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
-use super::{idempotency, sites};
+use super::sites;
 use crate::id::Id;
 use crate::ledger::events::{self, Event, EventFilter};
 use crate::ledger::findings::{self, Dismissal};
@@ -123,8 +125,9 @@ async fn dismissals(
 async fn revoke(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path((id, dismissal)): Path<(Id, Id)>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::Decide)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let site = sites::visible(&mut tx, &caller, id).await?;
@@ -132,6 +135,6 @@ async fn revoke(
         return Err(Problem::not_found("dismissal"));
     }
     findings::revoke(&mut tx, dismissal).await?;
-    tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    once.commit(tx, StatusCode::NO_CONTENT.into_response())
+        .await
 }

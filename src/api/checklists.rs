@@ -1,7 +1,7 @@
 //! `/checklists`: what an inspection looks at, and what an enterprise changes about it.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -9,8 +9,9 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::auth::{Caller, Task};
+use super::etag::created;
 use super::extract::{Json, Path, Query};
-use super::idempotency;
+use super::idempotency::{self, Once};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
 use crate::id::Id;
@@ -62,17 +63,15 @@ async fn list(
 async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Json(new): Json<NewChecklist>,
-) -> Result<(StatusCode, Json<WholeChecklist>), Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::EditRegister)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let checklist = checklists::create_base(&mut tx, &new.name, &new.items).await?;
     let items = checklists::items(&mut tx, checklist.id).await?;
-    tx.commit().await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(WholeChecklist { checklist, items }),
-    ))
+    once.commit(tx, created(WholeChecklist { checklist, items }))
+        .await
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -123,17 +122,15 @@ struct Overlay {
 async fn lay_over(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     Json(new): Json<Overlay>,
-) -> Result<(StatusCode, Json<WholeChecklist>), Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::EditRegister)?;
     caller.sees(new.enterprise, "enterprise")?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let checklist = checklists::create_overlay(&mut tx, new.enterprise, id, &new.items).await?;
     let items = checklists::effective(&mut tx, new.enterprise, id).await?;
-    tx.commit().await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(WholeChecklist { checklist, items }),
-    ))
+    once.commit(tx, created(WholeChecklist { checklist, items }))
+        .await
 }

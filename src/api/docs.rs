@@ -8,6 +8,8 @@ use axum::response::{Html, IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement};
 
+use super::problem::Kind;
+
 /// The document as JSON, made once.
 #[derive(Clone)]
 pub(super) struct Document(pub(super) Arc<str>);
@@ -59,6 +61,37 @@ pub(super) async fn page() -> Response {
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     );
-    let page = Html(include_str!("../../templates/api/docs.html"));
-    ([(header::CONTENT_SECURITY_POLICY, policy)], page).into_response()
+    let page = include_str!("../../templates/api/docs.html").replace(PROBLEMS, &problems());
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
+}
+
+/// In the page: where the kinds of problems go.
+const PROBLEMS: &str = "<!-- problems -->";
+
+/// What the `type` of problem details leads to.
+fn problems() -> String {
+    let row = |kind: Kind| {
+        let (status, name, title) = kind.parts();
+        format!(
+            "<tr id=\"problem-{name}\"><td><code>{name}</code><td>{}<td>{title}\n",
+            status.as_u16()
+        )
+    };
+    Kind::ALL.into_iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::problem::Problem;
+    use super::*;
+
+    #[test]
+    fn every_type_of_a_problem_leads_to_a_place_on_the_page() {
+        assert!(include_str!("../../templates/api/docs.html").contains(PROBLEMS));
+        for kind in Kind::ALL {
+            let address = Problem::new(kind, "", "").body(None).kind;
+            let place = address.strip_prefix("/docs#").unwrap();
+            assert!(problems().contains(&format!("id=\"{place}\"")), "{address}");
+        }
+    }
 }

@@ -10,14 +10,15 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::auth::{Caller, Task};
-use super::etag::{self, versioned};
+use super::etag::{self, created, versioned};
 use super::extract::{Json, Path, Query};
-use super::idempotency;
+use super::idempotency::{self, Once};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
 use crate::id::Id;
 use crate::ledger::Scope;
 use crate::ledger::enterprises::{self, Enterprise, EnterpriseFilter, NewEnterprise, Person};
+use crate::ledger::inspections;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -69,6 +70,7 @@ async fn list(
 async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Json(new): Json<NewEnterprise>,
 ) -> Result<Response, Problem> {
     caller.may(Task::EditRegister)?;
@@ -79,8 +81,8 @@ async fn create(
     }
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let made = enterprises::create(&mut tx, &new).await?;
-    tx.commit().await?;
-    versioned(StatusCode::CREATED, made.version, made)
+    let answer = versioned(StatusCode::CREATED, made.version, made)?;
+    once.commit(tx, answer).await
 }
 
 /// Shows an enterprise
@@ -100,7 +102,7 @@ async fn show(
 
 /// Changes an enterprise
 ///
-/// Its credit code stays as it is.
+/// Its credit code stays as it is. Checklists of inspections that are not done follow its facts.
 #[utoipa::path(put, path = "/enterprises/{id}", tag = "enterprises", request_body = NewEnterprise,
     params(("id" = Id, Path, description = "The enterprise"), etag::IfMatch),
     responses((status = 200, body = Enterprise, description = "As it is now"), Problem))]
@@ -116,6 +118,7 @@ async fn change(
     let version = etag::if_match(&headers)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let changed = enterprises::update(&mut tx, id, Some(version), &new).await?;
+    inspections::follow_facts(&mut tx, &changed).await?;
     tx.commit().await?;
     versioned(StatusCode::OK, changed.version, changed)
 }
@@ -160,14 +163,14 @@ async fn list_persons(
 async fn add_person(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     Json(new): Json<AddPerson>,
-) -> Result<(StatusCode, Json<Person>), Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::EditRegister)?;
     caller.sees(id, "enterprise")?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let phone = new.phone.as_deref();
     let added = enterprises::add_person(&mut tx, id, &new.name, &new.duty, phone).await?;
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(added)))
+    once.commit(tx, created(added)).await
 }

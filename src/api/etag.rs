@@ -33,6 +33,11 @@ pub(super) fn versioned<T: Serialize>(
     Ok((status, [(header::ETAG, tag)], Json(body)).into_response())
 }
 
+/// An answer with what was made, and never changes.
+pub(super) fn created(body: impl Serialize) -> Response {
+    (StatusCode::CREATED, Json(body)).into_response()
+}
+
 /// The version that a change means: two people who change one thing must not overwrite each other.
 pub(super) fn if_match(headers: &HeaderMap) -> Result<i64, Problem> {
     let missing = || {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::auth::{Caller, Task};
-use super::problem::{Kind, Problem};
+use super::problem::Problem;
 use super::{findings, proof, sites, time};
 use crate::finding::{Proof, Step};
 use crate::hazard::Severity;
@@ -103,19 +103,11 @@ impl StepRequest {
             },
             Self::Close {} => Step::Close,
             Self::Rectify { photo } => {
-                let photo = app.ledger.photo(photo).await?;
-                caller.sees(photo.enterprise_id, "photo")?;
-                if photo.site_id != finding.site_id {
-                    return Err(Problem::new(
-                        Kind::Invalid,
-                        "The photo is one of another site.",
-                        "Upload a photo of the finding's site and name that.",
-                    ));
-                }
+                let photo = findings::photo_of(app, caller, photo, finding.site_id).await?;
                 let checks = proof::check(app, finding, &photo).await?;
                 let proof = Proof {
                     sha256: photo.sha256,
-                    taken_at: photo.taken_at,
+                    taken_at: photo.taken.map(|t| t.at),
                 };
                 return Ok((Step::Rectify { proof }, Some(checks)));
             }

@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
-use utoipa::IntoParams;
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,19 +15,24 @@ use super::auth::{Caller, Task};
 use super::etag::{self, versioned};
 use super::extract::{Json, Path, Query};
 use super::finding_step::StepRequest;
-use super::idempotency;
+use super::idempotency::{self, Once};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
+use super::{inspections, sites};
 use crate::finding::FindingState;
 use crate::hazard::Severity;
 use crate::id::Id;
 use crate::ledger::Db;
-use crate::ledger::findings::{self, EvidenceLink, FindingFilter, FindingRow, Occurrence};
+use crate::ledger::findings::{
+    self, Area, EvidenceLink, EvidenceRole, Filed, FindingFilter, FindingRow, NewEvidence,
+    Occurrence, Sighting,
+};
 use crate::ledger::orders::{self, Order};
+use crate::ledger::photos::Photo;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list))
+        .routes(routes!(list, note))
         .routes(routes!(show))
         .routes(routes!(occurrences))
         .routes(routes!(evidence))
@@ -104,6 +110,133 @@ async fn list(
             .await?
             .into(),
     ))
+}
+
+/// A hazard that a person has seen.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewFinding {
+    /// Where.
+    site: Id,
+    /// In which inspection.
+    inspection: Option<Id>,
+    /// The kind, by its hazard code.
+    code: String,
+    /// In which zone of the site; empty when zones are not told apart.
+    #[serde(default)]
+    zone: String,
+    /// A photo of the site that shows it.
+    photo: Option<Id>,
+    /// Where in the photo. In the place of an open finding of the kind, it is one more occurrence of
+    /// that.
+    area: Option<Area>,
+    /// What was seen, up to 2000 characters.
+    note: String,
+}
+
+/// Longest note, characters.
+const MAX_NOTE_CHARS: usize = 2000;
+
+/// Files a finding by hand
+///
+/// It is a candidate as one of the machine's is, and goes the same way.
+#[utoipa::path(post, path = "/findings", tag = "findings", request_body = NewFinding, params(idempotency::Header),
+    responses(
+        (status = 201, body = FindingRow, description = "Filed"),
+        (status = 200, body = FindingRow, description = "The open finding of which this is one more occurrence"),
+        Problem,
+    ))]
+async fn note(
+    State(app): State<App>,
+    caller: Caller,
+    once: Once,
+    Json(new): Json<NewFinding>,
+) -> Result<Response, Problem> {
+    caller.may(Task::Inspect)?;
+    if new.note.trim().is_empty() || new.note.chars().count() > MAX_NOTE_CHARS {
+        return Err(Problem::invalid(
+            "The note is empty or too long.",
+            format!("Say in 1 to {MAX_NOTE_CHARS} characters what was seen."),
+        ));
+    }
+    let kind = app.jobs.kind(&new.code).ok_or_else(|| {
+        Problem::invalid(
+            format!("There is no hazard kind {:?} in the catalogue.", new.code),
+            "`sitewarden hazards` lists the codes, for example PPE-01.",
+        )
+    })?;
+    if new.area.is_some() && new.photo.is_none() {
+        return Err(Problem::invalid(
+            "An area is part of a photo, and there is none.",
+            "Name the photo, or leave the area out.",
+        ));
+    }
+    let photo = match new.photo {
+        None => None,
+        Some(id) => Some(photo_of(&app, &caller, id, new.site).await?),
+    };
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    let site = sites::visible(&mut tx, &caller, new.site).await?;
+    if let Some(id) = new.inspection {
+        inspections::visible(&mut tx, &caller, id).await?;
+    }
+    let taken_at = photo.as_ref().and_then(|p| p.taken).map(|t| t.at);
+    let seen_at = taken_at.unwrap_or(tx.now());
+    let day = site.tz()?.to_datetime(seen_at).date().to_string();
+    let seen = Sighting {
+        source_key: format!("person:{}", tx.new_id()),
+        site_id: site.id,
+        zone: new.zone,
+        camera_id: None,
+        inspection_id: new.inspection,
+        hazard_code: kind.code.clone(),
+        suggested: kind.severity,
+        score: None,
+        area: new.area,
+        look: None,
+        photo_sha256: photo.as_ref().map(|p| p.sha256.clone()),
+        seen_at,
+        why: json!({
+            "note": new.note, "name": kind.name, "references": kind.citations(Some(&day)),
+        }),
+        context: None,
+    };
+    let (status, id) = match findings::file(&mut tx, &seen, &|_, _| false).await? {
+        Filed::New { finding_id } => (StatusCode::CREATED, finding_id),
+        Filed::Appended { finding_id } => (StatusCode::OK, finding_id),
+        // a person's sighting has a key of its own, and is never kept out
+        other => return Err(Problem::fault(&format!("a note was filed as {other:?}"))),
+    };
+    if let Some(photo) = photo {
+        let shows = NewEvidence {
+            sha256: photo.sha256,
+            role: EvidenceRole::Origin,
+            taken_at,
+            checks: serde_json::Value::Null,
+        };
+        findings::link(&mut tx, id, &shows).await?;
+    }
+    let finding = findings::get(&mut tx, id).await?;
+    let answer = versioned(status, finding.version, finding)?;
+    once.commit(tx, answer).await
+}
+
+/// A photo within the caller's view, of this site.
+pub(super) async fn photo_of(
+    app: &App,
+    caller: &Caller,
+    id: Id,
+    site: Id,
+) -> Result<Photo, Problem> {
+    let photo = app.ledger.photo(id).await?;
+    caller.sees(photo.enterprise_id, "photo")?;
+    if photo.site_id != site {
+        return Err(Problem::invalid(
+            "The photo is one of another site.",
+            "Upload a photo of the finding's site and name that.",
+        ));
+    }
+    Ok(photo)
 }
 
 /// Shows a finding
@@ -184,6 +317,7 @@ async fn show_orders(
 async fn transition(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     headers: HeaderMap,
     Json(request): Json<StepRequest>,
@@ -200,6 +334,6 @@ async fn transition(
             findings::set_checks(&mut tx, proof.id, &checks).await?;
         }
     }
-    tx.commit().await?;
-    versioned(StatusCode::OK, finding.version, finding)
+    let answer = versioned(StatusCode::OK, finding.version, finding)?;
+    once.commit(tx, answer).await
 }

@@ -1,18 +1,22 @@
-//! `Idempotency-Key`: a request that is sent again has its effect once.
+//! `Idempotency-Key`: a request that is sent again has its effect once. The answer is kept in the
+//! change that has the effect ([`Once::commit`]).
+
+use std::convert::Infallible;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 use utoipa::IntoParams;
 
 use super::App;
 use super::auth::Caller;
 use super::problem::{Kind, Problem};
-use crate::ledger::idempotency::{KeptAnswer, KeyState};
+use crate::ledger::Tx;
+use crate::ledger::idempotency::{self, Kept, KeptAnswer, KeyUse};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -32,80 +36,100 @@ pub(super) struct Header {
     idempotency_key: Option<String>,
 }
 
-/// The key that a caller sent, if any.
-pub(super) struct Key(Option<String>);
+/// The name that a caller gave a request, if any.
+pub(super) fn name_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(KEY) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    if !(1..=100).contains(&text.len()) {
+        return Err(Problem::invalid(
+            "The Idempotency-Key is not valid.",
+            "Use 1 to 100 printable ASCII characters, for example a UUID.",
+        ));
+    }
+    Ok(Some(text.to_owned()))
+}
 
-impl Key {
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let Some(value) = headers.get(KEY) else {
-            return Ok(Self(None));
+/// A request that is to have its effect once, if its caller gave it a name. Every POST ends with
+/// [`Self::commit`].
+#[derive(Debug, Clone, Default)]
+pub(super) struct Once(Option<KeyUse>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Once {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().cloned().unwrap_or_default())
+    }
+}
+
+impl Once {
+    pub(super) fn new(caller: &Caller, name: Option<String>, fingerprint: String) -> Self {
+        Self(name.map(|name| KeyUse {
+            account: caller.account_id.to_string(),
+            name,
+            fingerprint,
+        }))
+    }
+
+    /// What the same request was answered before.
+    pub(super) async fn before(&self, app: &App) -> Result<Option<Response>, Problem> {
+        let Some(key) = &self.0 else { return Ok(None) };
+        let kept = app.ledger.kept_answer(&key.account, &key.name).await?;
+        kept.map(|kept| replay(key, kept)).transpose()
+    }
+
+    /// Commits a change together with its answer. Of the same request sent twice at once, the
+    /// slower one changes nothing and gets the answer of the other.
+    pub(super) async fn commit(&self, mut tx: Tx, answer: Response) -> Result<Response, Problem> {
+        let Some(key) = &self.0 else {
+            tx.commit().await?;
+            return Ok(answer);
         };
-        let text = value.to_str().unwrap_or_default();
-        if !(1..=100).contains(&text.len()) {
-            return Err(Problem::invalid(
-                "The Idempotency-Key is not valid.",
-                "Use 1 to 100 printable ASCII characters, for example a UUID.",
-            ));
+        let (kept, answer) = keepable(answer).await?;
+        match idempotency::keep(&mut tx, key, &kept).await? {
+            None => {
+                tx.commit().await?;
+                Ok(answer)
+            }
+            Some(before) => replay(key, before),
         }
-        Ok(Self(Some(text.to_owned())))
+    }
+
+    /// The answer after all: the caller waited for more than the change itself.
+    pub(super) async fn answered(&self, app: &App, answer: Response) -> Result<Response, Problem> {
+        let Some(key) = &self.0 else {
+            return Ok(answer);
+        };
+        let (kept, answer) = keepable(answer).await?;
+        if let Err(error) = app.ledger.change_kept_answer(key, &kept).await {
+            // the answer that was kept with the change is right, too
+            tracing::warn!(%error, "the last answer to an upload is not kept");
+        }
+        Ok(answer)
+    }
+
+    /// Refuses a name for a request with a secret, in it or in its answer: neither is kept.
+    pub(super) fn keep_nothing(&self) -> Result<(), Problem> {
+        if self.0.is_none() {
+            return Ok(());
+        }
+        Err(Problem::invalid(
+            "A request with a secret in it or in its answer takes no Idempotency-Key: the secret \
+             would be kept.",
+            "Send it without one. If the answer is lost, look what there is before sending it again.",
+        ))
     }
 }
 
-/// Does `work` unless the same was done under this key; then gives the answer of that time. Goes on
-/// when the caller hangs up: an effect and its answer belong together.
-pub(super) async fn once(
-    app: &App,
-    caller: &Caller,
-    key: Key,
-    fingerprint: String,
-    work: impl Future<Output = Result<Response, Problem>> + Send + 'static,
-) -> Result<Response, Problem> {
-    let Key(Some(key)) = key else {
-        return work.await;
-    };
-    let (app, account) = (app.clone(), caller.account_id.to_string());
-    let task =
-        tokio::spawn(async move { under_key(&app, &account, &key, &fingerprint, work).await });
-    task.await.map_err(|e| Problem::fault(&e))?
+/// Whether an answer is one of before.
+pub(super) fn is_replay(answer: &Response) -> bool {
+    answer.headers().contains_key(REPLAYED)
 }
 
-async fn under_key(
-    app: &App,
-    account: &str,
-    key: &str,
-    fingerprint: &str,
-    work: impl Future<Output = Result<Response, Problem>>,
-) -> Result<Response, Problem> {
-    match app.ledger.begin_key(account, key, fingerprint).await? {
-        KeyState::New => {}
-        KeyState::Running => {
-            return Err(Problem::new(
-                Kind::Conflict,
-                "A request with this Idempotency-Key is still being worked on.",
-                "Wait as long as Retry-After says and send it again.",
-            )
-            .retry_after(Duration::from_secs(1)));
-        }
-        KeyState::OtherRequest => {
-            return Err(Problem::new(
-                Kind::Conflict,
-                "This Idempotency-Key was used for another request.",
-                "Use a new key for a new request.",
-            ));
-        }
-        KeyState::Done(answer) => return replay(answer),
-    }
-    let response = match work.await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    };
-    let status = response.status();
-    if !status.is_success() {
-        // what had no effect may be tried again under the same key
-        app.ledger.forget_key(account, key).await?;
-        return Ok(response);
-    }
-    let (parts, body) = response.into_parts();
+async fn keepable(answer: Response) -> Result<(KeptAnswer, Response), Problem> {
+    let (parts, body) = answer.into_parts();
     let bytes = to_bytes(body, MAX_ANSWER)
         .await
         .map_err(|e| Problem::fault(&e))?;
@@ -113,37 +137,43 @@ async fn under_key(
         let value = parts.headers.get(name)?;
         value.to_str().ok().map(str::to_owned)
     };
-    let answer = KeptAnswer {
-        status: status.as_u16(),
+    let kept = KeptAnswer {
+        status: parts.status.as_u16(),
         location: text(header::LOCATION),
         etag: text(header::ETAG),
         body: String::from_utf8_lossy(&bytes).into_owned(),
     };
-    app.ledger.finish_key(account, key, &answer).await?;
-    Ok(Response::from_parts(parts, Body::from(bytes)))
+    Ok((kept, Response::from_parts(parts, Body::from(bytes))))
 }
 
-fn replay(answer: KeptAnswer) -> Result<Response, Problem> {
+fn replay(key: &KeyUse, kept: Kept) -> Result<Response, Problem> {
+    if kept.fingerprint != key.fingerprint {
+        return Err(Problem::new(
+            Kind::Conflict,
+            "This Idempotency-Key was used for another request.",
+            "Use a new key for a new request.",
+        ));
+    }
+    let answer = kept.answer;
     let status = StatusCode::from_u16(answer.status).map_err(|e| Problem::fault(&e))?;
-    let mut response = (status, answer.body).into_response();
+    let json = (!answer.body.is_empty()).then_some(HeaderValue::from_static("application/json"));
+    let mut response = (status, Body::from(answer.body)).into_response();
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    let header = |text: Option<String>| text.and_then(|t| HeaderValue::from_str(&t).ok());
     for (name, value) in [
-        (header::LOCATION, answer.location),
-        (header::ETAG, answer.etag),
+        (header::CONTENT_TYPE, json),
+        (header::LOCATION, header(answer.location)),
+        (header::ETAG, header(answer.etag)),
     ] {
-        if let Some(value) = value.and_then(|v| HeaderValue::from_str(&v).ok()) {
+        if let Some(value) = value {
             headers.insert(name, value);
         }
     }
     Ok(response)
 }
 
-/// For every POST with a JSON body. Uploads call [`once`] themselves, when they have read the form.
+/// For every POST with a JSON body. Uploads make their [`Once`] when they have read the form.
 pub(super) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
     match pass(&app, request, next).await {
         Ok(response) => response,
@@ -156,9 +186,9 @@ async fn pass(app: &App, request: Request, next: Next) -> Result<Response, Probl
     if request.method() != Method::POST || path.ends_with("/photos") {
         return Ok(next.run(request).await);
     }
-    let key = Key::of(request.headers())?;
+    let name = name_of(request.headers())?;
     let caller = request.extensions().get::<Caller>().cloned();
-    let (Key(Some(_)), Some(caller)) = (&key, caller) else {
+    let (Some(_), Some(caller)) = (&name, caller) else {
         return Ok(next.run(request).await);
     };
     let (parts, body) = request.into_parts();
@@ -175,9 +205,16 @@ async fn pass(app: &App, request: Request, next: Next) -> Result<Response, Probl
         digest.update(part);
     }
     let fingerprint = crate::pipeline::photo::hex(&digest.finalize());
-    let request = Request::from_parts(parts, Body::from(bytes));
-    once(app, &caller, key, fingerprint, async {
-        Ok(next.run(request).await)
-    })
-    .await
+    let once = Once::new(&caller, name, fingerprint);
+    if let Some(answer) = once.before(app).await? {
+        return Ok(answer);
+    }
+    let mut request = Request::from_parts(parts, Body::from(bytes));
+    request.extensions_mut().insert(once.clone());
+    let answer = next.run(request).await;
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    // the same request, sent twice at once, may fail where the other was faster
+    Ok(once.before(app).await?.unwrap_or(answer))
 }

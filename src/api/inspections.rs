@@ -10,11 +10,12 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::auth::{Caller, Task};
-use super::etag::{self, versioned};
+use super::etag::{self, created, versioned};
 use super::extract::{Json, Path, Query};
+use super::idempotency::{self, Once};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
-use super::{idempotency, sites, time};
+use super::{sites, time};
 use crate::hazard::Answer;
 use crate::id::Id;
 use crate::ledger::Db;
@@ -95,6 +96,7 @@ struct Plan {
 async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Json(new): Json<Plan>,
 ) -> Result<Response, Problem> {
     caller.may(Task::Inspect)?;
@@ -102,8 +104,8 @@ async fn create(
     let site = sites::visible(&mut tx, &caller, new.site).await?;
     let at = time::moment(&new.planned_for, &site.tz()?)?;
     let made = inspections::create(&mut tx, site.id, new.checklist, at).await?;
-    tx.commit().await?;
-    versioned(StatusCode::CREATED, made.version, made)
+    let answer = versioned(StatusCode::CREATED, made.version, made)?;
+    once.commit(tx, answer).await
 }
 
 /// An inspection with all that belongs to it.
@@ -154,6 +156,7 @@ struct To {
 async fn step(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     headers: HeaderMap,
     Json(to): Json<To>,
@@ -163,8 +166,8 @@ async fn step(
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     visible(&mut tx, &caller, id).await?;
     let inspection = inspections::step(&mut tx, id, Some(version), to.state).await?;
-    tx.commit().await?;
-    versioned(StatusCode::OK, inspection.version, inspection)
+    let answer = versioned(StatusCode::OK, inspection.version, inspection)?;
+    once.commit(tx, answer).await
 }
 
 /// Adds somebody who takes part
@@ -174,15 +177,15 @@ async fn step(
 async fn add_attendee(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     Json(attendee): Json<Attendee>,
-) -> Result<(StatusCode, Json<Attendee>), Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::Inspect)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     visible(&mut tx, &caller, id).await?;
     inspections::add_attendee(&mut tx, id, &attendee).await?;
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(attendee)))
+    once.commit(tx, created(attendee)).await
 }
 
 /// A person's answer to an item of the checklist.

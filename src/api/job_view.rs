@@ -19,8 +19,8 @@ use super::auth::{Caller, Task};
 use super::extract::{Json, Path};
 use super::problem::Problem;
 use crate::id::Id;
-use crate::ledger::photos::PhotoState;
-use crate::ledger::uploads::Upload;
+use crate::ledger::photos::{PhotoState, TakenBy};
+use crate::ledger::uploads::{self, Upload};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -62,6 +62,10 @@ struct JobPhoto {
     state: PhotoState,
     /// Whether it was there before.
     known: bool,
+    /// UTC; null when neither the sender nor the photo says.
+    taken_at: Option<String>,
+    /// Who says so.
+    taken_at_source: Option<TakenBy>,
     /// Candidates proposed from it.
     candidates: u64,
 }
@@ -91,6 +95,8 @@ impl From<Upload> for Job {
                     sha256: p.sha256,
                     state: p.state,
                     known: p.known,
+                    taken_at: p.taken.map(|t| t.at.to_string()),
+                    taken_at_source: p.taken.map(|t| t.by),
                     candidates: p.candidates,
                 })
                 .collect(),
@@ -143,7 +149,7 @@ async fn news(listener: &mut Receiver<Id>, job: &Job, longest: Duration) {
 }
 
 async fn load(app: &App, id: Id) -> Result<Upload, Problem> {
-    Ok(app.ledger.upload(id).await?)
+    Ok(uploads::get(&mut app.ledger.read().await?, id).await?)
 }
 
 /// An upload's own account follows it; others see those of their enterprises.

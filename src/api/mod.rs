@@ -26,6 +26,7 @@ mod rate;
 mod schema;
 mod sites;
 mod time;
+mod trail;
 mod upload;
 
 use std::num::NonZero;
@@ -173,6 +174,7 @@ impl App {
             .merge(checklists::routes())
             .merge(inspections::routes())
             .merge(findings::routes())
+            .merge(trail::routes())
             .merge(audit::routes())
             .merge(photos::routes())
             .merge(job_view::routes())

@@ -19,7 +19,7 @@ use crate::evidence::Digest;
 use crate::hazard::Lang;
 use crate::id::Id;
 use crate::ledger::events::Context;
-use crate::ledger::photos::{self, PhotoFilter, PhotoState};
+use crate::ledger::photos::{self, PhotoFilter, PhotoState, TakenBy};
 use crate::pipeline::picture::{View, view};
 use crate::record::PhotoRecord;
 use crate::render::{self, AnnotateOptions};
@@ -50,8 +50,10 @@ struct Photo {
     state: PhotoState,
     /// UTC.
     received_at: String,
-    /// UTC; null when nobody said.
+    /// UTC; null when neither the sender nor the photo says.
     taken_at: Option<String>,
+    /// Who says so: nobody has checked it.
+    taken_at_source: Option<TakenBy>,
     /// By the clock at the site.
     taken_at_local: Option<String>,
     /// What was seen; null until it is judged.
@@ -72,8 +74,9 @@ impl Photo {
             bytes: photo.bytes,
             state: photo.state,
             received_at: photo.received_at.to_string(),
-            taken_at: photo.taken_at.map(|t| t.to_string()),
-            taken_at_local: photo.taken_at.map(|t| time::local(t, &zone)),
+            taken_at: photo.taken.map(|t| t.at.to_string()),
+            taken_at_source: photo.taken.map(|t| t.by),
+            taken_at_local: photo.taken.map(|t| time::local(t.at, &zone)),
             result: photo.record,
             decided_by: photo.decided_by,
         })

@@ -61,7 +61,28 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+    /// All, in the order of their declaration.
+    pub(super) const ALL: [Self; 16] = [
+        Self::Malformed,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::PreconditionFailed,
+        Self::TooLarge,
+        Self::WrongMediaType,
+        Self::Invalid,
+        Self::PreconditionRequired,
+        Self::TooMany,
+        Self::Fault,
+        Self::NotReady,
+        Self::Timeout,
+        Self::DiskFull,
+    ];
+
+    /// Status, name in the address of the page about it, title.
+    pub(super) const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Malformed => (
                 StatusCode::BAD_REQUEST,
@@ -351,6 +372,14 @@ mod tests {
         assert_eq!(body.status, 429);
         assert!(body.next.contains("Retry-After"));
         assert_eq!(body.request_id.as_deref(), Some("r-1"));
+    }
+
+    #[test]
+    fn every_kind_is_on_the_list() {
+        for (place, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, place);
+        }
+        assert_eq!(Kind::DiskFull as usize + 1, Kind::ALL.len(), "the last one");
     }
 
     #[test]

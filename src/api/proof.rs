@@ -10,7 +10,7 @@ use crate::eval::look_alike;
 use crate::evidence::Digest;
 use crate::ledger::Page;
 use crate::ledger::findings::{self, FindingRow};
-use crate::ledger::photos::Photo;
+use crate::ledger::photos::{Photo, TakenBy};
 use crate::pipeline::picture::place_match;
 
 /// Of what a check found.
@@ -128,11 +128,10 @@ async fn not_used_before(app: &App, photo: &Photo) -> Result<Check, Problem> {
             reason: "The photo is not judged yet, or has too little structure to compare.".into(),
         });
     };
-    let all = app.ledger.fingerprints().await?;
-    let alike = all
-        .iter()
-        .filter(|(sha256, other)| *sha256 != photo.sha256 && look_alike(own, *other))
-        .count();
+    let alike = app
+        .ledger
+        .photos_alike(&photo.sha256, own, look_alike)
+        .await?;
     Ok(if alike == 0 {
         Check {
             said: Said::Yes,
@@ -147,18 +146,26 @@ async fn not_used_before(app: &App, photo: &Photo) -> Result<Check, Problem> {
 }
 
 fn taken_after_order(finding: &FindingRow, photo: &Photo) -> Check {
-    let (said, reason) = match (photo.taken_at, finding.finding.ordered_at) {
-        (Some(taken), Some(ordered)) if taken > ordered => (
-            Said::Yes,
-            format!("Taken at {taken}, ordered at {ordered}; the time is as the sender said."),
-        ),
-        (Some(taken), Some(ordered)) => (
-            Said::No,
-            format!("Taken at {taken}, which is not after the order of {ordered}."),
-        ),
+    let (said, reason) = match (photo.taken, finding.finding.ordered_at) {
+        (Some(taken), Some(ordered)) => {
+            let source = match taken.by {
+                TakenBy::Sender => "as the sender said",
+                TakenBy::Exif => "as the photo's EXIF says",
+                TakenBy::ExifSiteClock => "as the photo's EXIF says, read as the clock at the site",
+            };
+            let at = taken.at;
+            if at > ordered {
+                let reason = format!("Taken at {at}, ordered at {ordered}; the time is {source}.");
+                (Said::Yes, reason)
+            } else {
+                let reason =
+                    format!("Taken at {at} ({source}), which is not after the order of {ordered}.");
+                (Said::No, reason)
+            }
+        }
         _ => (
             Said::CannotDetermine,
-            "Nobody said when the photo was taken, or there is no order.".into(),
+            "Neither the sender nor the photo says when it was taken, or there is no order.".into(),
         ),
     };
     Check { said, reason }

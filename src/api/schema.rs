@@ -52,6 +52,7 @@ known!(
     ledger::enterprises::Person,
     ledger::events::Context,
     ledger::events::Event,
+    ledger::findings::Area,
     ledger::findings::Dismissal,
     ledger::findings::EvidenceLink,
     ledger::findings::FindingRow,

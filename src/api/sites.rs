@@ -10,9 +10,9 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::auth::{Caller, Task};
-use super::etag::{self, versioned};
+use super::etag::{self, created, versioned};
 use super::extract::{Json, Path, Query};
-use super::idempotency;
+use super::idempotency::{self, Once};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
 use crate::id::Id;
@@ -68,6 +68,7 @@ async fn list(
 async fn create(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     Json(new): Json<NewSite>,
 ) -> Result<Response, Problem> {
@@ -75,8 +76,8 @@ async fn create(
     caller.sees(id, "enterprise")?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let made = sites::create(&mut tx, id, &new).await?;
-    tx.commit().await?;
-    versioned(StatusCode::CREATED, made.version, made)
+    let answer = versioned(StatusCode::CREATED, made.version, made)?;
+    once.commit(tx, answer).await
 }
 
 /// Shows a site
@@ -146,15 +147,15 @@ async fn list_points(
 async fn add_point(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     Json(new): Json<AddPoint>,
-) -> Result<(StatusCode, Json<Point>), Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::EditRegister)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     visible(&mut tx, &caller, id).await?;
     let added = sites::add_point(&mut tx, id, &new.name, &new.zone).await?;
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(added)))
+    once.commit(tx, created(added)).await
 }
 
 /// A camera of a site.
@@ -193,13 +194,13 @@ async fn list_cameras(
 async fn add_camera(
     State(app): State<App>,
     caller: Caller,
+    once: Once,
     Path(id): Path<Id>,
     Json(new): Json<AddCamera>,
-) -> Result<(StatusCode, Json<Camera>), Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::EditRegister)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     visible(&mut tx, &caller, id).await?;
     let added = sites::add_camera(&mut tx, id, new.point, &new.name, &new.source).await?;
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(added)))
+    once.commit(tx, created(added)).await
 }

@@ -2,9 +2,11 @@
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{Timestamp, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::problem::Problem;
+use crate::ledger::photos::{Taken, TakenBy};
+use crate::source::exif::CameraTime;
 
 /// A time zone by its IANA name.
 pub(super) fn zone(name: &str) -> Result<TimeZone, Problem> {
@@ -43,6 +45,23 @@ pub(super) fn moment(text: &str, site: &TimeZone) -> Result<Timestamp, Problem> 
         ));
     }
     ambiguous.unambiguous().map_err(|e| Problem::fault(&e))
+}
+
+/// How far a camera's clock may be ahead of ours.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a camera says as a moment: by its own offset, else by the clock at the site. Nothing where
+/// the clocks there skip or repeat that time, and of a time yet to come: that clock is wrong.
+pub(super) fn by_camera(said: CameraTime, site: &TimeZone, now: Timestamp) -> Option<Taken> {
+    let (at, by) = match said.offset {
+        Some(offset) => (offset.to_timestamp(said.local).ok()?, TakenBy::Exif),
+        None => {
+            let at = site.to_ambiguous_timestamp(said.local).unambiguous().ok()?;
+            (at, TakenBy::ExifSiteClock)
+        }
+    };
+    let latest = now.saturating_add(CLOCK_SKEW).ok()?;
+    (at <= latest).then_some(Taken { at, by })
 }
 
 /// For people at the site: `2026-03-29T14:30:00+02:00[Europe/Berlin]`.
@@ -139,6 +158,32 @@ mod tests {
                 .contains("no time")
         );
         assert!(zone("Mars/Olympus").is_err());
+    }
+
+    #[test]
+    fn a_camera_is_believed_where_its_time_can_be() {
+        let berlin = zone("Europe/Berlin").unwrap();
+        let now: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
+        let taken = |local: &str, hours: Option<i8>| {
+            let said = CameraTime {
+                local: local.parse().unwrap(),
+                offset: hours.map(jiff::tz::offset),
+            };
+            by_camera(said, &berlin, now).map(|t| (t.at.to_string(), t.by))
+        };
+        let at = |text: &str, by| Some((text.to_owned(), by));
+        assert_eq!(
+            taken("2026-05-31T09:00:00", Some(8)),
+            at("2026-05-31T01:00:00Z", TakenBy::Exif)
+        );
+        assert_eq!(
+            taken("2026-05-31T09:00:00", None),
+            at("2026-05-31T07:00:00Z", TakenBy::ExifSiteClock)
+        );
+        // skipped, twice, and yet to come
+        assert_eq!(taken("2026-03-29T02:30:00", None), None);
+        assert_eq!(taken("2025-10-26T02:30:00", None), None);
+        assert_eq!(taken("2026-06-01T15:00:00", None), None);
     }
 
     #[test]

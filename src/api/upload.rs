@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -14,14 +15,16 @@ use utoipa_axum::routes;
 
 use super::auth::{Caller, Task};
 use super::extract::{Json, Query};
-use super::idempotency::{self, Key};
+use super::idempotency::{self, Once};
 use super::job_view::Job;
 use super::problem::{Kind, Problem};
 use super::{App, inspections, sites, time};
 use crate::evidence::EvidenceError;
 use crate::id::Id;
 use crate::jobs::Readiness;
-use crate::ledger::uploads::{NewPhoto, NewUpload};
+use crate::ledger::photos;
+use crate::ledger::uploads::{self, NewPhoto, NewUpload};
+use crate::pipeline::picture::camera_time;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(upload))
@@ -56,7 +59,8 @@ struct UploadForm {
     /// The inspection that they belong to.
     #[schema(value_type = Option<Id>)]
     inspection: Option<String>,
-    /// When they were taken: with offset from UTC, or by the clock at the site.
+    /// When they were taken: with offset from UTC, or by the clock at the site. Else each photo is
+    /// asked (EXIF).
     taken_at: Option<String>,
     /// One part for each photo: JPEG, PNG, WebP, BMP, TIFF, GIF or HEIC.
     #[schema(value_type = Vec<String>, format = Binary)]
@@ -66,7 +70,8 @@ struct UploadForm {
 /// Uploads photos
 ///
 /// Answers at once with a job, or with its end within `wait` seconds. A photo that is there already
-/// is the same photo: it is not judged again. Either all photos of a request are accepted or none.
+/// is the same photo: it is not judged again. Either all photos of a request are accepted or none. `taken_at_source` tells who says when a
+/// photo was taken.
 #[utoipa::path(post, path = "/photos", tag = "photos", params(Wait, idempotency::Header),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses(
@@ -82,39 +87,69 @@ async fn upload(
     request: Request,
 ) -> Result<Response, Problem> {
     caller.may(Task::Upload)?;
-    let key = Key::of(&headers)?;
-    let _place = app.uploads.try_acquire().map_err(|_| {
+    let name = idempotency::name_of(&headers)?;
+    let place = app.uploads.try_acquire().map_err(|_| {
         Problem::too_many(
             "The service receives as many uploads as it can.",
             Duration::from_secs(2),
         )
     })?;
-    app.check_queue().await?;
+    // what was accepted before is answered again, however much waits
+    let account = caller.account_id.to_string();
+    let before = match &name {
+        Some(name) => app.ledger.kept_answer(&account, name).await?,
+        None => None,
+    };
+    if before.is_none() {
+        app.check_queue().await?;
+    }
     let multipart = Multipart::from_request(request, &())
         .await
         .map_err(no_form)?;
     let received = receive(&app, &caller, multipart).await?;
+    drop(place);
 
-    let fingerprint = fingerprint(&received)?;
-    let waiting = Duration::from_secs(u64::from(wait.wait.min(MAX_WAIT_S)));
-    let actor = caller.actor();
-    let once = (app.clone(), received);
-    idempotency::once(&app, &caller, key, fingerprint, async move {
-        let (app, received) = once;
-        let listener = app.jobs.listen();
-        let upload = app.ledger.accept_upload(&received, &actor).await?;
-        app.jobs.wake();
-        let job = super::job_view::wait(&app, upload, listener, waiting).await?;
-        let status = if job.is_done() {
-            StatusCode::OK
-        } else {
-            StatusCode::ACCEPTED
-        };
-        let at = HeaderValue::from_str(&format!("/api/v1/jobs/{}", job.id()))
-            .map_err(|e| Problem::fault(&e))?;
-        Ok((status, [(header::LOCATION, at)], Json(job)).into_response())
-    })
-    .await
+    let once = Once::new(&caller, name, fingerprint(&received)?);
+    if let Some(answer) = once.before(&app).await? {
+        return Ok(answer);
+    }
+    let listener = app.jobs.listen();
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    let accepted = uploads::accept(&mut tx, &received).await?;
+    // all of them or none: counted when nobody else can add any
+    if accepted.new > 0 && photos::waiting(&mut tx).await? > app.config.max_queue {
+        return Err(queue_is_full());
+    }
+    let job = Job::from(uploads::get(&mut tx, accepted.upload).await?);
+    let answer = once.commit(tx, answer(&job)?).await?;
+    if idempotency::is_replay(&answer) {
+        return Ok(answer);
+    }
+    app.jobs.wake();
+    let longest = Duration::from_secs(u64::from(wait.wait.min(MAX_WAIT_S)));
+    if longest.is_zero() || job.is_done() {
+        return Ok(answer);
+    }
+    let job = super::job_view::wait(&app, job.id(), listener, longest).await?;
+    once.answered(&app, self::answer(&job)?).await
+}
+
+fn answer(job: &Job) -> Result<Response, Problem> {
+    let status = if job.is_done() {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    let at = HeaderValue::from_str(&format!("/api/v1/jobs/{}", job.id()))
+        .map_err(|e| Problem::fault(&e))?;
+    Ok((status, [(header::LOCATION, at)], Json(job)).into_response())
+}
+
+fn queue_is_full() -> Problem {
+    Problem::too_many(
+        "As many photos wait to be judged as the service takes.",
+        Duration::from_secs(10),
+    )
 }
 
 impl App {
@@ -131,10 +166,7 @@ impl App {
         let depth = self.ledger.photos_waiting().await?;
         self.metrics.queue_depth(depth);
         if depth >= self.config.max_queue {
-            return Err(Problem::too_many(
-                "As many photos wait to be judged as the service takes.",
-                Duration::from_secs(10),
-            ));
+            return Err(queue_is_full());
         }
         Ok(())
     }
@@ -153,25 +185,26 @@ async fn receive(
     mut multipart: Multipart,
 ) -> Result<NewUpload, Problem> {
     let mut form = Form::default();
-    let mut upload: Option<NewUpload> = None;
+    let mut upload: Option<(NewUpload, TimeZone)> = None;
+    // more than may wait would never be accepted
+    let max_queue = usize::try_from(app.config.max_queue).unwrap_or(usize::MAX);
+    let most = app.config.max_photos_per_upload.min(max_queue);
     while let Some(field) = multipart.next_field().await.map_err(broken_form)? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "photo" {
-            let upload = match &mut upload {
-                Some(upload) => upload,
+            let (upload, zone) = match &mut upload {
+                Some(begun) => begun,
                 None => upload.insert(form.begin(app, caller).await?),
             };
-            if upload.photos.len() == app.config.max_photos_per_upload {
+            if upload.photos.len() == most {
                 return Err(Problem::new(
                     Kind::TooLarge,
-                    format!(
-                        "More than {} photos at once.",
-                        app.config.max_photos_per_upload
-                    ),
+                    format!("More than {most} photos at once."),
                     "Send them in several requests.",
                 ));
             }
-            upload.photos.push(keep(app, field).await?);
+            let zone = upload.taken_at.is_none().then_some(&*zone);
+            upload.photos.push(keep(app, field, zone).await?);
         } else if upload.is_some() {
             return Err(Problem::invalid(
                 format!("The field {name:?} comes after a photo."),
@@ -181,7 +214,7 @@ async fn receive(
             form.set(&name, text(field).await?)?;
         }
     }
-    upload.ok_or_else(|| {
+    upload.map(|(upload, _)| upload).ok_or_else(|| {
         Problem::invalid(
             "There is no photo in the form.",
             "Add at least one part called `photo` with a file.",
@@ -220,7 +253,7 @@ impl Form {
     }
 
     /// Before anything is kept: is there such a site, and may the caller send photos of it?
-    async fn begin(&self, app: &App, caller: &Caller) -> Result<NewUpload, Problem> {
+    async fn begin(&self, app: &App, caller: &Caller) -> Result<(NewUpload, TimeZone), Problem> {
         let text = self.site.as_ref().ok_or_else(|| {
             Problem::invalid(
                 "The site is missing.",
@@ -248,14 +281,15 @@ impl Form {
             .as_deref()
             .map(|text| time::moment(text, &zone))
             .transpose()?;
-        Ok(NewUpload {
+        let upload = NewUpload {
             account_id: caller.account_id,
             enterprise_id: site.enterprise_id,
             site_id: site.id,
             inspection_id,
             taken_at,
             photos: Vec::new(),
-        })
+        };
+        Ok((upload, zone))
     }
 }
 
@@ -280,8 +314,13 @@ async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     })
 }
 
-/// Receives one photo and makes it durable.
-async fn keep(app: &App, mut field: Field<'_>) -> Result<NewPhoto, Problem> {
+/// Receives one photo and makes it durable. Unless the sender has said when it was taken, the photo
+/// is asked: `zone` is that of the clock at the site.
+async fn keep(
+    app: &App,
+    mut field: Field<'_>,
+    zone: Option<&TimeZone>,
+) -> Result<NewPhoto, Problem> {
     let name: String = field
         .file_name()
         .unwrap_or("photo")
@@ -307,16 +346,22 @@ async fn keep(app: &App, mut field: Field<'_>) -> Result<NewPhoto, Problem> {
             "Copy or send it again.",
         ));
     }
-    let store = app.store.clone();
-    let stored = tokio::task::spawn_blocking(move || store.put(&bytes))
-        .await
-        .map_err(|e| Problem::fault(&e))?
-        .map_err(not_kept)?;
+    let (store, asked) = (app.store.clone(), zone.is_some());
+    let (stored, said) = tokio::task::spawn_blocking(move || {
+        let said = if asked { camera_time(&bytes) } else { None };
+        Ok((store.put(&bytes)?, said))
+    })
+    .await
+    .map_err(|e| Problem::fault(&e))?
+    .map_err(not_kept)?;
     app.metrics.uploaded(stored.bytes);
     Ok(NewPhoto {
         name,
         sha256: stored.digest.to_string(),
         bytes: stored.bytes,
+        taken: said
+            .zip(zone)
+            .and_then(|(said, zone)| time::by_camera(said, zone, app.ledger.now())),
     })
 }
 

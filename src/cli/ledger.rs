@@ -1,14 +1,17 @@
 //! `sitewarden ledger`: looking after the ledger.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 
 use super::exit;
 use crate::clock::SystemClock;
-use crate::ledger::{Ledger, Settings, check};
+use crate::evidence::{EvidenceConfig, Store};
+use crate::jobs::originals;
+use crate::ledger::check::{self, Report};
+use crate::ledger::{Ledger, Settings};
 
 /// Looks after the inspection ledger
 #[derive(Debug, clap::Args)]
@@ -19,8 +22,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Reads everything and compares it with the log of events; changes nothing but the schema,
-    /// which is brought up to date. Exits with 3 when something is wrong
+    /// Reads everything and compares it with the log of events and the folder of originals; changes
+    /// nothing but the schema, which is brought up to date. Exits with 3 when something is wrong
     Check(CheckArgs),
 }
 
@@ -37,6 +40,29 @@ struct CheckArgs {
         hide_env_values = true
     )]
     database: Option<String>,
+    /// Deletes originals that nothing in the ledger names: of uploads that were refused or broke off
+    #[arg(long)]
+    remove_orphans: bool,
+}
+
+/// The report, and the number of originals that nothing names.
+async fn look(ledger: &Ledger, data: &Path, remove: bool) -> anyhow::Result<(Report, usize)> {
+    let mut report = check::check(ledger).await?;
+    // the ledger's lock on the folder keeps a service away
+    let store = Store::open(data, EvidenceConfig::default())?;
+    let found = originals::compare(ledger, &store).await?;
+    for sha256 in found.missing {
+        report.problem(format!(
+            "the original of a photo is gone: restore originals/{}/{sha256} from a backup",
+            &sha256[..2]
+        ));
+    }
+    if remove {
+        for digest in &found.orphans {
+            store.remove_orphan(digest)?;
+        }
+    }
+    Ok((report, found.orphans.len()))
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<u8> {
@@ -53,11 +79,12 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let report = runtime.block_on(async {
+    let remove = args.remove_orphans;
+    let (report, orphans) = runtime.block_on(async {
         let ledger = Ledger::open(&settings, Arc::new(SystemClock)).await?;
-        let report = check::check(&ledger).await;
+        let looked = look(&ledger, &args.data, remove).await;
         ledger.close().await;
-        report
+        looked
     })?;
     let mut out = std::io::stdout().lock();
     for problem in &report.problems {
@@ -72,6 +99,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
         "{} findings and {} events read, {} problems",
         report.findings, report.events, report.problems_total
     )?;
+    if orphans > 0 {
+        let what = if remove {
+            "deleted"
+        } else {
+            "they do no harm; --remove-orphans deletes them"
+        };
+        writeln!(out, "{orphans} originals that nothing names: {what}")?;
+    }
     Ok(if report.problems_total == 0 {
         exit::OK
     } else {

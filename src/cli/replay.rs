@@ -218,6 +218,7 @@ fn settings(args: &Args, config: &Config, was: &SettingsRecord) -> anyhow::Resul
         thresholds,
         lang: was.lang,
         on: was.on.clone(),
+        not_here: was.not_here.iter().cloned().collect(),
     })
 }
 

@@ -141,6 +141,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
         thresholds: BTreeMap::new(),
         lang: args.lang.unwrap_or(config.scan.lang),
         on: Some(jiff::Zoned::now().date().to_string()),
+        not_here: Default::default(),
     };
     let jobs = workers(args.jobs, &config);
     let many = photos(&args).nth(1).is_some();
@@ -197,7 +198,10 @@ pub(super) fn rule_set(config: &Config, codes: &[String]) -> anyhow::Result<Rule
     } else {
         codes
     };
-    let codes: Vec<String> = codes.iter().map(|code| code.trim().to_uppercase()).collect();
+    let codes: Vec<String> = codes
+        .iter()
+        .map(|code| code.trim().to_uppercase())
+        .collect();
     if codes.iter().any(String::is_empty) {
         anyhow::bail!(
             "a hazard code is empty; give codes such as PPE-01,FIR-03 (see `sitewarden hazards`), or \

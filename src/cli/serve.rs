@@ -17,6 +17,7 @@ use crate::inference::Threads;
 use crate::jobs::{Jobs, Judge};
 use crate::ledger::{Ledger, Settings, orders};
 use crate::pipeline::photo::PhotoSettings;
+use crate::rules::RuleSet;
 
 /// Serves the inspection API: photos come in, candidate findings go into the ledger, people work
 /// through them.
@@ -67,10 +68,15 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
         ..Settings::folder(&args.data)
     };
     let ledger = Ledger::open(&settings, Arc::new(SystemClock)).await?;
-    ledger.forget_running_keys().await?;
     let store = Arc::new(Store::open(&args.data, config.evidence.clone())?);
     let metrics = Arc::new(Metrics::default());
-    let jobs = Jobs::new(ledger.clone(), store.clone(), metrics.clone());
+    let rules = Arc::new(scan::rule_set(config, &[])?);
+    let jobs = Jobs::new(
+        ledger.clone(),
+        store.clone(),
+        rules.clone(),
+        metrics.clone(),
+    );
     let loopback = args.listen.ip().is_loopback();
     let secure_cookies = config.serve.secure_cookies.unwrap_or(!loopback);
     let app = App::new(
@@ -100,7 +106,7 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     }
 
     let reminding = tokio::spawn(remind(ledger.clone()));
-    let starting = tokio::spawn(start(app.clone(), jobs, judge_of(args, config)?));
+    let starting = tokio::spawn(start(app.clone(), jobs, judge_of(args, config, rules)));
     api::listen::serve(listener, app.router(), signal()).await?;
     reminding.abort();
     say("ending: the photos in hand are finished first");
@@ -114,8 +120,7 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
 type LoadJudge = Box<dyn FnOnce() -> anyhow::Result<Judge> + Send>;
 
 /// How the model is loaded: slow, so it happens while the service answers already.
-fn judge_of(args: &Args, config: &Config) -> anyhow::Result<LoadJudge> {
-    let rules = scan::rule_set(config, &[])?;
+fn judge_of(args: &Args, config: &Config, rules: Arc<RuleSet>) -> LoadJudge {
     let workers = scan::workers(args.jobs, config);
     let name = args
         .model
@@ -128,10 +133,10 @@ fn judge_of(args: &Args, config: &Config) -> anyhow::Result<LoadJudge> {
         lang: config.scan.lang,
         ..PhotoSettings::default()
     };
-    Ok(Box::new(move || {
+    Box::new(move || {
         let model = scan::load_model(&name, Threads::throughput(workers))?;
         Ok(Judge::new(Box::new(model), rules, settings))
-    }))
+    })
 }
 
 /// Verifies the model, then starts the workers. A refused model leaves the service up, so that

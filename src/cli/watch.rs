@@ -146,6 +146,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         thresholds: BTreeMap::new(),
         lang: args.lang.unwrap_or(config.scan.lang),
         on: Some(jiff::Zoned::now().date().to_string()),
+        not_here: Default::default(),
     };
     let state = args.state.as_deref().map(StateFile::open).transpose()?;
     let jobs = scan::workers(None, &config);

@@ -2,8 +2,8 @@
 //!
 //! A file is written whole under another name, made durable, renamed into place, and its folder
 //! made durable; only then may a row of the ledger name it. A crash in between leaves a file
-//! that no row names, never a row without its file. Nothing here overwrites or deletes an
-//! original.
+//! that no row names, never a row without its file. Nothing here overwrites an original; only
+//! [`Store::remove_orphan`] deletes, what no row names.
 
 mod digest;
 
@@ -195,13 +195,14 @@ impl Store {
         Ok(())
     }
 
-    /// Every original in the folder, by name.
+    /// Every original in the folder whose name begins with this byte, by name.
     ///
     /// # Errors
-    /// When a folder cannot be listed.
-    pub fn list(&self) -> Result<Vec<Digest>, EvidenceError> {
+    /// When the folder cannot be listed.
+    pub fn list_part(&self, first: u8) -> Result<Vec<Digest>, EvidenceError> {
         let mut all = Vec::new();
-        for entry in walkdir::WalkDir::new(&self.originals).sort_by_file_name() {
+        let part = self.originals.join(format!("{first:02x}"));
+        for entry in walkdir::WalkDir::new(part).sort_by_file_name() {
             let entry = entry.map_err(|e| EvidenceError::io("list", &self.originals)(e.into()))?;
             if entry.file_type().is_file() {
                 all.extend(
@@ -213,6 +214,16 @@ impl Store {
             }
         }
         Ok(all)
+    }
+
+    /// Deletes an original that no row names, while nothing is received.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove_orphan(&self, digest: &Digest) -> Result<(), EvidenceError> {
+        let path = self.path(digest);
+        fs::remove_file(&path).map_err(EvidenceError::io("delete", &path))?;
+        sync_folder_of(&path)
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {

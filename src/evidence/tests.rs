@@ -24,7 +24,15 @@ fn what_is_put_is_read_as_received_and_stored_once() {
     assert_eq!(second.digest, first.digest);
     assert_eq!(store.read(&first.digest).unwrap(), b"a photo");
     assert_eq!(files_in(dir.path()), 1);
-    assert_eq!(store.list().unwrap(), [first.digest]);
+    let all = || -> Vec<Digest> {
+        (0..=u8::MAX)
+            .flat_map(|first| store.list_part(first).unwrap())
+            .collect()
+    };
+    assert_eq!(all(), [first.digest]);
+    store.remove_orphan(&first.digest).unwrap();
+    assert_eq!(all(), []);
+    assert!(store.remove_orphan(&first.digest).is_err());
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::sync::{Arc, RwLock};
 
 use crate::evidence::Digest;
 use crate::inference::Detect;
+use crate::ledger::enterprises::applies;
 use crate::ledger::events::Context;
+use crate::ledger::photos::ClaimedPhoto;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
 use crate::record::ScanDocument;
 use crate::rules::RuleSet;
@@ -12,13 +14,13 @@ use crate::rules::RuleSet;
 /// A verified model with the rules and settings it judges by.
 pub struct Judge {
     model: Box<dyn Detect>,
-    rules: RuleSet,
+    rules: Arc<RuleSet>,
     settings: PhotoSettings,
 }
 
 impl Judge {
     /// From a model that passed its checks.
-    pub fn new(model: Box<dyn Detect>, rules: RuleSet, settings: PhotoSettings) -> Self {
+    pub fn new(model: Box<dyn Detect>, rules: Arc<RuleSet>, settings: PhotoSettings) -> Self {
         Self {
             model,
             rules,
@@ -31,10 +33,16 @@ impl Judge {
         PhotoPipeline::new(&*self.model, &self.rules, self.settings.clone())
     }
 
-    /// As [`Self::pipeline`], with the clauses in force on a day (`YYYY-MM-DD`).
-    pub fn pipeline_on(&self, day: &str) -> PhotoPipeline<'_> {
+    /// As [`Self::pipeline`], with the clauses in force on the day of a photo, and without the kinds
+    /// that cannot occur where it was taken.
+    pub fn pipeline_for(&self, claim: &ClaimedPhoto) -> PhotoPipeline<'_> {
         let mut settings = self.settings.clone();
-        settings.on = Some(day.to_owned());
+        settings.on = Some(claim.day.clone());
+        let codes = self.rules.kinds().iter().map(|kind| &kind.code);
+        settings.not_here = codes
+            .filter(|code| !applies(&claim.facts, code))
+            .cloned()
+            .collect();
         PhotoPipeline::new(&*self.model, &self.rules, settings)
     }
 

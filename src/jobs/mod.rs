@@ -5,6 +5,7 @@
 //! accepted has its effect once. What a dead process had claimed is claimed again at the next start.
 
 mod judge;
+pub mod originals;
 mod worker;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use judge::{Bench, Judge, Readiness};
 use crate::evidence::Store;
 use crate::id::Id;
 use crate::ledger::Ledger;
+use crate::rules::{HazardKind, RuleSet};
 
 /// Milliseconds that the stages of one photo took.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -50,6 +52,7 @@ pub struct Jobs(Arc<Inner>);
 struct Inner {
     ledger: Ledger,
     store: Arc<Store>,
+    rules: Arc<RuleSet>,
     bench: Bench,
     observer: Arc<dyn Observer>,
     /// There is new work.
@@ -67,10 +70,16 @@ pub struct Workers {
 
 impl Jobs {
     /// A pool without workers, which accepts photos.
-    pub fn new(ledger: Ledger, store: Arc<Store>, observer: Arc<dyn Observer>) -> Self {
+    pub fn new(
+        ledger: Ledger,
+        store: Arc<Store>,
+        rules: Arc<RuleSet>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
         Self(Arc::new(Inner {
             ledger,
             store,
+            rules,
             observer,
             bench: Bench::default(),
             wake: Notify::new(),
@@ -82,6 +91,11 @@ impl Jobs {
     /// Whether photos can be judged.
     pub fn readiness(&self) -> Readiness {
         self.0.bench.now()
+    }
+
+    /// The hazard kind of this code in the catalogue in force, whether or not there is a model.
+    pub fn kind(&self, code: &str) -> Option<&HazardKind> {
+        self.0.rules.kinds().iter().find(|kind| kind.code == code)
     }
 
     /// The judge, once there is one.

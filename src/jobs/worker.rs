@@ -64,7 +64,7 @@ fn one(jobs: &Inner, judge: &Judge, runtime: &Handle, claim: &ClaimedPhoto, scra
         read_ms: ms(start),
         ..StageTimes::default()
     };
-    let pipeline = judge.pipeline_on(&claim.day);
+    let pipeline = judge.pipeline_for(claim);
     let (record, trace) = pipeline.record_and_trace(claim.name.clone(), Ok(&bytes), scratch);
     drop(bytes);
     if let Some(trace) = trace {

@@ -152,67 +152,42 @@ impl Ledger {
         row.as_ref().map(account).transpose()
     }
 
-    /// Makes an account.
-    pub async fn create_account(&self, new: NewAccount, by: &Actor) -> Result<Account> {
+    /// Another password. Sessions end, but for the one that asks for it: whoever knew the old
+    /// password is out.
+    pub async fn set_password(
+        &self,
+        account: Id,
+        password_hash: &str,
+        session: Option<&str>,
+        by: &Actor,
+    ) -> Result<()> {
         let mut tx = self.begin(by).await?;
-        let existing = sqlx::query("SELECT id FROM accounts WHERE login = $1")
-            .bind(&new.login)
-            .fetch_optional(tx.conn())
-            .await?;
-        if let Some(row) = existing {
-            return Err(Error::Duplicate {
-                what: "account",
-                value: new.login,
-                existing: row.id("id")?,
-            });
+        let done =
+            sqlx::query("UPDATE accounts SET password_hash = $1 WHERE id = $2 AND disabled = 0")
+                .bind(password_hash)
+                .id(account)
+                .execute(tx.conn())
+                .await?;
+        if done.rows_affected() == 0 {
+            return Err(Error::not_found("account", account));
         }
-        let account = Account {
-            id: tx.new_id(),
-            login: new.login,
-            roles: new.roles,
-            enterprises: new.enterprises,
-            password_hash: new.password_hash,
-            disabled: false,
-            created_at: tx.now(),
-        };
-        sqlx::query(
-            "INSERT INTO accounts (id, login, roles, enterprises, password_hash, created_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .id(account.id)
-        .bind(&account.login)
-        .bind(json(&account.roles)?)
-        .bind(account.enterprises.as_ref().map(json).transpose()?)
-        .bind(account.password_hash.as_deref())
-        .time(account.created_at)
-        .execute(tx.conn())
-        .await?;
-        let told = value!({
-            "login": account.login,
-            "roles": account.roles,
-            "enterprises": account.enterprises,
-        });
-        record(&mut tx, "account.created", account.id, told).await?;
-        tx.commit().await?;
-        Ok(account)
+        sqlx::query("DELETE FROM sessions WHERE account_id = $1 AND digest <> $2")
+            .id(account)
+            .bind(session.unwrap_or_default())
+            .execute(tx.conn())
+            .await?;
+        record(&mut tx, "account.password_changed", account, Value::Null).await?;
+        tx.commit().await
     }
 
-    /// Ends an account: its keys and sessions open nothing from now on.
-    pub async fn disable_account(&self, id: Id, by: &Actor) -> Result<()> {
-        let mut tx = self.begin(by).await?;
-        let done = sqlx::query("UPDATE accounts SET disabled = 1 WHERE id = $1")
+    /// An account, unless it is disabled.
+    pub async fn account(&self, id: Id) -> Result<Account> {
+        let mut db = self.read().await?;
+        let row = sqlx::query("SELECT * FROM accounts WHERE id = $1 AND disabled = 0")
             .id(id)
-            .execute(tx.conn())
+            .fetch_optional(db.conn())
             .await?;
-        if done.rows_affected() == 0 {
-            return Err(Error::not_found("account", id));
-        }
-        sqlx::query("DELETE FROM sessions WHERE account_id = $1")
-            .id(id)
-            .execute(tx.conn())
-            .await?;
-        record(&mut tx, "account.disabled", id, Value::Null).await?;
-        tx.commit().await
+        account(&row.ok_or_else(|| Error::not_found("account", id))?)
     }
 
     /// The keys of an account, revoked ones included.
@@ -316,6 +291,65 @@ impl Ledger {
             .await?;
         tx.commit().await
     }
+}
+
+/// Makes an account.
+pub async fn create(tx: &mut Tx, new: NewAccount) -> Result<Account> {
+    let existing = sqlx::query("SELECT id FROM accounts WHERE login = $1")
+        .bind(&new.login)
+        .fetch_optional(tx.conn())
+        .await?;
+    if let Some(row) = existing {
+        return Err(Error::Duplicate {
+            what: "account",
+            value: new.login,
+            existing: row.id("id")?,
+        });
+    }
+    let account = Account {
+        id: tx.new_id(),
+        login: new.login,
+        roles: new.roles,
+        enterprises: new.enterprises,
+        password_hash: new.password_hash,
+        disabled: false,
+        created_at: tx.now(),
+    };
+    sqlx::query(
+        "INSERT INTO accounts (id, login, roles, enterprises, password_hash, created_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .id(account.id)
+    .bind(&account.login)
+    .bind(json(&account.roles)?)
+    .bind(account.enterprises.as_ref().map(json).transpose()?)
+    .bind(account.password_hash.as_deref())
+    .time(account.created_at)
+    .execute(tx.conn())
+    .await?;
+    let told = value!({
+        "login": account.login,
+        "roles": account.roles,
+        "enterprises": account.enterprises,
+    });
+    record(tx, "account.created", account.id, told).await?;
+    Ok(account)
+}
+
+/// Ends an account: its keys and sessions open nothing from now on.
+pub async fn disable(tx: &mut Tx, id: Id) -> Result<()> {
+    let done = sqlx::query("UPDATE accounts SET disabled = 1 WHERE id = $1")
+        .id(id)
+        .execute(tx.conn())
+        .await?;
+    if done.rows_affected() == 0 {
+        return Err(Error::not_found("account", id));
+    }
+    sqlx::query("DELETE FROM sessions WHERE account_id = $1")
+        .id(id)
+        .execute(tx.conn())
+        .await?;
+    record(tx, "account.disabled", id, Value::Null).await
 }
 
 /// Changes of who may do what belong into the log, the secrets do not.

@@ -22,7 +22,8 @@ pub struct Report {
 pub const MOST_PROBLEMS: usize = 100;
 
 impl Report {
-    fn problem(&mut self, text: String) {
+    /// Adds what is wrong.
+    pub fn problem(&mut self, text: String) {
         self.problems_total += 1;
         if self.problems.len() < MOST_PROBLEMS {
             self.problems.push(text);

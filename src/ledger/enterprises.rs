@@ -62,8 +62,9 @@ pub struct Enterprise {
     pub name: String,
     /// Industry, as the office classifies it.
     pub industry: String,
-    /// What is and is not there, by hazard code or by a name of the office's own
-    /// (`combustible_dust`, …). See [`Enterprise::applies`].
+    /// What is and is not there, by hazard code: a kind that the file says is not there
+    /// (`"ENV-01": false`) is not applicable in photos and checklists. Other names
+    /// (`combustible_dust`, …) are notes.
     pub facts: BTreeMap<String, bool>,
     /// When the file was opened.
     #[schemars(with = "String")]
@@ -72,12 +73,10 @@ pub struct Enterprise {
     pub version: i64,
 }
 
-impl Enterprise {
-    /// Whether a hazard kind can occur here: not when the file says that what it is about is not
-    /// there (`"ENV-01": false`). What the file is silent about applies.
-    pub fn applies(&self, hazard_code: &str) -> bool {
-        self.facts.get(hazard_code) != Some(&false)
-    }
+/// Whether a hazard kind can occur where these are the facts: not when the file says that what it is
+/// about is not there (`"ENV-01": false`). What the file is silent about applies.
+pub fn applies(facts: &BTreeMap<String, bool>, hazard_code: &str) -> bool {
+    facts.get(hazard_code) != Some(&false)
 }
 
 /// What is told of a company.

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::any::AnyRow;
 
+use super::enterprises::Enterprise;
 use super::events::{Context, NewEvent};
 use super::page::{self, Conditions, Entity};
 use super::sql::{Bind, Columns};
-use super::{Db, Error, Page, Paged, Result, Scope, Tx, checklists, required, sites};
+use super::{Db, Error, Page, Paged, Result, Scope, Tx, checklists, enterprises, required, sites};
 use crate::finding::Actor;
-use crate::hazard::{Answer, Text};
+use crate::hazard::{Answer, Text, not_here};
 use crate::id::Id;
 
 /// Where an inspection stands.
@@ -142,7 +143,8 @@ impl Entity for Inspection {
     }
 }
 
-/// Plans an inspection; its checklist is copied with the enterprise's overlay, unanswered.
+/// Plans an inspection; its checklist is copied with the enterprise's overlay, unanswered but for what
+/// cannot occur there.
 pub async fn create(
     tx: &mut Tx,
     site_id: Id,
@@ -201,7 +203,61 @@ pub async fn create(
         json!({ "inspection": inspection, "items": items }),
     )
     .await?;
+    let enterprise = enterprises::get(tx, inspection.enterprise_id).await?;
+    gate(tx, &inspection, &enterprise).await?;
     Ok(inspection)
+}
+
+/// An enterprise's facts have changed: so do the checklists of its inspections that are not done.
+pub async fn follow_facts(tx: &mut Tx, enterprise: &Enterprise) -> Result<()> {
+    let open = sqlx::query("SELECT * FROM inspections WHERE enterprise_id = $1 AND state <> $2")
+        .id(enterprise.id)
+        .bind(InspectionState::Done.as_str())
+        .fetch_all(tx.conn())
+        .await?;
+    for row in &open {
+        gate(tx, &Inspection::from_row(row)?, enterprise).await?;
+    }
+    Ok(())
+}
+
+/// Items of kinds that cannot occur at the enterprise are not applicable; those that were and can
+/// occur after all are unseen. What people have answered stays.
+async fn gate(tx: &mut Tx, inspection: &Inspection, enterprise: &Enterprise) -> Result<()> {
+    for item in items(tx, inspection.id).await? {
+        let Some(code) = &item.hazard_code else {
+            continue;
+        };
+        if matches!(item.answered_by, Some(Actor::Person(_))) {
+            continue;
+        }
+        let applies = enterprises::applies(&enterprise.facts, code);
+        let is_out = item.answer == Answer::NotApplicable;
+        let (answer, reason, by) = match (applies, is_out) {
+            (false, false) => {
+                // the reader's language is not known here
+                let Text { en, zh } = not_here();
+                (
+                    Answer::NotApplicable,
+                    format!("{en} {zh}"),
+                    Some(Actor::Machine),
+                )
+            }
+            (true, true) => (Answer::CannotDetermine, String::new(), None),
+            _ => continue,
+        };
+        write_answer(
+            tx,
+            inspection,
+            &item.key,
+            answer,
+            &reason,
+            by.as_ref(),
+            None,
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 async fn record(
@@ -379,7 +435,8 @@ pub async fn answer(tx: &mut Tx, id: Id, key: &str, answer: Answer, reason: &str
     if !items(tx, id).await?.iter().any(|item| item.key == key) {
         return Err(Error::not_found("checklist item", key));
     }
-    write_answer(tx, &inspection, key, answer, reason, None).await
+    let by = tx.actor().clone();
+    write_answer(tx, &inspection, key, answer, reason, Some(&by), None).await
 }
 
 /// Fills items in from what photos showed: one answer for each photo and hazard kind. What people
@@ -399,7 +456,9 @@ pub async fn prefill(
         None => None,
     };
     for item in items(tx, id).await? {
-        if matches!(item.answered_by, Some(Actor::Person(_))) {
+        // what a person says stands, and so does the enterprise's file
+        let by_person = matches!(item.answered_by, Some(Actor::Person(_)));
+        if by_person || item.answer == Answer::NotApplicable {
             continue;
         }
         let (Some(code), seen_before) = (&item.hazard_code, item.answered_by.is_some()) else {
@@ -425,6 +484,7 @@ pub async fn prefill(
                 &item.key,
                 answer,
                 reason,
+                Some(&Actor::Machine),
                 digest.as_deref(),
             )
             .await?;
@@ -451,17 +511,18 @@ async fn write_answer(
     key: &str,
     answer: Answer,
     reason: &str,
+    by: Option<&Actor>,
     context: Option<&str>,
 ) -> Result<()> {
-    let (actor, now) = (tx.actor().to_text(), tx.now());
+    let now = by.map(|_| tx.now());
     sqlx::query(
         "UPDATE inspection_items SET answer = $1, reason = $2, answered_by = $3, answered_ms = $4 \
          WHERE inspection_id = $5 AND item_key = $6",
     )
     .bind(answer.as_str())
     .bind(reason.to_owned())
-    .bind(actor)
-    .time(now)
+    .bind(by.map(Actor::to_text))
+    .maybe_time(now)
     .id(inspection.id)
     .bind(key.to_owned())
     .execute(tx.conn())

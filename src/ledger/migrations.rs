@@ -40,6 +40,11 @@ const ALL: &[Step] = &[
         postgres: include_str!("migrations/0002_append_only.postgres.sql"),
     },
     both(100, "service", include_str!("migrations/0100_service.sql")),
+    both(
+        101,
+        "service: taken by, fingerprints",
+        include_str!("migrations/0101_service.sql"),
+    ),
 ];
 
 /// Versions of all steps, in order.

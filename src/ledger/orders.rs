@@ -8,10 +8,10 @@ use serde_json::json;
 use sqlx::any::AnyRow;
 
 use super::events::NewEvent;
-use super::findings::FindingRow;
-use super::page::Entity;
+use super::findings::{FindingRow, OfFindings, with_finding};
+use super::page::{self, Entity};
 use super::sql::{Bind, Columns};
-use super::{Db, Error, Result, Tx, sites};
+use super::{Db, Error, Page, Paged, Result, Tx, sites};
 use crate::finding::Actor;
 use crate::id::Id;
 
@@ -153,6 +153,11 @@ pub async fn of_finding(db: &mut impl Db, finding_id: Id) -> Result<Vec<Order>> 
         .fetch_all(db.conn())
         .await?;
     rows.iter().map(Order::from_row).collect()
+}
+
+/// A page of the orders of many findings, newest first.
+pub async fn list(db: &mut impl Db, of: &OfFindings, page: &Page) -> Result<Paged<Order>> {
+    page::list(db, with_finding!("orders"), of.conditions(), page).await
 }
 
 /// Gives the order that a step has decided on, and plans its reminders.

@@ -1,5 +1,8 @@
 //! Photos: the queue of those that wait to be judged, and what was seen in the others.
 
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -44,6 +47,52 @@ impl PhotoState {
     }
 }
 
+/// Who says when a photo was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TakenBy {
+    /// Whoever sent it.
+    Sender,
+    /// The camera, with its offset from UTC (EXIF).
+    Exif,
+    /// The camera, without an offset: taken for the clock at the site (EXIF).
+    ExifSiteClock,
+}
+
+impl TakenBy {
+    const ALL: [Self; 3] = [Self::Sender, Self::Exif, Self::ExifSiteClock];
+
+    /// The name in records and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sender => "sender",
+            Self::Exif => "exif",
+            Self::ExifSiteClock => "exif_site_clock",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == name)
+    }
+}
+
+/// When a photo was taken. Nobody has checked it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// When.
+    pub at: Timestamp,
+    /// Who says so.
+    pub by: TakenBy,
+}
+
+impl Taken {
+    pub(super) fn from_row(row: &AnyRow) -> Result<Option<Self>> {
+        let at = row.maybe_time("taken_ms")?;
+        let by = row.maybe("taken_by", TakenBy::parse)?;
+        Ok(at.zip(by).map(|(at, by)| Self { at, by }))
+    }
+}
+
 /// A photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Photo {
@@ -65,8 +114,8 @@ pub struct Photo {
     pub sha256: String,
     /// Length of the original.
     pub bytes: u64,
-    /// When it was taken, if somebody said.
-    pub taken_at: Option<Timestamp>,
+    /// When it was taken, if anybody says.
+    pub taken: Option<Taken>,
     /// When it was accepted.
     pub received_at: Timestamp,
     /// How far it is.
@@ -102,6 +151,8 @@ pub struct ClaimedPhoto {
     pub seen_at: Timestamp,
     /// The day of that at the site, `YYYY-MM-DD`: decides which clauses are in force.
     pub day: String,
+    /// Of the enterprise: decide which kinds can occur.
+    pub facts: BTreeMap<String, bool>,
 }
 
 /// What a worker found.
@@ -154,7 +205,8 @@ impl Ledger {
              (SELECT id FROM photos WHERE state = 'queued' ORDER BY id LIMIT 1) \
              RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
              taken_ms, received_ms, \
-             (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone",
+             (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
+             (SELECT facts FROM enterprises WHERE enterprises.id = photos.enterprise_id) AS facts",
         )
         .fetch_optional(tx.conn())
         .await?;
@@ -234,11 +286,7 @@ impl Ledger {
 
     /// Photos that wait.
     pub async fn photos_waiting(&self) -> Result<u64> {
-        let mut db = self.read().await?;
-        let row = sqlx::query("SELECT COUNT(*) AS n FROM photos WHERE state = 'queued'")
-            .fetch_one(db.conn())
-            .await?;
-        Ok(row.int("n")?.unsigned_abs())
+        waiting(&mut self.read().await?).await
     }
 
     /// One photo.
@@ -261,17 +309,74 @@ impl Ledger {
         page::list(&mut self.read().await?, select!(""), conditions, page).await
     }
 
-    /// Every photo's fingerprint with its digest, for near-duplicates.
-    pub async fn fingerprints(&self) -> Result<Vec<(String, u128)>> {
+    /// How many photos of other originals look like this one. `alike` compares fingerprints, and
+    /// holds only for such as agree in one of their eight parts of 16 bits: the others are not read.
+    pub async fn photos_alike(
+        &self,
+        sha256: &str,
+        fingerprint: u128,
+        alike: impl Fn(u128, u128) -> bool,
+    ) -> Result<u64> {
+        let digits = format!("{fingerprint:032x}");
         let mut db = self.read().await?;
-        let rows =
-            sqlx::query("SELECT sha256, fingerprint FROM photos WHERE fingerprint IS NOT NULL")
-                .fetch_all(db.conn())
-                .await?;
-        rows.iter()
-            .map(|row| Ok((row.text("sha256")?, row.parsed("fingerprint", hexadecimal)?)))
-            .collect()
+        let mut query = sqlx::query(
+            "SELECT fingerprint FROM photos WHERE sha256 <> $1 AND ( \
+             substr(fingerprint, 1, 4) = $2 OR substr(fingerprint, 5, 4) = $3 OR \
+             substr(fingerprint, 9, 4) = $4 OR substr(fingerprint, 13, 4) = $5 OR \
+             substr(fingerprint, 17, 4) = $6 OR substr(fingerprint, 21, 4) = $7 OR \
+             substr(fingerprint, 25, 4) = $8 OR substr(fingerprint, 29, 4) = $9)",
+        )
+        .bind(sha256);
+        for part in 0..8 {
+            query = query.bind(digits[4 * part..4 * part + 4].to_owned());
+        }
+        let mut rows = query.fetch(db.conn());
+        let mut n = 0;
+        while let Some(row) = rows.try_next().await? {
+            let other = row.parsed("fingerprint", hexadecimal)?;
+            n += u64::from(alike(fingerprint, other));
+        }
+        Ok(n)
     }
+}
+
+/// The originals that rows name and whose digest begins with this byte; and whether one is a photo's,
+/// or only evidence.
+pub async fn originals(db: &mut impl Db, first: u8) -> Result<BTreeMap<String, bool>> {
+    let mut named = BTreeMap::new();
+    // hexadecimal digits come before `g` in every order of texts
+    let (from, to) = (format!("{first:02x}"), format!("{first:02x}g"));
+    for (select, is_photo) in [
+        (
+            "SELECT sha256 FROM evidence_links WHERE sha256 >= $1 AND sha256 < $2",
+            false,
+        ),
+        (
+            "SELECT photo_sha256 AS sha256 FROM occurrences WHERE photo_sha256 >= $1 AND photo_sha256 < $2",
+            false,
+        ),
+        (
+            "SELECT sha256 FROM photos WHERE sha256 >= $1 AND sha256 < $2",
+            true,
+        ),
+    ] {
+        let mut rows = sqlx::query(select)
+            .bind(from.clone())
+            .bind(to.clone())
+            .fetch(db.conn());
+        while let Some(row) = rows.try_next().await? {
+            named.insert(row.text("sha256")?, is_photo);
+        }
+    }
+    Ok(named)
+}
+
+/// Photos that wait to be judged.
+pub async fn waiting(db: &mut impl Db) -> Result<u64> {
+    let row = sqlx::query("SELECT COUNT(*) AS n FROM photos WHERE state = 'queued'")
+        .fetch_one(db.conn())
+        .await?;
+    Ok(row.int("n")?.unsigned_abs())
 }
 
 fn hexadecimal(text: &str) -> Option<u128> {
@@ -296,6 +401,7 @@ fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
         name: row.text("name")?,
         sha256: row.text("sha256")?,
         day: zone.to_datetime(seen_at).date().to_string(),
+        facts: from_json(&row.text("facts")?)?,
         taken_at,
         seen_at,
     })
@@ -313,7 +419,7 @@ impl Entity for Photo {
             name: row.text("name")?,
             sha256: row.text("sha256")?,
             bytes: row.int("bytes")?.unsigned_abs(),
-            taken_at: row.maybe_time("taken_ms")?,
+            taken: Taken::from_row(row)?,
             received_at: row.time("received_ms")?,
             state: row.parsed("state", PhotoState::parse)?,
             record: row

@@ -6,6 +6,7 @@ mod life;
 mod opening;
 mod paging;
 mod reminding;
+mod sending;
 mod visits;
 
 use std::sync::Arc;

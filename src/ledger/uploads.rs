@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::photos::PhotoState;
+use super::photos::{PhotoState, Taken, TakenBy};
 use super::sql::{Bind, Columns};
-use super::{Db, Error, Ledger, Result, Tx};
-use crate::finding::Actor;
+use super::{Db, Error, Result, Tx};
 use crate::id::Id;
 
 /// Photos to be accepted. Their originals are durable already.
@@ -22,7 +21,7 @@ pub struct NewUpload {
     pub site_id: Id,
     /// What they belong to.
     pub inspection_id: Option<Id>,
-    /// When they were taken.
+    /// When they were taken, if the sender says.
     pub taken_at: Option<Timestamp>,
     /// In the order sent.
     pub photos: Vec<NewPhoto>,
@@ -37,6 +36,18 @@ pub struct NewPhoto {
     pub sha256: String,
     /// Length of the original.
     pub bytes: u64,
+    /// When it was taken, if it says so itself. Follows from the original.
+    #[serde(skip)]
+    pub taken: Option<Taken>,
+}
+
+/// What became of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// Which.
+    pub upload: Id,
+    /// Photos that were not there before: they wait to be judged.
+    pub new: u64,
 }
 
 /// An upload and what became of its photos.
@@ -71,92 +82,94 @@ pub struct UploadedPhoto {
     pub state: PhotoState,
     /// Whether it was there before.
     pub known: bool,
+    /// When it was taken, and who says so.
+    pub taken: Option<Taken>,
     /// Candidates proposed from it.
     pub candidates: u64,
 }
 
-impl Ledger {
-    /// Accepts photos: from the commit on, each will have its effect, once. A photo that the site
-    /// has already is that photo.
-    pub async fn accept_upload(&self, new: &NewUpload, by: &Actor) -> Result<Id> {
-        let mut tx = self.begin(by).await?;
-        let upload = tx.new_id();
-        let now = tx.now();
-        sqlx::query(
-            "INSERT INTO uploads (id, account_id, enterprise_id, site_id, inspection_id, created_ms) \
+/// Accepts photos: from the commit on, each will have its effect, once. A photo that the site
+/// has already is that photo.
+pub async fn accept(tx: &mut Tx, new: &NewUpload) -> Result<Accepted> {
+    let upload = tx.new_id();
+    let now = tx.now();
+    sqlx::query(
+        "INSERT INTO uploads (id, account_id, enterprise_id, site_id, inspection_id, created_ms) \
              VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .id(upload)
+    .id(new.account_id)
+    .id(new.enterprise_id)
+    .id(new.site_id)
+    .maybe_id(new.inspection_id)
+    .time(now)
+    .execute(tx.conn())
+    .await?;
+    let mut here: BTreeMap<&str, Id> = BTreeMap::new();
+    let mut accepted = Accepted { upload, new: 0 };
+    for (photo, place) in new.photos.iter().zip(0i64..) {
+        let found = match here.get(photo.sha256.as_str()) {
+            Some(id) => Some(*id),
+            None => find(tx, new.site_id, &photo.sha256).await?,
+        };
+        let id = match found {
+            Some(id) => id,
+            None => {
+                accepted.new += 1;
+                insert(tx, new, photo).await?
+            }
+        };
+        here.insert(&photo.sha256, id);
+        sqlx::query(
+            "INSERT INTO upload_photos (upload_id, place, photo_id, name, known) \
+                 VALUES ($1, $2, $3, $4, $5)",
         )
         .id(upload)
-        .id(new.account_id)
-        .id(new.enterprise_id)
-        .id(new.site_id)
-        .maybe_id(new.inspection_id)
-        .time(now)
+        .bind(place)
+        .id(id)
+        .bind(&photo.name)
+        .bind(i64::from(found.is_some()))
         .execute(tx.conn())
         .await?;
-        let mut here: BTreeMap<&str, Id> = BTreeMap::new();
-        for (photo, place) in new.photos.iter().zip(0i64..) {
-            let found = match here.get(photo.sha256.as_str()) {
-                Some(id) => Some(*id),
-                None => find(&mut tx, new.site_id, &photo.sha256).await?,
-            };
-            let id = match found {
-                Some(id) => id,
-                None => insert(&mut tx, new, photo).await?,
-            };
-            here.insert(&photo.sha256, id);
-            sqlx::query(
-                "INSERT INTO upload_photos (upload_id, place, photo_id, name, known) \
-                 VALUES ($1, $2, $3, $4, $5)",
-            )
-            .id(upload)
-            .bind(place)
-            .id(id)
-            .bind(&photo.name)
-            .bind(i64::from(found.is_some()))
-            .execute(tx.conn())
-            .await?;
-        }
-        tx.commit().await?;
-        Ok(upload)
     }
+    Ok(accepted)
+}
 
-    /// An upload, with its photos as they are now.
-    pub async fn upload(&self, id: Id) -> Result<Upload> {
-        let mut db = self.read().await?;
-        let row = sqlx::query("SELECT * FROM uploads WHERE id = $1")
-            .id(id)
-            .fetch_optional(db.conn())
-            .await?
-            .ok_or_else(|| Error::not_found("job", id))?;
-        let photos = sqlx::query(
-            "SELECT u.photo_id, u.name, u.known, p.sha256, p.state, p.candidates \
+/// An upload, with its photos as they are now.
+pub async fn get(db: &mut impl Db, id: Id) -> Result<Upload> {
+    let row = sqlx::query("SELECT * FROM uploads WHERE id = $1")
+        .id(id)
+        .fetch_optional(db.conn())
+        .await?
+        .ok_or_else(|| Error::not_found("job", id))?;
+    let photos = sqlx::query(
+            "SELECT u.photo_id, u.name, u.known, p.sha256, p.state, p.candidates, p.taken_ms, p.taken_by \
              FROM upload_photos u JOIN photos p ON p.id = u.photo_id \
              WHERE u.upload_id = $1 ORDER BY u.place",
         )
         .id(id)
         .fetch_all(db.conn())
         .await?;
-        let photos = photos.iter().map(|row| {
-            Ok(UploadedPhoto {
-                photo_id: row.id("photo_id")?,
-                name: row.text("name")?,
-                sha256: row.text("sha256")?,
-                state: row.parsed("state", PhotoState::parse)?,
-                known: row.int("known")? != 0,
-                candidates: row.int("candidates")?.unsigned_abs(),
-            })
-        });
-        Ok(Upload {
-            id,
-            account_id: row.id("account_id")?,
-            enterprise_id: row.id("enterprise_id")?,
-            site_id: row.id("site_id")?,
-            inspection_id: row.maybe_id("inspection_id")?,
-            created_at: row.time("created_ms")?,
-            photos: photos.collect::<Result<_>>()?,
+    let photos = photos.iter().map(|row| {
+        Ok(UploadedPhoto {
+            photo_id: row.id("photo_id")?,
+            name: row.text("name")?,
+            sha256: row.text("sha256")?,
+            state: row.parsed("state", PhotoState::parse)?,
+            known: row.int("known")? != 0,
+            taken: Taken::from_row(row)?,
+            candidates: row.int("candidates")?.unsigned_abs(),
         })
-    }
+    });
+    Ok(Upload {
+        id,
+        account_id: row.id("account_id")?,
+        enterprise_id: row.id("enterprise_id")?,
+        site_id: row.id("site_id")?,
+        inspection_id: row.maybe_id("inspection_id")?,
+        created_at: row.time("created_ms")?,
+        photos: photos.collect::<Result<_>>()?,
+    })
 }
 
 async fn find(tx: &mut Tx, site: Id, sha256: &str) -> Result<Option<Id>> {
@@ -171,10 +184,15 @@ async fn find(tx: &mut Tx, site: Id, sha256: &str) -> Result<Option<Id>> {
 async fn insert(tx: &mut Tx, new: &NewUpload, photo: &NewPhoto) -> Result<Id> {
     let id = tx.new_id();
     let now = tx.now();
+    let by_sender = new.taken_at.map(|at| Taken {
+        at,
+        by: TakenBy::Sender,
+    });
+    let taken = by_sender.or(photo.taken);
     sqlx::query(
         "INSERT INTO photos (id, enterprise_id, site_id, inspection_id, account_id, name, sha256, \
-         bytes, taken_ms, received_ms, state) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'queued')",
+         bytes, taken_ms, taken_by, received_ms, state) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued')",
     )
     .id(id)
     .id(new.enterprise_id)
@@ -184,7 +202,8 @@ async fn insert(tx: &mut Tx, new: &NewUpload, photo: &NewPhoto) -> Result<Id> {
     .bind(&photo.name)
     .bind(&photo.sha256)
     .bind(i64::try_from(photo.bytes).unwrap_or(i64::MAX))
-    .maybe_time(new.taken_at)
+    .maybe_time(taken.map(|t| t.at))
+    .bind(taken.map(|t| t.by.as_str()))
     .time(now)
     .execute(tx.conn())
     .await?;

@@ -1,6 +1,6 @@
 //! One photo, from bytes to its record: decode, look (whole and in tiles), apply the rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -41,6 +41,8 @@ pub struct PhotoSettings {
     pub lang: Lang,
     /// The day on which clauses must be in force, `YYYY-MM-DD`.
     pub on: Option<String>,
+    /// Codes of kinds that cannot occur at this place: not applicable, whatever the picture shows.
+    pub not_here: BTreeSet<String>,
 }
 
 /// Judges photos with one model and one set of rules. Shared by all workers.
@@ -211,6 +213,7 @@ impl<'a> PhotoPipeline<'a> {
             thresholds: labels.zip(self.thresholds.iter().copied()).collect(),
             lang: self.settings.lang,
             on: self.settings.on.clone(),
+            not_here: self.settings.not_here.iter().cloned().collect(),
         }
     }
 
@@ -293,7 +296,7 @@ impl<'a> PhotoPipeline<'a> {
             labels: &self.labels,
             seen_scale: look.scale,
         };
-        let evaluation = rules::evaluate(self.rules, &scene, self.settings.on.as_deref());
+        let evaluation = self.evaluate(&scene);
         Ok(Judged {
             size,
             detections: look.detections,
@@ -303,6 +306,12 @@ impl<'a> PhotoPipeline<'a> {
                 took: look.took,
             },
         })
+    }
+
+    fn evaluate(&self, scene: &Scene<'_>) -> rules::Evaluation {
+        let mut evaluation = rules::evaluate(self.rules, scene, self.settings.on.as_deref());
+        evaluation.leave_out(&self.settings.not_here);
+        evaluation
     }
 
     /// What the model sees in one photo, without rules: the same steps as [`Self::record`].
@@ -369,7 +378,7 @@ impl<'a> PhotoPipeline<'a> {
                 labels: &self.labels,
                 seen_scale,
             };
-            let evaluation = rules::evaluate(self.rules, &scene, self.settings.on.as_deref());
+            let evaluation = self.evaluate(&scene);
             Ok(Watched {
                 detections,
                 sure,

@@ -10,6 +10,7 @@ use crate::preprocess::{self, PrepareError, StoredPicture};
 use crate::record::PhotoRecord;
 use crate::render::{self, AnnotateOptions};
 use crate::same_place::{self, PlaceMatch};
+use crate::source::exif::{self, CameraTime};
 use crate::source::photo::{DecodedPhoto, Photo, PhotoLimits};
 
 /// The fingerprint of a photo that nobody looks at, for duplicates across splits.
@@ -22,6 +23,11 @@ pub fn photo_fingerprint(bytes: &[u8], limits: &PhotoLimits) -> Result<Option<u1
         let side = FINGERPRINT_SIDE;
         fingerprint_of(&photo.decode(Some((side, side)))?)
     })
+}
+
+/// When a photo's own metadata says that it was taken; nothing of a hostile one.
+pub fn camera_time(bytes: &[u8]) -> Option<CameraTime> {
+    guarded(|| Ok(exif::camera_time(bytes))).ok().flatten()
 }
 
 /// A piece of a photo, upright, its longer side at most `max_side` pixels, as JPEG.

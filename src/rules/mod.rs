@@ -24,11 +24,13 @@ pub use proximity::Proximity;
 pub use stack::Stack;
 pub use watch::{DistanceRule, WatchFind, WatchRule, ZoneRule};
 
+use std::collections::BTreeSet;
+
 use outcome::{Find, Outcome};
 
 use crate::detection::{Detection, LabelMap};
 use crate::geometry::BBox;
-use crate::hazard::{Answer, Candidate, HazardAnswer, Text};
+use crate::hazard::{Answer, Candidate, HazardAnswer, Text, not_here};
 
 /// The kinds asked for, with their rules.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +123,24 @@ pub struct Evaluation {
     pub candidates: Vec<Candidate>,
     /// Objects that were judged one by one and are as they should be: a person with a helmet on.
     pub in_order: Vec<InOrder>,
+}
+
+impl Evaluation {
+    /// Of a place where these kinds cannot occur: they are not applicable, whatever the picture
+    /// shows.
+    pub fn leave_out(&mut self, codes: &BTreeSet<String>) {
+        if codes.is_empty() {
+            return;
+        }
+        for answer in &mut self.answers {
+            if codes.contains(&answer.code) {
+                answer.answer = Answer::NotApplicable;
+                answer.reason = not_here();
+            }
+        }
+        self.candidates.retain(|c| !codes.contains(&c.code));
+        self.in_order.retain(|o| !codes.contains(&o.code));
+    }
 }
 
 /// One object that one kind of hazard was looked for on, and not found.

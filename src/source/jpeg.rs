@@ -58,7 +58,7 @@ pub(super) fn orientation(bytes: &[u8]) -> Orientation {
 }
 
 /// Bytes within which the headers of an ordinary photo end.
-const EXIF_WITHIN: usize = 256 << 10;
+pub(super) const EXIF_WITHIN: usize = 256 << 10;
 
 fn exif_orientation(bytes: &[u8]) -> image::ImageResult<Orientation> {
     image::codecs::jpeg::JpegDecoder::new(Cursor::new(bytes))?.orientation()

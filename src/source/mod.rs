@@ -4,6 +4,7 @@
 pub mod camera;
 pub mod clip;
 pub mod discover;
+pub mod exif;
 pub mod heic;
 mod jpeg;
 pub mod photo;

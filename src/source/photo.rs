@@ -320,7 +320,10 @@ fn swap_if(swap: bool, (a, b): (u32, u32)) -> (u32, u32) {
     if swap { (b, a) } else { (a, b) }
 }
 
-fn decoder(bytes: &[u8], format: ImageFormat) -> Result<impl ImageDecoder + '_, image::ImageError> {
+pub(super) fn decoder(
+    bytes: &[u8],
+    format: ImageFormat,
+) -> Result<impl ImageDecoder + '_, image::ImageError> {
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.no_limits(); // dimensions are checked first, memory when decoding
     if format == ImageFormat::Png {

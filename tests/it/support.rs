@@ -53,10 +53,39 @@ pub(crate) fn gradient(width: u32, height: u32) -> RgbImage {
 
 /// A JPEG whose EXIF says that it must be turned by `orientation` (1 to 8).
 pub(crate) fn jpeg_with_orientation(stored: &RgbImage, orientation: u8) -> Vec<u8> {
-    let jpeg = encoded(&DynamicImage::ImageRgb8(stored.clone()), ImageFormat::Jpeg);
     // TIFF header, one directory entry: tag 0x0112, type SHORT, count 1
-    let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
-    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    let mut tiff = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    tiff.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    jpeg_with_exif(stored, &tiff)
+}
+
+/// A JPEG whose EXIF says when it was taken (`2026:05:31 09:00:00`), and perhaps by which offset
+/// (`+08:00`).
+pub(crate) fn jpeg_taken(stored: &RgbImage, time: &str, offset: Option<&str>) -> Vec<u8> {
+    assert_eq!(time.len(), 19);
+    // TIFF header; one directory, with the place of EXIF's (0x8769); there one or two texts
+    let mut tiff = b"MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a\0\0\0\0".to_vec();
+    let texts = [Some((0x9003u16, time)), offset.map(|o| (0x9011, o))];
+    let texts: Vec<_> = texts.into_iter().flatten().collect();
+    tiff.extend((texts.len() as u16).to_be_bytes());
+    let mut place = tiff.len() + 12 * texts.len() + 4;
+    for (tag, text) in &texts {
+        tiff.extend(tag.to_be_bytes());
+        tiff.extend([0, 2]);
+        tiff.extend((text.len() as u32 + 1).to_be_bytes());
+        tiff.extend((place as u32).to_be_bytes());
+        place += text.len() + 1;
+    }
+    tiff.extend([0; 4]);
+    for (_, text) in texts {
+        tiff.extend(text.bytes().chain([0]));
+    }
+    jpeg_with_exif(stored, &tiff)
+}
+
+fn jpeg_with_exif(stored: &RgbImage, tiff: &[u8]) -> Vec<u8> {
+    let jpeg = encoded(&DynamicImage::ImageRgb8(stored.clone()), ImageFormat::Jpeg);
+    let exif = [b"Exif\0\0", tiff].concat();
     let length = (exif.len() + 2) as u16;
     let mut bytes = jpeg[..2].to_vec();
     bytes.extend([0xff, 0xe1]);

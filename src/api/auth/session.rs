@@ -11,6 +11,7 @@ use utoipa_axum::routes;
 use super::secret::{self, Secret};
 use super::{COOKIE, Caller, Role, cookie};
 use crate::api::App;
+use crate::api::accounts;
 use crate::api::extract::Json;
 use crate::api::problem::Problem;
 use crate::id::Id;
@@ -22,7 +23,9 @@ pub(in crate::api) fn open_routes() -> OpenApiRouter<App> {
 
 /// What a caller may call.
 pub(in crate::api) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(who_am_i, sign_out))
+    OpenApiRouter::new()
+        .routes(routes!(who_am_i, sign_out))
+        .routes(routes!(change_password))
 }
 
 /// A sign-in.
@@ -91,22 +94,9 @@ async fn sign_in(
             .check(&key)
             .map_err(|wait| Problem::too_many("Too many attempts to sign in.", wait))?;
     }
-    if sent.password.len() > secret::MAX_PASSWORD_BYTES {
-        return Err(wrong());
-    }
     let account = app.ledger.account_of_login(&sent.login).await?;
     let stored = account.as_ref().and_then(|a| a.password_hash.clone());
-    // slow on purpose, and one at a time: guessing must not take the cores from the photos
-    let _turn = app
-        .hashing
-        .acquire()
-        .await
-        .map_err(|e| Problem::fault(&e))?;
-    let fits = tokio::task::spawn_blocking(move || {
-        secret::verify_password(&sent.password, stored.as_deref())
-    })
-    .await
-    .map_err(|e| Problem::fault(&e))?;
+    let fits = fits(&app, sent.password, stored).await?;
     let account = account.filter(|_| fits).ok_or_else(wrong)?;
 
     let token = Secret::random("")?;
@@ -151,6 +141,67 @@ async fn sign_out(
     }
     let gone = set_cookie(&app, "", 0)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
+}
+
+/// One's own new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangePassword {
+    /// The password so far.
+    #[schema(format = Password)]
+    current: String,
+    /// At least 15 characters.
+    #[schema(format = Password)]
+    new: String,
+}
+
+/// Changes one's own password
+///
+/// All other sessions of the account end; keys stay. Whoever has none yet, or has forgotten it, is
+/// given one by an administrator.
+#[utoipa::path(put, path = "/session/password", tag = "session", request_body = ChangePassword,
+    responses((status = 204, description = "It is in force"), Problem))]
+async fn change_password(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Json(sent): Json<ChangePassword>,
+) -> Result<StatusCode, Problem> {
+    // a stolen session must not be a way to guess the password
+    app.sign_ins
+        .check(&format!("password {}", caller.account_id))
+        .map_err(|wait| Problem::too_many("Too many attempts to change the password.", wait))?;
+    let stored = app.ledger.account(caller.account_id).await?.password_hash;
+    if !fits(&app, sent.current, stored).await? {
+        return Err(Problem::forbidden("The current password is wrong."));
+    }
+    let hash = accounts::hash(&app, sent.new).await?;
+    let session = cookie(&headers).map(|token| Secret::sent(token).digest());
+    app.ledger
+        .set_password(
+            caller.account_id,
+            &hash,
+            session.as_deref(),
+            &caller.actor(),
+        )
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether this is the password. Slow on purpose, and one at a time: guessing must not take the
+/// cores from the photos.
+async fn fits(app: &App, password: String, stored: Option<String>) -> Result<bool, Problem> {
+    if password.len() > secret::MAX_PASSWORD_BYTES {
+        return Ok(false);
+    }
+    let _turn = app
+        .hashing
+        .acquire()
+        .await
+        .map_err(|e| Problem::fault(&e))?;
+    tokio::task::spawn_blocking(move || secret::verify_password(&password, stored.as_deref()))
+        .await
+        .map_err(|e| Problem::fault(&e))
 }
 
 fn set_cookie(app: &App, value: &str, max_age_s: i64) -> Result<HeaderValue, Problem> {

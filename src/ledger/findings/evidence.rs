@@ -6,9 +6,10 @@ use serde_json::json;
 use sqlx::any::AnyRow;
 
 use super::super::events::NewEvent;
-use super::super::page::Entity;
+use super::super::page::{self, Entity};
 use super::super::sql::{self, Bind, Columns};
-use super::super::{Db, Error, Result, Tx};
+use super::super::{Db, Error, Page, Paged, Result, Tx};
+use super::{OfFindings, with_finding};
 use crate::finding::Actor;
 use crate::id::Id;
 
@@ -175,6 +176,15 @@ pub async fn evidence(db: &mut impl Db, finding_id: Id) -> Result<Vec<EvidenceLi
         .fetch_all(db.conn())
         .await?;
     rows.iter().map(EvidenceLink::from_row).collect()
+}
+
+/// A page of what belongs to many findings, newest first.
+pub async fn all_evidence(
+    db: &mut impl Db,
+    of: &OfFindings,
+    page: &Page,
+) -> Result<Paged<EvidenceLink>> {
+    page::list(db, with_finding!("evidence_links"), of.conditions(), page).await
 }
 
 /// Where an original is used, oldest first.

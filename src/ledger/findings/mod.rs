@@ -19,7 +19,9 @@ mod step;
 mod totals;
 
 pub use dismissals::{Dismissal, dismissal, dismissals, revoke};
-pub use evidence::{EvidenceLink, EvidenceRole, NewEvidence, evidence, link, set_checks, used_by};
+pub use evidence::{
+    EvidenceLink, EvidenceRole, NewEvidence, all_evidence, evidence, link, set_checks, used_by,
+};
 pub use file::{Filed, Sighting, file};
 pub use place::{Area, SameLook};
 pub use step::step;
@@ -269,6 +271,52 @@ impl Entity for Occurrence {
     fn id(&self) -> Id {
         self.id
     }
+}
+
+/// Of which findings: for what belongs to them. What is `None` does not restrict.
+#[derive(Debug, Clone, Default)]
+pub struct OfFindings {
+    /// Whose.
+    pub scope: Scope,
+    /// Of this enterprise only.
+    pub enterprise_id: Option<Id>,
+    /// Of this site only.
+    pub site_id: Option<Id>,
+    /// Of this finding only.
+    pub finding_id: Option<Id>,
+}
+
+impl OfFindings {
+    /// For rows with columns `finding_id`, and `enterprise_id` and `site_id` of the finding.
+    pub(in crate::ledger) fn conditions(&self) -> Conditions {
+        let mut conditions = Conditions::default();
+        conditions.and_scope("enterprise_id", &self.scope);
+        conditions.and_maybe("enterprise_id = {}", self.enterprise_id);
+        conditions.and_maybe("site_id = {}", self.site_id);
+        conditions.and_maybe("finding_id = {}", self.finding_id);
+        conditions
+    }
+}
+
+/// What belongs to findings, with their enterprise and site.
+macro_rules! with_finding {
+    ($table:literal) => {
+        concat!(
+            "SELECT * FROM (SELECT t.*, f.enterprise_id, f.site_id FROM ",
+            $table,
+            " t JOIN findings f ON f.id = t.finding_id) AS rows_of_findings"
+        )
+    };
+}
+pub(in crate::ledger) use with_finding;
+
+/// A page of sightings of many findings, newest first.
+pub async fn all_occurrences(
+    db: &mut impl Db,
+    of: &OfFindings,
+    page: &Page,
+) -> Result<Paged<Occurrence>> {
+    page::list(db, with_finding!("occurrences"), of.conditions(), page).await
 }
 
 /// A page of a finding's sightings, newest first.

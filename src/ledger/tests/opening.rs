@@ -1,6 +1,7 @@
 //! Opening, locking, migrating; what is written together; what cannot be changed.
 
 use super::super::events::{self, EventFilter};
+use super::super::idempotency::{KeptAnswer, KeyUse, keep};
 use super::*;
 
 #[tokio::test]
@@ -44,13 +45,35 @@ async fn migrations_keep_the_rows_that_are_there() {
         }
         let kept = enterprises::by_credit_code(&mut tx, &code).await.unwrap();
         assert_eq!(kept.unwrap().name, "Company 7", "at version {version}");
+        if version == 100 {
+            for statement in PHOTO_OF_THEN {
+                sqlx::query(statement).execute(tx.conn()).await.unwrap();
+            }
+        }
         tx.commit().await.unwrap();
         ledger.close().await;
     }
     // and once more over the newest
     let ledger = Ledger::open(&settings, clock).await.unwrap();
     assert_eq!(check::check(&ledger).await.unwrap().problems_total, 0);
+    let all = photos::PhotoFilter::default();
+    let mut photos = ledger.photos(&all, &Page::first()).await.unwrap();
+    let photo = photos.items.remove(0);
+    assert_eq!(photo.taken.unwrap().by, photos::TakenBy::Sender);
+    assert_eq!(ledger.kept_answer("a", "at work").await.unwrap(), None);
 }
+
+/// As the first version of the service wrote them.
+const PHOTO_OF_THEN: [&str; 4] = [
+    "INSERT INTO accounts (id, login, roles, created_ms) \
+     VALUES ('0197f000-0000-7000-8000-000000000001', 'ann', '[]', 1)",
+    "INSERT INTO sites (id, enterprise_id, name, address, time_zone, created_ms, version) \
+     SELECT '0197f000-0000-7000-8000-000000000002', id, 'Hall', '', 'UTC', 1, 1 FROM enterprises",
+    "INSERT INTO photos (id, enterprise_id, site_id, account_id, name, sha256, bytes, taken_ms, received_ms, state) \
+     SELECT '0197f000-0000-7000-8000-000000000003', id, '0197f000-0000-7000-8000-000000000002', \
+     '0197f000-0000-7000-8000-000000000001', 'a.jpg', 'ab', 2, 1, 1, 'queued' FROM enterprises",
+    "INSERT INTO idempotency_keys (account_id, name, fingerprint, created_ms) VALUES ('a', 'at work', 'f', 1)",
+];
 
 #[tokio::test]
 async fn the_log_cannot_be_changed() {
@@ -86,6 +109,57 @@ async fn a_change_that_is_not_committed_leaves_nothing() {
     enterprises::create(&mut tx, &company(2)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(count().await, before + 1);
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_with_its_effect_or_not_at_all() {
+    let world = World::new().await;
+    let key = |fingerprint: &str| KeyUse {
+        account: "ann".to_owned(),
+        name: "k".to_owned(),
+        fingerprint: fingerprint.to_owned(),
+    };
+    let answer = |body: &str| KeptAnswer {
+        status: 201,
+        location: None,
+        etag: None,
+        body: body.to_owned(),
+    };
+    let code = company(2).credit_code;
+    for commits in [false, true] {
+        let mut tx = world.ledger.begin(&ann()).await.unwrap();
+        enterprises::create(&mut tx, &company(2)).await.unwrap();
+        let before = keep(&mut tx, &key("f"), &answer("one")).await.unwrap();
+        assert_eq!(before, None);
+        if commits {
+            tx.commit().await.unwrap();
+        } else {
+            drop(tx);
+        }
+        let kept = world.ledger.kept_answer("ann", "k").await.unwrap();
+        let mut db = world.ledger.read().await.unwrap();
+        let made = enterprises::by_credit_code(&mut db, &code).await.unwrap();
+        assert_eq!((kept.is_some(), made.is_some()), (commits, commits));
+    }
+    // the same again is told what was answered, another account or another day knows nothing
+    let mut tx = world.ledger.begin(&ann()).await.unwrap();
+    let before = keep(&mut tx, &key("g"), &answer("two")).await.unwrap();
+    let before = before.unwrap();
+    assert_eq!(
+        (before.fingerprint.as_str(), before.answer.body.as_str()),
+        ("f", "one")
+    );
+    drop(tx);
+    world
+        .ledger
+        .change_kept_answer(&key("f"), &answer("three"))
+        .await
+        .unwrap();
+    let kept = async |account: &str| world.ledger.kept_answer(account, "k").await.unwrap();
+    assert_eq!(kept("ann").await.unwrap().answer.body, "three");
+    assert_eq!(kept("bob").await, None);
+    world.wait(24 * 3600 + 1);
+    assert_eq!(kept("ann").await, None);
 }
 
 #[tokio::test]

@@ -67,6 +67,15 @@ async fn every_operation_says_what_it_answers_and_refuses() {
             assert!(responses.keys().any(|s| s.starts_with('2')), "{name}");
         }
     }
+    // every POST may be sent again, but those whose secret must not be kept
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        let Some(post) = operations.get("post") else {
+            continue;
+        };
+        let named = post["parameters"].to_string().contains("Idempotency-Key");
+        let secret = path == "/api/v1/session" || path.ends_with("/keys");
+        assert_eq!(named, !secret, "{path}");
+    }
     // every reference leads somewhere
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1) {
@@ -180,6 +189,41 @@ async fn metrics_tell_kinds_and_never_ids() {
         assert!(!text.contains(&id), "an id is in the metrics");
     }
     service.get(&key, "/metrics").await.problem(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_not_kept_for_a_second_answer() {
+    let service = Service::idle(ServeConfig::default()).await;
+    let me = service.get(&service.admin, "/api/v1/session").await.json();
+    let keys = format!(
+        "/api/v1/accounts/{}/keys",
+        me["account_id"].as_str().unwrap()
+    );
+    let password = json!({"login": "a", "roles": ["admin"], "password": "several words are easy"});
+    let key = [("idempotency-key", "k")];
+    for (path, body) in [
+        (keys.as_str(), json!({"label": "x"})),
+        ("/api/v1/accounts", password),
+    ] {
+        service
+            .post_with(&service.admin, path, &key, body)
+            .await
+            .problem(422);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_problem_refers_to_is_on_the_page() {
+    let service = Service::idle(ServeConfig::default()).await;
+    let page = service.get("", "/docs").await.is(200).bytes;
+    let page = String::from_utf8(page).unwrap();
+    let unknown = service.get("", "/api/v1/photos").await.problem(401);
+    let missing = service.get(&service.admin, "/nowhere").await.problem(404);
+    for problem in [unknown, missing] {
+        let (address, place) = problem["type"].as_str().unwrap().split_once('#').unwrap();
+        assert_eq!(address, "/docs");
+        assert!(page.contains(&format!("id=\"{place}\"")), "{place}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -365,3 +365,184 @@ async fn a_rejection_sticks_and_can_be_taken_back() {
     let list = case.service.get(&case.inspector, &path).await.json();
     assert!(list["items"][0]["revoked_at"].is_string());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_files_a_finding_that_goes_the_same_way() {
+    let case = case().await;
+    let path = "/api/v1/findings";
+    let photo = case.photo(&case.inspector, "2026-06-01T10:00:00Z", 7).await;
+    let whole = json!({
+        "site": case.site, "code": "EGR-01", "zone": "dock", "photo": photo,
+        "area": {"x1": 0.1, "y1": 0.1, "x2": 0.5, "y2": 0.9},
+        "note": "pallets before the exit",
+    });
+    for key in [&case.company, &case.reviewer, &case.service.admin] {
+        case.service
+            .post(key, path, whole.clone())
+            .await
+            .problem(403);
+    }
+    for (field, value, status) in [
+        ("code", json!("NO-99"), 422),
+        ("note", json!(" "), 422),
+        ("photo", json!(null), 422),
+        ("site", json!("0197f000-0000-7000-8000-000000000000"), 422),
+        (
+            "inspection",
+            json!("0197f000-0000-7000-8000-000000000000"),
+            404,
+        ),
+        (
+            "area",
+            json!({"x1": 0.5, "y1": 0.1, "x2": 0.1, "y2": 0.9}),
+            422,
+        ),
+    ] {
+        let mut wrong = whole.clone();
+        wrong[field] = value;
+        case.service
+            .post(&case.inspector, path, wrong)
+            .await
+            .problem(status);
+    }
+    let key = [("idempotency-key", "note-1")];
+    let send = || {
+        case.service
+            .post_with(&case.inspector, path, &key, whole.clone())
+    };
+    let filed = send().await.is(201);
+    assert_eq!(filed.header("etag"), "\"1\"");
+    assert_eq!(send().await.is(201).json(), filed.json());
+    let finding = filed.json();
+    assert_eq!(finding["state"], "candidate");
+    assert!(finding["origin"]["person"].is_string(), "{finding}");
+    assert_eq!(finding["suggested"], "general");
+    // the same place again is one more occurrence
+    let other = case.photo(&case.inspector, "2026-06-01T11:00:00Z", 8).await;
+    let mut again = whole.clone();
+    again["photo"] = other.into();
+    let appended = case
+        .service
+        .post(&case.inspector, path, again)
+        .await
+        .is(200)
+        .json();
+    assert_eq!(appended["id"], finding["id"]);
+
+    let case = Case {
+        finding: finding["id"].as_str().unwrap().to_owned(),
+        ..case
+    };
+    let seen = case
+        .service
+        .get(&case.inspector, &case.path("/occurrences"))
+        .await
+        .json();
+    assert_eq!(seen["items"].as_array().unwrap().len(), 2);
+    assert_eq!(seen["items"][1]["why"]["note"], "pallets before the exit");
+    assert_eq!(seen["items"][1]["seen_at"], "2026-06-01T10:00:00Z");
+    case.step(
+        &case.inspector,
+        json!({"step": "confirm", "severity": "general"}),
+    )
+    .await
+    .is(200);
+    let order = json!({"step": "order", "due_at": "2026-06-15T18:00:00"});
+    case.step(&case.inspector, order).await.is(200);
+    // a picture of something else altogether
+    let bytes = std::fs::read(crate::support::astronaut()).unwrap();
+    let fields = [
+        ("site", case.site.as_str()),
+        ("taken_at", "2026-06-01T11:30:00Z"),
+    ];
+    let proof = case
+        .service
+        .upload(
+            &case.company,
+            "?wait=60",
+            &[],
+            &fields,
+            &[("p.jpg", &bytes)],
+        )
+        .await
+        .is(200)
+        .json();
+    let rectify = json!({"step": "rectify", "photo": proof["photos"][0]["id"]});
+    case.step(&case.company, rectify).await.is(200);
+    let evidence = case
+        .service
+        .get(&case.reviewer, &case.path("/evidence"))
+        .await
+        .json();
+    let roles: Vec<_> = evidence
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(roles, ["origin", "origin", "proof"]);
+    let checks = &evidence[2]["checks"];
+    assert_eq!(checks["not_used_before"]["said"], "yes", "{checks}");
+    let report = sitewarden::ledger::check::check(&case.service.ledger)
+        .await
+        .unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_findings_is_listed_over_all_of_them() {
+    let case = case().await;
+    case.step(
+        &case.inspector,
+        json!({"step": "confirm", "severity": "general"}),
+    )
+    .await
+    .is(200);
+    let order = json!({"step": "order", "due_at": "2026-06-15T18:00:00"});
+    case.step(&case.inspector, order).await.is(200);
+    let (other, _) = case.service.site("Elsewhere Ltd", "Asia/Shanghai").await;
+    let stranger = case
+        .service
+        .key("stranger", &["inspector"], &[&other])
+        .await;
+    let note = json!({"site": case.site, "code": "EGR-01", "note": "a locked door"});
+    let note = case
+        .service
+        .post(&case.inspector, "/api/v1/findings", note)
+        .await
+        .is(201)
+        .json();
+    for (list, all, of_note) in [("occurrences", 2, 1), ("orders", 1, 0), ("evidence", 1, 0)] {
+        let path = format!("/api/v1/{list}");
+        let count = async |key: &str, query: String| {
+            let reply = case.service.get(key, &format!("{path}{query}")).await;
+            reply.is(200).json()["items"].as_array().unwrap().len()
+        };
+        assert_eq!(count(&case.company, String::new()).await, all, "{list}");
+        assert_eq!(count(&stranger, String::new()).await, 0, "{list}");
+        let of = |id: &serde_json::Value| format!("?finding={}", id.as_str().unwrap());
+        assert_eq!(count(&case.inspector, of(&note["id"])).await, of_note);
+        for (filter, n) in [
+            (format!("?site={}", case.site), all),
+            (format!("?enterprise={other}"), 0),
+        ] {
+            assert_eq!(count(&case.inspector, filter).await, n, "{list}");
+        }
+        let mut seen = Vec::new();
+        let mut query = "?limit=1".to_owned();
+        loop {
+            let page = case
+                .service
+                .get(&case.inspector, &format!("{path}{query}"))
+                .await
+                .is(200)
+                .json();
+            seen.extend(page["items"].as_array().unwrap().clone());
+            match page["next_cursor"].as_str() {
+                Some(cursor) => query = format!("?limit=1&cursor={cursor}"),
+                None => break,
+            }
+        }
+        assert_eq!(seen.len(), all, "{list}: page by page");
+    }
+}

@@ -6,7 +6,7 @@ use serde_json::json;
 use sitewarden::api::ServeConfig;
 
 use super::support::{Service, photo, request};
-use crate::support::jpeg_with_orientation;
+use crate::support::{jpeg_taken, jpeg_with_orientation, program, text};
 
 struct Site {
     service: Service,
@@ -249,6 +249,150 @@ async fn forms_that_are_wrong_are_told_how() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_photo_is_asked_when_it_was_taken_unless_the_sender_says() {
+    let Site {
+        service,
+        site,
+        inspector,
+        ..
+    } = site(Service::start().await).await;
+    let taken = |number: u32, time: &str, offset| {
+        jpeg_taken(&crate::support::gradient(100 + number, 100), time, offset)
+    };
+    let with_offset = taken(1, "2026:05:31 09:00:00", Some("+08:00"));
+    let without = taken(2, "2026:05:31 09:00:00", None);
+    let twice = taken(3, "2025:10:26 02:30:00", None);
+    let tomorrow = taken(4, "2026:06:02 09:00:00", None);
+    let silent = photo(1);
+    let photos: [(&str, &[u8]); 5] = [
+        ("offset.jpg", &with_offset),
+        ("site.jpg", &without),
+        ("twice.jpg", &twice),
+        ("tomorrow.jpg", &tomorrow),
+        ("silent.jpg", &silent),
+    ];
+    let fields = [("site", site.as_str())];
+    let job = service
+        .upload(&inspector, "?wait=60", &[], &fields, &photos)
+        .await
+        .is(200)
+        .json();
+    let nothing = json!([null, null]);
+    let said = [
+        json!(["2026-05-31T01:00:00Z", "exif"]),
+        json!(["2026-05-31T07:00:00Z", "exif_site_clock"]),
+        nothing.clone(),
+        nothing.clone(),
+        nothing,
+    ];
+    for (photo, said) in job["photos"].as_array().unwrap().iter().zip(&said) {
+        let name = &photo["name"];
+        let told = json!([photo["taken_at"], photo["taken_at_source"]]);
+        assert_eq!(told, *said, "{name}");
+        let path = format!("/api/v1/photos/{}", photo["id"].as_str().unwrap());
+        let shown = service.get(&inspector, &path).await.is(200).json();
+        let told = json!([shown["taken_at"], shown["taken_at_source"]]);
+        assert_eq!(told, *said, "{name}");
+    }
+    // the sender's word counts
+    let says = [
+        ("site", site.as_str()),
+        ("taken_at", "2026-05-30T10:00:00Z"),
+    ];
+    let other = taken(5, "2026:05:31 09:00:00", Some("+08:00"));
+    let job = service
+        .upload(&inspector, "", &[], &says, &[("a.jpg", &other)])
+        .await
+        .is(202)
+        .json();
+    assert_eq!(job["photos"][0]["taken_at"], "2026-05-30T10:00:00Z");
+    assert_eq!(job["photos"][0]["taken_at_source"], "sender");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn originals_of_refused_uploads_are_found_and_deleted_and_lost_ones_reported() {
+    let Site {
+        service,
+        site,
+        inspector,
+        ..
+    } = site(Service::idle(ServeConfig::default()).await).await;
+    let fields = [("site", site.as_str())];
+    let (kept, refused) = (photo(1), photo(2));
+    let job = service
+        .upload(&inspector, "", &[], &fields, &[("a.jpg", &kept)])
+        .await
+        .is(202)
+        .json();
+    // the second photo is empty: the first was received already
+    service
+        .upload(
+            &inspector,
+            "",
+            &[],
+            &fields,
+            &[("b.jpg", &refused), ("c.jpg", &[])],
+        )
+        .await
+        .problem(422);
+    let folder = service.end().await;
+    let check = |more: &[&str]| {
+        let output = program()
+            .args(["ledger", "check", "--data"])
+            .arg(folder.path())
+            .args(more)
+            .output()
+            .unwrap();
+        (output.status.code(), text(&output.stdout))
+    };
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("1 originals that nothing names"), "{said}");
+    let (code, said) = check(&["--remove-orphans"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("deleted"), "{said}");
+    let (_, said) = check(&[]);
+    assert!(!said.contains("that nothing names"), "{said}");
+
+    let sha256 = job["photos"][0]["sha256"].as_str().unwrap();
+    let original = folder
+        .path()
+        .join("originals")
+        .join(&sha256[..2])
+        .join(sha256);
+    assert_eq!(std::fs::read(&original).unwrap(), kept);
+    std::fs::remove_file(&original).unwrap();
+    let (code, said) = check(&[]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains(sha256), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_waits_is_answered_the_same_again() {
+    let Site {
+        service,
+        site,
+        inspector,
+        ..
+    } = site(Service::start().await).await;
+    let fields = [("site", site.as_str())];
+    let key = [("idempotency-key", "waiting")];
+    let (a, b) = (photo(1), photo(2));
+    let photos: [(&str, &[u8]); 1] = [("a.jpg", &a)];
+    let send = || service.upload(&inspector, "?wait=60", &key, &fields, &photos);
+    let first = send().await.is(200);
+    let again = send().await.is(200);
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    assert_eq!(first.json(), again.json());
+    // of two at once there is one upload
+    let key = [("idempotency-key", "two at once")];
+    let photos: [(&str, &[u8]); 1] = [("b.jpg", &b)];
+    let send = || service.upload(&inspector, "", &key, &fields, &photos);
+    let (one, other) = tokio::join!(send(), send());
+    assert_eq!(one.is(202).json()["id"], other.is(202).json()["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_picture_is_kept_and_told() {
     let Site {
         service,
@@ -257,9 +401,9 @@ async fn what_is_no_picture_is_kept_and_told() {
         ..
     } = site(Service::start().await).await;
     let fields = [("site", site.as_str())];
-    let text: &[u8] = b"not a picture";
+    let words: &[u8] = b"not a picture";
     let job = service
-        .upload(&inspector, "?wait=60", &[], &fields, &[("a.txt", text)])
+        .upload(&inspector, "?wait=60", &[], &fields, &[("a.txt", words)])
         .await
         .is(200)
         .json();
@@ -316,8 +460,22 @@ async fn too_much_is_refused_and_what_was_accepted_is_kept() {
         .upload(&inspector, "", &[], &fields, &send(0, 2))
         .await
         .is(202);
-    service
+    // all of a request or none: one would fit, two do not
+    let reply = service
         .upload(&inspector, "", &[], &fields, &send(2, 4))
+        .await;
+    reply.problem(429);
+    assert!(reply.header("retry-after").parse::<u32>().unwrap() >= 1);
+    let list = service.get(&inspector, "/api/v1/photos").await.json();
+    assert_eq!(list["items"].as_array().unwrap().len(), 2);
+    let key = [("idempotency-key", "the last one")];
+    service
+        .upload(&inspector, "", &key, &fields, &send(2, 3))
+        .await
+        .is(202);
+    // what was accepted is answered again although the queue is full
+    service
+        .upload(&inspector, "", &key, &fields, &send(2, 3))
         .await
         .is(202);
     let reply = service
@@ -334,7 +492,7 @@ async fn too_much_is_refused_and_what_was_accepted_is_kept() {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
     let job = service
-        .upload(&inspector, "?wait=60", &[], &fields, &send(3, 4))
+        .upload(&inspector, "?wait=60", &[], &fields, &send(2, 3))
         .await
         .is(200)
         .json();

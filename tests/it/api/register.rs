@@ -1,23 +1,13 @@
 //! `/enterprises`, `/sites`, `/checklists`, `/inspections`
 
-use serde_json::{Value, json};
+use std::future::Future;
+use std::task::Poll;
+
+use serde_json::json;
 use sitewarden::api::ServeConfig;
 
-use super::support::{Reply, Service, credit_code, photo, request};
+use super::support::{Service, credit_code, photo, request};
 use axum::http::Method;
-
-async fn put(service: &Service, key: &str, path: &str, version: &str, body: Value) -> Reply {
-    let headers = [("if-match", version), ("content-type", "application/json")];
-    service
-        .send(request(
-            Method::PUT,
-            key,
-            path,
-            &headers,
-            body.to_string().into(),
-        ))
-        .await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_company_has_one_file_and_a_change_names_what_was_seen() {
@@ -32,14 +22,17 @@ async fn one_company_has_one_file_and_a_change_names_what_was_seen() {
     service.post(&key, path, body.clone()).await.problem(409);
     let one = format!("{path}/{id}");
     body["name"] = "Number One Ltd".into();
-    let changed = put(&service, &key, &one, "\"1\"", body.clone())
+    let changed = service
+        .put(&key, &one, &[("if-match", "\"1\"")], body.clone())
         .await
         .is(200);
     assert_eq!(changed.header("etag"), "\"2\"");
-    put(&service, &key, &one, "\"1\"", body.clone())
+    service
+        .put(&key, &one, &[("if-match", "\"1\"")], body.clone())
         .await
         .problem(412);
-    put(&service, &key, &one, "", body.clone())
+    service
+        .put(&key, &one, &[("if-match", "")], body.clone())
         .await
         .problem(412);
     assert_eq!(
@@ -188,4 +181,130 @@ async fn an_inspection_is_filled_in_from_its_photos_and_goes_its_way() {
         .post_with(&key, &path, &headers, go("on_site"))
         .await
         .problem(412);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_at_an_enterprise_is_not_applicable_in_photos_and_checklists() {
+    let service = Service::start().await;
+    let (enterprise, site) = service.site("Facts Ltd", "Europe/Berlin").await;
+    let key = service.key("inspector", &["inspector"], &[]).await;
+    let path = format!("/api/v1/enterprises/{enterprise}");
+    let facts = async |version: &str, facts: serde_json::Value| {
+        let body = json!({"credit_code": credit_code("Facts Ltd"), "name": "Facts Ltd",
+            "industry": "warehousing", "facts": facts});
+        service
+            .put(&key, &path, &[("if-match", version)], body)
+            .await
+            .is(200)
+    };
+    facts("\"1\"", json!({"PPE-01": false})).await;
+    let items = [("helmets", "PPE-01"), ("vests", "PPE-02")].map(
+        |(name, code)| json!({"key": name, "text": {"en": name, "zh": name}, "hazard_code": code}),
+    );
+    let base = json!({"name": "Yard", "items": items});
+    let base = service
+        .post(&key, "/api/v1/checklists", base)
+        .await
+        .is(201)
+        .json();
+    let plan = json!({"site": site, "checklist": base["id"], "planned_for": "2026-06-02T09:00:00"});
+    let plan = service
+        .post(&key, "/api/v1/inspections", plan)
+        .await
+        .is(201)
+        .json();
+    let id = plan["id"].as_str().unwrap();
+    let helmets = async || {
+        let whole = service
+            .get(&key, &format!("/api/v1/inspections/{id}"))
+            .await
+            .is(200)
+            .json();
+        whole["items"][0].clone()
+    };
+    let photo_of = async |number: u32| {
+        let fields = [("site", site.as_str()), ("inspection", id)];
+        let bytes = photo(number);
+        let photos: [(&str, &[u8]); 1] = [("a.jpg", &bytes)];
+        let job = service
+            .upload(&key, "?wait=60", &[], &fields, &photos)
+            .await
+            .is(200)
+            .json();
+        let photo = format!(
+            "/api/v1/photos/{}",
+            job["photos"][0]["id"].as_str().unwrap()
+        );
+        let result = service.get(&key, &photo).await.is(200).json()["result"].clone();
+        let answers = result["answers"].as_array().unwrap().clone();
+        let answer = answers.into_iter().find(|a| a["code"] == "PPE-01").unwrap();
+        (answer, result["candidates"].to_string().contains("PPE-01"))
+    };
+    let item = helmets().await;
+    assert_eq!(item["answer"], "not_applicable");
+    assert_eq!(item["answered_by"], "machine");
+    let (answer, candidate) = photo_of(1).await;
+    assert_eq!(answer["answer"], "not_applicable");
+    assert!(answer["reason"].as_str().unwrap().contains("file says"));
+    assert!(!candidate);
+    assert_eq!(helmets().await, item);
+    let findings = service.get(&key, "/api/v1/findings?code=PPE-01").await;
+    assert_eq!(findings.is(200).json()["items"], json!([]));
+
+    // it is there after all
+    facts("\"2\"", json!({})).await;
+    let item = helmets().await;
+    assert_eq!(item["answer"], "cannot_determine");
+    assert_eq!(item["answered_by"], json!(null));
+    let (answer, candidate) = photo_of(2).await;
+    assert_eq!(answer["answer"], "non_compliant");
+    assert!(candidate);
+    assert_eq!(helmets().await["answer"], "non_compliant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_cut_off_anywhere_has_its_effect_once() {
+    let service = Service::idle(ServeConfig::default()).await;
+    let path = "/api/v1/enterprises";
+    // how many polls a request takes depends on how busy the machine is
+    for polls in 0..40 {
+        let name = format!("Cut {polls}");
+        let body = json!({"credit_code": credit_code(&name), "name": name, "industry": "timber"});
+        let headers = [("idempotency-key", name.as_str())];
+        let whole = {
+            let call = service.post_with(&service.admin, path, &headers, body.clone());
+            let mut call = std::pin::pin!(call);
+            let mut left = polls;
+            std::future::poll_fn(|context| {
+                if left == 0 {
+                    return Poll::Ready(None);
+                }
+                left -= 1;
+                call.as_mut().poll(context).map(Some)
+            })
+            .await
+        };
+        let again = service
+            .post_with(&service.admin, path, &headers, body)
+            .await
+            .is(201);
+        let list = service
+            .get(
+                &service.admin,
+                &format!("{path}?name={}", name.replace(' ', "%20")),
+            )
+            .await
+            .is(200)
+            .json();
+        let with_name: Vec<_> = list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|e| e["name"] == name.as_str())
+            .collect();
+        assert_eq!(with_name, [&again.json()], "after {polls} polls");
+        if let Some(whole) = whole {
+            assert_eq!(whole.json(), again.json());
+        }
+    }
 }

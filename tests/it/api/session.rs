@@ -109,3 +109,58 @@ async fn wrong_passwords_and_unknown_logins_look_the_same_and_guessing_is_slowed
     }
     assert!(slowed, "a login can be guessed at without end");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_changed_by_whoever_knows_it_or_by_an_admin() {
+    const NEW: &str = "other words are easy too";
+    let (service, first) = signed_in().await;
+    let sign_in = async |password: &str| {
+        let body = json!({"login": "ann", "password": password});
+        service.post("", "/api/v1/session", body).await
+    };
+    let second = sign_in(PASSWORD).await.is(201);
+    let token = first.json()["csrf_token"].as_str().unwrap().to_owned();
+    let cookie = first.header("set-cookie").split(';').next().unwrap();
+    let headers = [("cookie", cookie), ("x-csrf-token", token.as_str())];
+    let change = async |headers: &[(&str, &str)], current: &str, new: &str| {
+        let body = json!({"current": current, "new": new});
+        service
+            .put("", "/api/v1/session/password", headers, body)
+            .await
+    };
+    change(&headers[..1], PASSWORD, NEW).await.problem(403);
+    change(&headers, "not the password", NEW).await.problem(403);
+    change(&headers, PASSWORD, "short").await.problem(422);
+    change(&headers, PASSWORD, NEW).await.is(204);
+    let accounts = "/api/v1/accounts";
+    with_cookie(&service, Method::GET, accounts, &first, None)
+        .await
+        .is(200);
+    // the other session has ended, and the old password opens nothing
+    with_cookie(&service, Method::GET, accounts, &second, None)
+        .await
+        .problem(401);
+    sign_in(PASSWORD).await.problem(401);
+    sign_in(NEW).await.is(201);
+
+    let me = with_cookie(&service, Method::GET, "/api/v1/session", &first, None).await;
+    let id = me.json()["account_id"].as_str().unwrap().to_owned();
+    let path = format!("{accounts}/{id}/password");
+    let body = json!({"password": PASSWORD});
+    let inspector = service.key("inspector", &["inspector"], &[]).await;
+    service
+        .put(&inspector, &path, &[], body.clone())
+        .await
+        .problem(403);
+    service.put(&service.admin, &path, &[], body).await.is(204);
+    with_cookie(&service, Method::GET, accounts, &first, None)
+        .await
+        .problem(401);
+    sign_in(PASSWORD).await.is(201);
+    // who uses keys only knows no password to change
+    let body = json!({"current": "", "new": NEW});
+    service
+        .put(&inspector, "/api/v1/session/password", &[], body)
+        .await
+        .problem(403);
+}

@@ -71,8 +71,11 @@ impl Detect for Eye {
 pub(crate) fn judge() -> Judge {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/site-nano");
     let eye = Eye(Manifest::read(&model).unwrap());
-    let rules = RuleSet::new(&Catalogue::builtin(), None).unwrap();
-    Judge::new(Box::new(eye), rules, PhotoSettings::default())
+    Judge::new(Box::new(eye), rules(), PhotoSettings::default())
+}
+
+fn rules() -> Arc<RuleSet> {
+    Arc::new(RuleSet::new(&Catalogue::builtin(), None).unwrap())
 }
 
 pub(crate) struct Service {
@@ -155,11 +158,10 @@ impl Service {
         let ledger = Ledger::open(&Settings::folder(dir.path()), clock.clone())
             .await
             .unwrap();
-        ledger.forget_running_keys().await.unwrap();
         let store = Store::open(dir.path(), EvidenceConfig { min_free_bytes }).unwrap();
         let store = Arc::new(store);
         let metrics = Arc::new(Metrics::default());
-        let jobs = Jobs::new(ledger.clone(), store.clone(), metrics.clone());
+        let jobs = Jobs::new(ledger.clone(), store.clone(), rules(), metrics.clone());
         let limits = PhotoLimits::default();
         let app = App::new(
             ledger.clone(),
@@ -188,6 +190,13 @@ impl Service {
         self.ledger.close().await;
         drop(self);
         Self::open(dir, ServeConfig::default(), min_free_bytes).await
+    }
+
+    /// Ends the service; its data stays.
+    pub(crate) async fn end(mut self) -> TempDir {
+        let dir = self.dir.take().unwrap();
+        self.ledger.close().await;
+        dir
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -227,6 +236,19 @@ impl Service {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         let body = Body::from(body.to_string());
         self.send(request(Method::POST, key, path, &headers, body))
+            .await
+    }
+
+    pub(crate) async fn put(
+        &self,
+        key: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Reply {
+        let headers = [headers, &[("content-type", "application/json")]].concat();
+        let body = Body::from(body.to_string());
+        self.send(request(Method::PUT, key, path, &headers, body))
             .await
     }
 

@@ -1,0 +1,176 @@
+//! Photos: accepted once, claimed with what the place says, found again by how they look.
+
+use super::super::accounts::{self, NewAccount};
+use super::super::events::Context;
+use super::super::findings::OfFindings;
+use super::super::photos::{self, ClaimedPhoto, JudgedPhoto, Taken, TakenBy};
+use super::super::uploads::{self, Accepted, NewPhoto, NewUpload};
+use super::*;
+use crate::record::PhotoRecord;
+
+async fn accept(world: &World, account: Id, digests: &[&str]) -> Accepted {
+    let photo = |sha256: &&str| NewPhoto {
+        name: "a.jpg".to_owned(),
+        sha256: (*sha256).to_owned(),
+        bytes: 1,
+        taken: Some(Taken {
+            at: time("2026-03-24T23:30:00Z"),
+            by: TakenBy::Exif,
+        }),
+    };
+    let new = NewUpload {
+        account_id: account,
+        enterprise_id: world.enterprise.id,
+        site_id: world.site.id,
+        inspection_id: None,
+        taken_at: None,
+        photos: digests.iter().map(photo).collect(),
+    };
+    let mut tx = world.ledger.begin(&ann()).await.unwrap();
+    let accepted = uploads::accept(&mut tx, &new).await.unwrap();
+    tx.commit().await.unwrap();
+    accepted
+}
+
+async fn inspector(world: &World) -> Id {
+    let new = NewAccount {
+        login: "ann".to_owned(),
+        roles: vec!["inspector".to_owned()],
+        enterprises: None,
+        password_hash: None,
+    };
+    let mut tx = world.ledger.begin(&ann()).await.unwrap();
+    let account = accounts::create(&mut tx, new).await.unwrap();
+    tx.commit().await.unwrap();
+    account.id
+}
+
+async fn judge(world: &World, claim: &ClaimedPhoto, fingerprint: u128) {
+    let judged = JudgedPhoto {
+        record: PhotoRecord::unreadable(claim.name.clone(), "too dark".to_owned()),
+        decided_by: Context {
+            model: None,
+            rules_sha256: "r".to_owned(),
+            config_sha256: "c".to_owned(),
+            thresholds: [].into(),
+        },
+        fingerprint: Some(fingerprint),
+    };
+    assert!(world.ledger.complete_photo(claim, &judged).await.unwrap());
+}
+
+#[tokio::test]
+async fn photos_are_accepted_once_claimed_and_found_again_by_their_look() {
+    let world = World::new().await;
+    let account = inspector(&world).await;
+    let digests = ["aa", "ab", "af", "b0"].map(|start| start.repeat(32));
+    let names: Vec<&str> = digests.iter().map(String::as_str).collect();
+    let accepted = accept(&world, account, &names).await;
+    assert_eq!(accepted.new, 4);
+    assert_eq!(accept(&world, account, &names[..2]).await.new, 0);
+    assert_eq!(world.ledger.photos_waiting().await.unwrap(), 4);
+
+    let own = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128;
+    // six bits differ, in six parts; one bit in each of the eight; all of them
+    let six = own ^ 0x0001_0001_0001_0001_0001_0001_0000_0000;
+    let eight = own ^ 0x0001_0001_0001_0001_0001_0001_0001_0001;
+    for fingerprint in [own, six, eight, !own] {
+        let claim = world.ledger.claim_photo().await.unwrap().unwrap();
+        // the day at the site, and the facts of its enterprise
+        assert_eq!(claim.day, "2026-03-25");
+        assert_eq!(claim.facts, company(1).facts);
+        judge(&world, &claim, fingerprint).await;
+    }
+    let near = |a: u128, b: u128| (a ^ b).count_ones() <= 6;
+    let alike = world.ledger.photos_alike(&digests[0], own, near).await;
+    assert_eq!(alike.unwrap(), 1);
+    // what agrees in no part is not even read
+    let read = world.ledger.photos_alike(&digests[0], own, |_, _| true);
+    assert_eq!(read.await.unwrap(), 1);
+
+    let mut db = world.ledger.read().await.unwrap();
+    let upload = uploads::get(&mut db, accepted.upload).await.unwrap();
+    assert_eq!(upload.photos[0].taken.unwrap().by, TakenBy::Exif);
+    for (first, n) in [(0xaa, 1), (0xab, 1), (0xac, 0), (0xaf, 1), (0xb0, 1)] {
+        let named = photos::originals(&mut db, first).await.unwrap();
+        assert_eq!(named.len(), n, "{first:x}");
+        assert!(named.values().all(|is_photo| *is_photo));
+    }
+}
+
+#[tokio::test]
+async fn what_belongs_to_findings_is_found_by_enterprise_site_and_finding() {
+    let world = World::new().await;
+    let due = time("2026-04-10T12:00:00Z");
+    let one = world.ordered("1", 0.0, due).await;
+    let two = world.ordered("2", 0.5, due).await;
+    world.rectify(two).await;
+    let mut db = world.ledger.read().await.unwrap();
+    let nobody = Scope::Enterprises(vec![]);
+    let of = |finding_id: Option<Id>, scope: &Scope| OfFindings {
+        scope: scope.clone(),
+        enterprise_id: Some(world.enterprise.id),
+        site_id: Some(world.site.id),
+        finding_id,
+    };
+    for (finding, scope, counts) in [
+        (None, &Scope::All, [2, 2, 1]),
+        (Some(one), &Scope::All, [1, 1, 0]),
+        (Some(two), &Scope::All, [1, 1, 1]),
+        (None, &nobody, [0, 0, 0]),
+    ] {
+        let (of, page) = (of(finding, scope), Page::first());
+        let seen = findings::all_occurrences(&mut db, &of, &page)
+            .await
+            .unwrap();
+        let orders = orders::list(&mut db, &of, &page).await.unwrap();
+        let evidence = findings::all_evidence(&mut db, &of, &page).await.unwrap();
+        let found = [seen.items.len(), orders.items.len(), evidence.items.len()];
+        assert_eq!(found, counts);
+    }
+    let page = Page {
+        cursor: None,
+        limit: 1,
+    };
+    let first = orders::list(&mut db, &of(None, &Scope::All), &page)
+        .await
+        .unwrap();
+    assert_eq!(first.items[0].finding_id, two);
+    let page = Page {
+        cursor: first.next,
+        limit: 1,
+    };
+    let last = orders::list(&mut db, &of(None, &Scope::All), &page)
+        .await
+        .unwrap();
+    assert_eq!((last.items[0].finding_id, last.next), (one, None));
+}
+
+#[tokio::test]
+async fn whoever_knew_the_old_password_is_out() {
+    let world = World::new().await;
+    let account = inspector(&world).await;
+    let later = world.ledger.now() + SignedDuration::from_hours(1);
+    for session in ["mine", "other"] {
+        world
+            .ledger
+            .begin_session(account, session, later)
+            .await
+            .unwrap();
+    }
+    world
+        .ledger
+        .set_password(account, "hash", Some("mine"), &ann())
+        .await
+        .unwrap();
+    let of = async |session| world.ledger.account_of_session(session).await.unwrap();
+    assert_eq!(
+        of("mine").await.unwrap().password_hash.as_deref(),
+        Some("hash")
+    );
+    assert_eq!(of("other").await, None);
+    let nobody = world.ledger.new_id();
+    let by = ann();
+    let unknown = world.ledger.set_password(nobody, "hash", None, &by);
+    assert!(matches!(unknown.await, Err(Error::NotFound { .. })));
+}
