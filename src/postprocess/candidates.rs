@@ -124,7 +124,10 @@ impl<'a> Candidates<'a> {
             self.found.truncate(MAX_CANDIDATES);
         }
         let mut kept = match how.iou {
-            Some(iou) => nms::nms(self.found, iou, how.per_class, how.max),
+            Some(iou) => match how.vote_iou {
+                Some(vote) => nms::nms_voted(self.found, iou, how.per_class, how.max, vote),
+                None => nms::nms(self.found, iou, how.per_class, how.max),
+            },
             None => {
                 self.found.sort_by(nms::best_first);
                 self.found.truncate(how.max);

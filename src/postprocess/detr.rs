@@ -94,6 +94,7 @@ impl DetrHead {
         Suppression {
             iou: self.nms_iou,
             per_class: true,
+            vote_iou: None,
             max: self.max_detections,
         }
     }

@@ -125,6 +125,8 @@ pub(crate) struct Suppression {
     /// `None`: the model has done it, or needs none.
     pub(crate) iou: Option<f32>,
     pub(crate) per_class: bool,
+    /// Overlap from which on boxes have a vote in where the kept one lies.
+    pub(crate) vote_iou: Option<f32>,
     pub(crate) max: usize,
 }
 
@@ -164,6 +166,11 @@ impl HeadSpec {
             && !(0.0..=1.0).contains(&iou)
         {
             return fault(format!("`nms_iou` is {iou}, must lie in 0..=1"));
+        }
+        if let Some(iou) = how.vote_iou
+            && !(0.0..=1.0).contains(&iou)
+        {
+            return fault(format!("`vote_iou` is {iou}, must lie in 0..=1"));
         }
         if how.max == 0 {
             return fault("`max_detections` must be above 0".into());

@@ -110,6 +110,7 @@ impl SsdHead {
         Suppression {
             iou: self.nms_iou.or(raw.then_some(NMS_IOU)),
             per_class: !self.class_agnostic,
+            vote_iou: None,
             max: self.max_detections,
         }
     }

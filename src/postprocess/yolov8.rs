@@ -33,6 +33,10 @@ pub struct Yolov8Head {
     /// Overlap above which the lower-scored box goes, `0..=1`; not used by end-to-end rows.
     #[serde(default = "nms_iou")]
     pub nms_iou: f32,
+    /// A kept box becomes the mean of the boxes of its class that overlap it at least so much,
+    /// weighted by score, `0..=1`; left out, it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vote_iou: Option<f32>,
     /// Whether boxes of different classes suppress one another.
     #[serde(default)]
     pub class_agnostic: bool,
@@ -69,6 +73,7 @@ impl Yolov8Head {
         Suppression {
             iou: (self.layout != Some(Yolov8Layout::EndToEnd)).then_some(self.nms_iou),
             per_class: !self.class_agnostic,
+            vote_iou: self.vote_iou,
             max: self.max_detections,
         }
     }

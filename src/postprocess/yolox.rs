@@ -59,6 +59,7 @@ impl YoloxHead {
         Suppression {
             iou: Some(self.nms_iou),
             per_class: !self.class_agnostic,
+            vote_iou: None,
             max: self.max_detections,
         }
     }

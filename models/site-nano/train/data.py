@@ -33,6 +33,7 @@ def masked_classes(cfg):
 
 class Cache:
     def __init__(self, folder, split=None, sets=None):
+        self.folder = folder
         self.px = np.memmap(os.path.join(folder, "pixels.u8"), np.uint8, "r")
         index = json.load(open(os.path.join(folder, "index.json")))
         self.items = [i for i in index if (split is None or i["split"] == split)
@@ -68,6 +69,20 @@ def colour(img, rng):
     if rng.random() < 0.08:
         q = int(rng.integers(20, 70))
         img = cv2.imdecode(cv2.imencode(".jpg", img, [cv2.IMWRITE_JPEG_QUALITY, q])[1], 1)
+    return img
+
+
+def spoil(img, rng):
+    """What the authors of construction-site-safety did to its train photos: exposure, cutouts, grey."""
+    g, b = rng.uniform(0.6, 1.5), rng.uniform(-40, 70)
+    img = cv2.LUT(img, np.clip(np.arange(256) * g + b, 0, 255).astype(np.uint8))
+    if rng.random() < 0.1:
+        img = cv2.cvtColor(cv2.cvtColor(img, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    h, w = img.shape[:2]
+    side = max(2, round(0.02 * max(h, w)))
+    for _ in range(rng.integers(3, 9)):
+        y, x = rng.integers(0, h), rng.integers(0, w)
+        img[y:y + side, x:x + side] = 0
     return img
 
 
@@ -115,7 +130,7 @@ def paste(canvas, img, item, masked, box_weight, rect, scale, aspect, rng, centr
         if cw * ch / area < 0.3 or min(cw, ch) < 4:
             ign.append(c + [b[4]])
         else:
-            out.append(c + [b[4], b[5], box_weight.get(int(b[4]), 1.0)])
+            out.append(c + [b[4], b[5], b[6] if len(b) > 6 else box_weight.get(int(b[4]), 1.0)])
     ign += [list(b) for b in ignore]
     ign += [[x0, y0, x1, y1, c] for c in masked]
     return out, ign
@@ -146,6 +161,9 @@ class Train:
         self.mosaic = {k: v["mosaic"] for k, v in sets.items()}
         self.square = {k: v.get("made_of_mosaics", False) for k, v in sets.items()}
         self.scale = {k: v["scale"] for k, v in sets.items()}
+        path = os.path.join(cache.folder, "tight.json")
+        self.tight = json.load(open(path)) if os.path.exists(path) else {}
+        self.framed = {k: v.get("framed", False) for k, v in sets.items()}
         w = np.array([sets[i["set"]]["sampling"] for i in cache.items])
         self.p, self.epoch = w / w.sum(), float(w.sum())
         # Class weights: root of the rarity among the drawn boxes, kept within 0.7 and 2.5; they
@@ -155,6 +173,13 @@ class Train:
             for b in it["boxes"]:
                 n[b[4]] += wi
         self.class_weight = torch.tensor(np.clip(np.sqrt(np.median(n) / n), 0.7, 2.5)).float()
+
+    def tightened(self, item):
+        """The photo with boxes of hat and hair (tight.py); the others teach no box."""
+        tight = self.tight.get(str(item["id"]), {})
+        boxes = [(tight[str(k)] + b[4:6] + [2.0]) if str(k) in tight else list(b[:6]) + [0.0]
+                 for k, b in enumerate(item["boxes"])]
+        return dict(item, boxes=boxes)
 
     def one(self, size, late, rng):
         canvas = np.full((size, size, 3), PAD, np.uint8)
@@ -176,12 +201,22 @@ class Train:
                 boxes += b
                 ignore += g
         else:
-            img, item, *labels = get(first)
+            img, item, masked, box_weight = get(first)
+            framed = late and self.framed[first["set"]]
+            square = self.square[first["set"]]
+            if framed:
+                if rng.random() < 0.5:
+                    img = spoil(img.copy(), rng)
+                if self.tight and rng.random() < 0.3:
+                    square, item = True, self.tightened(item)
+            labels = masked, box_weight
             # Squeezed to the square where the set's own photos are, else as they are.
             h, w = img.shape[:2]
-            square = self.square[first["set"]]
             scale, aspect = (max(h, w) / (h * w) ** 0.5, h / w) if square else (1.0, 1.0)
             centre = rng.random() > (0.65 if late else 0.3)       # else as at inference
+            if framed:
+                centre = False
+                scale *= 1.0 if square else float(rng.uniform(0.7, 1.0))
             if centre:
                 if late:
                     lo, hi = (1.0, 1.4) if square else (0.75, 1.4)

@@ -25,7 +25,6 @@ from evaluate import evaluate, mean, torch_predictor
 from model import CLASSES, SiteNano, grid, load_coco, widened
 
 PAUSE = 10.0                   # seconds: a longer step was a stopped process; not all time spent
-LATE = 0.75                    # from here on: no mosaic, L1 loss, larger inputs (YOLOX habit)
 
 
 def groups(net, lr, head_lr, wd):
@@ -58,6 +57,9 @@ def options():
     ap.add_argument("--eval-every", type=float, default=15, help="minutes")
     ap.add_argument("--eval-size", type=int, default=416)
     ap.add_argument("--procs", type=int, default=2)
+    ap.add_argument("--late", type=float, default=0.75, help="share of the time after which: no mosaic, "
+                    "L1 loss, larger inputs (YOLOX habit)")
+    ap.add_argument("--head-weight", type=float, default=1.0, help="extra weight of bare heads")
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--steps", type=int, default=0, help="stop early, for a smoke test")
     ap.add_argument("--resume", action="store_true")
@@ -84,6 +86,7 @@ def main(rank, a):
         net.load_state_dict(s["model"]); ema.load_state_dict(s["ema"]); opt.load_state_dict(s["opt"])
         step, spent = s["step"], s["spent"]
     data = Train(Cache(a.cache, "train"), a.batch // a.procs, a.seed, rank)
+    data.class_weight[CLASSES.index("head")] *= a.head_weight
     full, grids, params = Cache(a.cache), {}, list(net.parameters())
     if rank == 0:
         print(f"{len(data.cache.items)} photos, {data.epoch:.0f} draws a pass, step {step}, "
@@ -124,7 +127,7 @@ def main(rank, a):
         p = min(spent / 60 / a.minutes, 1.0)
         if p >= 1.0 or (a.steps and step >= a.steps) or os.getppid() != parent:
             break
-        late = p >= LATE
+        late = p >= a.late
         x, boxes, ignore = data.batch_at(step, late)
         warm = min(1.0, (step + 1) / 300)
         f = warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * p)))

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::geometry::BBox;
+use crate::postprocess::nms::nms_voted;
 
 /// Coarse numbers, so that ties of score and identical boxes happen.
 fn detection() -> impl Strategy<Value = Detection> {
@@ -149,4 +150,29 @@ proptest! {
             prop_assert!((v - w).abs() < 0.02, "{back:?} {inside:?}");
         }
     }
+}
+
+#[test]
+fn boxes_vote_on_where_the_kept_one_lies() {
+    let at = |x1: f32, score: f32, class: usize| Detection {
+        class,
+        score,
+        bbox: BBox::new(x1, 0.0, x1 + 100.0, 100.0),
+    };
+    let all = vec![
+        at(0.0, 0.6, 0),
+        at(8.0, 0.2, 0),   // IoU 0.85: votes
+        at(20.0, 0.59, 0), // IoU 0.67: suppressed, but too far off to vote
+        at(0.5, 0.9, 1),   // another class
+    ];
+    let kept = nms_voted(all.clone(), 0.65, true, 10, 0.75);
+    assert_eq!(kept.len(), 2);
+    assert_eq!(kept[0], all[3]);
+    assert_eq!(kept[1].score, 0.6);
+    let x1 = (0.6 * 0.0 + 0.2 * 8.0) / 0.8;
+    assert!((kept[1].bbox.x1 - x1).abs() < 1e-5, "{:?}", kept[1].bbox);
+    assert!((kept[1].bbox.x2 - x1 - 100.0).abs() < 1e-4);
+    // whatever order they come in
+    let turned = all.into_iter().rev().collect();
+    assert_eq!(nms_voted(turned, 0.65, true, 10, 0.75), kept);
 }

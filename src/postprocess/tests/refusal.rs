@@ -150,6 +150,7 @@ fn numbers_out_of_range() {
     for (text, words) in [
         ("family = 'yolov8'\nnms_iou = 1.5", "`nms_iou` is 1.5"),
         ("family = 'yolov8'\nnms_iou = nan", "`nms_iou` is NaN"),
+        ("family = 'yolov8'\nvote_iou = 1.5", "`vote_iou` is 1.5"),
         ("family = 'ssd'\nmax_detections = 0", "`max_detections`"),
         ("family = 'yolox'\nstrides = [8, 0]", "`strides`"),
     ] {
