@@ -149,12 +149,25 @@ pub struct Citation {
     pub jurisdiction: String,
     /// The document and clause, as cited.
     pub text: String,
+    /// The same in Chinese, for documents that have a Chinese name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zh: Option<String>,
     /// First day in force (ISO 8601), where established.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid_from: Option<String>,
     /// Last day in force (ISO 8601), where it has ended or will end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid_to: Option<String>,
+}
+
+impl Citation {
+    /// The document and clause in a language, as far as it has a name there.
+    pub fn text(&self, lang: Lang) -> &str {
+        match (lang, &self.zh) {
+            (Lang::Zh, Some(zh)) => zh,
+            _ => &self.text,
+        }
+    }
 }
 
 /// One input of a rule, as it was measured: what was compared with what.

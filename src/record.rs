@@ -76,6 +76,9 @@ pub struct PhotoRecord {
     pub candidates: Vec<CandidateRecord>,
     /// Why the photo could not be judged and what to do next; null when it was.
     pub error: Option<String>,
+    /// What was judged when it is not the whole file: the first of several pages or frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl PhotoRecord {
@@ -90,6 +93,7 @@ impl PhotoRecord {
             answers: Vec::new(),
             candidates: Vec::new(),
             error: Some(error),
+            note: None,
         }
     }
 }

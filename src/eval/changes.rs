@@ -203,6 +203,7 @@ mod tests {
                 .collect(),
             candidates,
             error: None,
+            note: None,
         }
     }
 

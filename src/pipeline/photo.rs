@@ -244,6 +244,7 @@ impl<'a> PhotoPipeline<'a> {
             answers: Vec::new(),
             candidates: Vec::new(),
             error: None,
+            note: None,
         };
         let bytes = match bytes {
             Ok(bytes) => bytes,
@@ -258,6 +259,9 @@ impl<'a> PhotoPipeline<'a> {
             Ok(judged) => {
                 (record.width, record.height) = (Some(judged.size.0), Some(judged.size.1));
                 let lang = self.settings.lang;
+                record.note = judged
+                    .first_of_several
+                    .then(|| first_of_several(lang).to_owned());
                 record.detections = judged
                     .detections
                     .iter()
@@ -299,6 +303,7 @@ impl<'a> PhotoPipeline<'a> {
         let evaluation = self.evaluate(&scene);
         Ok(Judged {
             size,
+            first_of_several: photo.holds_several(),
             detections: look.detections,
             evaluation,
             trace: Trace {
@@ -543,9 +548,22 @@ struct Look {
 
 struct Judged {
     size: (u32, u32),
+    first_of_several: bool,
     detections: Vec<Detection>,
     evaluation: rules::Evaluation,
     trace: Trace,
+}
+
+fn first_of_several(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => {
+            "The file holds several pages or frames; only the first was judged. Save the others as \
+             files of their own to have them judged."
+        }
+        Lang::Zh => {
+            "该文件含多页或多帧，仅判定了第一页（帧）；如需判定其余内容，请另存为单独的文件。"
+        }
+    }
 }
 
 /// Size (upright) that the photo must be decoded to for the whole view and all tiles.

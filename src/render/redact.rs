@@ -134,6 +134,7 @@ mod tests {
             answers: Vec::new(),
             candidates: Vec::new(),
             error: None,
+            note: None,
         }
     }
 

@@ -30,6 +30,9 @@ pub struct KindName {
     pub name: Text,
 }
 
+/// Most bytes of pictures in one report, before base64: a browser must still open the page.
+const MAX_PICTURE_BYTES: usize = 150 << 20;
+
 /// What the report says about the scan as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportAbout {
@@ -51,6 +54,8 @@ pub struct ReportWriter {
     lang: Lang,
     about: ReportAbout,
     sum: Summary,
+    /// Bytes of pictures so far.
+    picture_bytes: usize,
 }
 
 impl ReportWriter {
@@ -68,6 +73,7 @@ impl ReportWriter {
                 kinds,
                 ..Summary::default()
             },
+            picture_bytes: 0,
         }
     }
 
@@ -82,11 +88,16 @@ impl ReportWriter {
         picture_jpeg: Option<&[u8]>,
     ) -> io::Result<()> {
         let ordinals = self.sum.add(photo);
+        let room = MAX_PICTURE_BYTES.saturating_sub(self.picture_bytes);
+        let pictures_full = picture_jpeg.is_some_and(|jpeg| jpeg.len() > room);
+        let picture_jpeg = picture_jpeg.filter(|_| !pictures_full);
+        self.picture_bytes += picture_jpeg.map_or(0, <[u8]>::len);
         let page = PhotoPage {
             w: words(self.lang),
             number: self.sum.photos,
             ordinal: self.sum.with_candidates,
             photo,
+            pictures_full,
             picture: picture_jpeg.map(|bytes| Base64Display::new(bytes, &STANDARD)),
             picture_size: picture_jpeg.and_then(size_px),
             objects: object_counts(photo, self.lang),
@@ -157,6 +168,8 @@ struct PhotoPage<'a> {
     /// How many photos with candidates so far, this one included.
     ordinal: usize,
     photo: &'a PhotoRecord,
+    /// The picture was left out so that the page can still be opened.
+    pictures_full: bool,
     picture: Option<Base64Display<'a, 'static, GeneralPurpose>>,
     /// Width and height: the page keeps the room before a picture is decoded.
     picture_size: Option<(u32, u32)>,

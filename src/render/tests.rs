@@ -19,6 +19,7 @@ fn photo(width: u32, height: u32) -> PhotoRecord {
         answers: Vec::new(),
         candidates: Vec::new(),
         error: None,
+        note: None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod camera;
 pub mod clip;
+mod container;
 pub mod discover;
 pub mod exif;
 pub mod heic;

@@ -12,7 +12,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
 use serde::{Deserialize, Serialize};
 
-use super::{heic, jpeg};
+use super::{container, heic, jpeg};
 use crate::preprocess::{StoredPicture, transposes};
 
 /// Limits that keep one hostile file from taking the machine.
@@ -264,18 +264,30 @@ impl<'a> Photo<'a> {
         swap_if(transposes(self.orientation), self.stored_size)
     }
 
+    /// Whether the file holds further pages or frames, which are not judged.
+    pub fn holds_several(&self) -> bool {
+        container::holds_several(&self.bytes, self.format, self.max_decode_bytes)
+    }
+
     /// Decodes to at least `min_size` (upright width and height, pixels) where the photo has
     /// that many: the largest DCT reduction that still does. `None` decodes at full size.
     ///
     /// # Errors
     /// [`PhotoError::Damaged`] for anything less than a whole, sound picture: a hazard may
-    /// stand in the part that is missing.
+    /// stand in the part that is missing. One thing cannot be told: a BMP or TIFF without
+    /// compression whose end was filled with zeros is a picture with a black edge.
     pub fn decode(&self, min_size: Option<(u32, u32)>) -> Result<DecodedPhoto, PhotoError> {
         let pixels = if self.format == ImageFormat::Jpeg {
             let wanted = min_size.map(|size| swap_if(transposes(self.orientation), size));
             jpeg::decode(&self.bytes, self.stored_size, wanted)?
         } else {
             let name = format_name(self.format).ok_or(PhotoError::UnknownFormat)?;
+            if self.format == ImageFormat::WebP && container::webp_ends_in_zeros(&self.bytes) {
+                return Err(PhotoError::Damaged {
+                    format: name,
+                    detail: "its end is filled with zeros".into(),
+                });
+            }
             self.decode_other().map_err(|e| image_error(name, &e))?
         };
         Ok(DecodedPhoto {

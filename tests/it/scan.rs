@@ -131,6 +131,29 @@ fn one_unreadable_photo_is_reported_in_its_place_and_stops_nothing() {
 }
 
 #[test]
+fn of_a_file_with_several_pictures_the_record_says_that_only_the_first_was_judged() {
+    let dir = tempfile::tempdir().unwrap();
+    for frames in [1, 2] {
+        let mut bytes = Vec::new();
+        let frame = || image::Frame::new(image::RgbaImage::new(64, 48));
+        image::codecs::gif::GifEncoder::new(&mut bytes)
+            .encode_frames((0..frames).map(|_| frame()))
+            .unwrap();
+        fs::write(dir.path().join(format!("{frames}.gif")), bytes).unwrap();
+    }
+    let args = |lang: &'static str| ["--format", "json", "--lang", lang];
+    for (lang, said) in [("en", "only the first"), ("zh", "第一页")] {
+        let mut all = vec![dir.path().as_os_str()];
+        let rest = args(lang);
+        all.extend(rest.iter().map(|a| std::ffi::OsStr::new(*a)));
+        let document = json(&scan(&all));
+        assert!(photo(&document, 0)["note"].is_null());
+        let note = photo(&document, 1)["note"].as_str().unwrap();
+        assert!(note.contains(said), "{note}");
+    }
+}
+
+#[test]
 fn what_is_named_but_missing_is_an_error_in_its_place() {
     let path = astronaut();
     let output = scan(&[

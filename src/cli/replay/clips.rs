@@ -282,6 +282,7 @@ fn record(findings: &[ClipFinding], time_s: f64, (width, height): (u32, u32)) ->
         answers: Vec::new(),
         candidates: candidates.collect(),
         error: None,
+        note: None,
     }
 }
 

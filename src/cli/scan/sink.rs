@@ -301,6 +301,11 @@ fn photo_rows(done: &Done, open: &[&str], lang: Lang, width: usize) -> String {
         (n, true) => format!("  {}\n", table::count(n, "candidate")),
         (n, false) => format!("  {n}处候选隐患\n"),
     };
+    if let Some(note) = &record.note {
+        for line in table::wrap(note, width - 2) {
+            text += &format!("  {line}\n");
+        }
+    }
     for c in &record.candidates {
         let [x, y, w, h] = c.bbox.map(|v| v.round() as i64);
         let at = if en { "at" } else { "位置" };

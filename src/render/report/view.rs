@@ -109,7 +109,7 @@ impl<'a> ClauseRow<'a> {
         };
         Self {
             jurisdiction: &r.jurisdiction,
-            text: &r.text,
+            text: r.text(lang),
             in_force,
         }
     }

@@ -62,6 +62,7 @@ fn photos() -> Vec<PhotoRecord> {
     first.candidates[0].references = vec![Citation {
         jurisdiction: "us".into(),
         text: "29 CFR 1926.100(a)".into(),
+        zh: Some("美国联邦法规 29 CFR 1926.100(a)".into()),
         valid_from: Some("2020-01-01".into()),
         valid_to: None,
     }];
@@ -296,4 +297,28 @@ fn the_contents_are_bounded_and_the_links_go_on() {
     let head = String::from_utf8(head).unwrap();
     assert_eq!(head.matches("href=\"#p").count(), 500);
     assert!(head.contains("100 more, below"));
+}
+
+#[test]
+fn a_clause_is_cited_in_the_language_of_the_page() {
+    let zh = "美国联邦法规 29 CFR 1926.100(a)";
+    assert!(whole(Lang::Zh).contains(zh));
+    assert!(!whole(Lang::En).contains(zh));
+    assert!(whole(Lang::En).contains("29 CFR 1926.100(a)"));
+}
+
+#[test]
+fn pictures_stop_where_the_page_would_be_too_heavy_and_it_says_so() {
+    let full = crate::render::words::words(Lang::En).pictures_full;
+    let mut writer = ReportWriter::new(about(), Lang::En);
+    let picture = vec![0_u8; 80 << 20];
+    let mut said = Vec::new();
+    for _ in 0..2 {
+        let mut body = Vec::new();
+        writer
+            .write_photo(&mut body, &photos()[0], Some(&picture))
+            .unwrap();
+        said.push(String::from_utf8(body).unwrap().contains(full));
+    }
+    assert_eq!(said, [false, true]);
 }

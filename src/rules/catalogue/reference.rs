@@ -22,6 +22,8 @@ pub(super) enum Status {
 pub(super) struct Reference {
     pub(super) jurisdiction: String,
     pub(super) text: String,
+    /// The same in Chinese, where the document has a Chinese name.
+    pub(super) zh: Option<String>,
     pub(super) status: Status,
     pub(super) valid_from: Option<String>,
     pub(super) valid_to: Option<String>,
@@ -46,6 +48,7 @@ impl Reference {
         (self.is_verified() && in_force).then(|| Citation {
             jurisdiction: self.jurisdiction.clone(),
             text: self.text.clone(),
+            zh: self.zh.clone(),
             valid_from: self.valid_from.clone(),
             valid_to: self.valid_to.clone(),
         })
@@ -58,11 +61,13 @@ impl Reference {
                 format!("is `{}`; write `cn` or `us`", self.jurisdiction),
             ));
         }
-        if self.text.trim().is_empty() {
-            return Err((
-                format!("{field}.text"),
-                "must not be empty; name the document and its clause".into(),
-            ));
+        for (name, text) in [("text", Some(&self.text)), ("zh", self.zh.as_ref())] {
+            if text.is_some_and(|text| text.trim().is_empty()) {
+                return Err((
+                    format!("{field}.{name}"),
+                    "must not be empty; name the document and its clause".into(),
+                ));
+            }
         }
         for (name, date) in [
             ("valid_from", &self.valid_from),
