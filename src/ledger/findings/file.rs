@@ -201,9 +201,12 @@ async fn open_finding_of(
         let id = row.id("id")?;
         let known = newest_occurrences(tx, id).await?;
         // two boxes of one photo are two things: the detector has told them apart
-        let same_photo = known
-            .iter()
-            .any(|o| o.photo_sha256.is_some() && o.photo_sha256 == seen.photo_sha256);
+        // (a camera may give the same picture again at another time)
+        let same_photo = known.iter().any(|o| {
+            o.photo_sha256.is_some()
+                && o.photo_sha256 == seen.photo_sha256
+                && o.seen_at == to_millisecond(seen.seen_at)
+        });
         if same_photo {
             continue;
         }
