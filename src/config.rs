@@ -9,6 +9,7 @@ use anyhow::Context;
 use serde::Deserialize;
 
 use crate::api::ServeConfig;
+use crate::cameras::mqtt::MqttConfig;
 use crate::evidence::EvidenceConfig;
 use crate::hazard::Lang;
 use crate::source::camera::Transport;
@@ -37,6 +38,8 @@ pub struct Config {
     pub evidence: EvidenceConfig,
     /// `[cameras.NAME]`: the sources of the service's cameras, by the names that the ledger knows them by.
     pub cameras: BTreeMap<String, CameraConfig>,
+    /// `[mqtt]`: a broker that is told what cameras see.
+    pub mqtt: Option<MqttConfig>,
 }
 
 /// A source of pictures that the service watches.

@@ -269,9 +269,10 @@ async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     caller.may(Task::Read)?;
     let events = watched(&app, &caller, id).await?.events();
-    let stream = stream::unfold(events, |mut events| async {
+    let stream = stream::unfold(events, move |mut events| async move {
         loop {
             match events.recv().await {
+                Ok(event) if event.camera != id => {}
                 Ok(event) => {
                     let sent = Event::default().event(event.name).json_data(&event).ok()?;
                     return Some((Ok(sent), events));

@@ -2,6 +2,7 @@
 //! thread of its own, with the model's sessions shared among all, and files into the ledger.
 
 mod filing;
+pub mod mqtt;
 mod view;
 mod watcher;
 
@@ -13,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 pub use view::{CameraEvent, Look, Seen, View};
 
@@ -48,6 +49,7 @@ struct Inner {
     setups: BTreeMap<String, Setup>,
     /// Pictures on their way, and the last seconds of each camera: nothing that must be kept.
     spool: PathBuf,
+    events: broadcast::Sender<CameraEvent>,
     views: Mutex<BTreeMap<Id, Arc<View>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// A camera was added.
@@ -57,6 +59,8 @@ struct Inner {
 
 /// How often the ledger is asked for new cameras.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Events that wait for a slow listener; it misses older ones.
+const EVENTS: usize = 256;
 /// Pictures that were sent and wait; more are refused.
 const MAX_PUSHED: usize = 100;
 
@@ -88,6 +92,7 @@ impl Cameras {
             store,
             setups,
             spool: data.join("cameras"),
+            events: broadcast::Sender::new(EVENTS),
             views: Mutex::default(),
             threads: Mutex::default(),
             wake: Notify::new(),
@@ -126,7 +131,11 @@ impl Cameras {
         if views.contains_key(&camera.id) || self.0.stopping() {
             return;
         }
-        let view = Arc::new(View::new(judge.document()));
+        let view = Arc::new(View::new(
+            judge.document(),
+            camera.id,
+            self.0.events.clone(),
+        ));
         views.insert(camera.id, view.clone());
         drop(views);
         let (cameras, setup, judge) = (self.clone(), setup.clone(), judge.clone());
@@ -148,6 +157,11 @@ impl Cameras {
     /// What is known of a camera that is watched.
     pub fn view(&self, camera: Id) -> Option<Arc<View>> {
         lock(&self.0.views).get(&camera).cloned()
+    }
+
+    /// Events of all cameras from now on.
+    pub fn events(&self) -> broadcast::Receiver<CameraEvent> {
+        self.0.events.subscribe()
     }
 
     /// Whether the configuration knows the source of a camera.

@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, watch};
 use super::lock;
 use crate::geometry::BBox;
 use crate::hazard::Lang;
+use crate::id::Id;
 use crate::pipeline::clip::Remembered;
 use crate::pipeline::photo::JudgeError;
 use crate::pipeline::picture::frame_view;
@@ -22,6 +23,8 @@ use crate::source::camera::{self, LiveFrame, State, Status};
 /// An event of a camera, for whoever listens.
 #[derive(Debug, Clone, Serialize)]
 pub struct CameraEvent {
+    /// Of which.
+    pub camera: Id,
     /// `alarm`, `finding` or `status`.
     #[serde(skip)]
     pub name: &'static str,
@@ -36,6 +39,7 @@ pub struct CameraEvent {
 pub struct View {
     /// What decides, for the signature of pictures.
     document: ScanDocument,
+    camera: Id,
     live: Mutex<Option<Arc<camera::Camera>>>,
     /// Why it is not watched at all.
     trouble: Mutex<Option<String>>,
@@ -45,13 +49,18 @@ pub struct View {
 }
 
 impl View {
-    pub(super) fn new(document: ScanDocument) -> Self {
+    pub(super) fn new(
+        document: ScanDocument,
+        camera: Id,
+        events: broadcast::Sender<CameraEvent>,
+    ) -> Self {
         Self {
             document,
+            camera,
             live: Mutex::default(),
             trouble: Mutex::default(),
             latest: watch::Sender::new(None),
-            events: broadcast::Sender::new(64),
+            events,
             again: AtomicBool::new(false),
         }
     }
@@ -76,7 +85,7 @@ impl View {
         self.latest.subscribe()
     }
 
-    /// Events from now on. A listener that lags misses the oldest.
+    /// Events of all cameras from now on. A listener that lags misses the oldest.
     pub fn events(&self) -> broadcast::Receiver<CameraEvent> {
         self.events.subscribe()
     }
@@ -102,6 +111,7 @@ impl View {
 
     pub(super) fn tell(&self, name: &'static str, what: &impl Serialize) {
         let event = CameraEvent {
+            camera: self.camera,
             name,
             at: Timestamp::now().to_string(),
             what: serde_json::to_value(what).unwrap_or_default(),

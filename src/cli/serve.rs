@@ -9,9 +9,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
+use self::cameras::{setups, with_password};
 use super::{exit, scan};
 use crate::api::{self, App, Metrics, ServeConfig};
-use crate::cameras::Cameras;
+use crate::cameras::{Cameras, mqtt};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::evidence::Store;
@@ -85,7 +86,7 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
         secure_cookies: Some(config.serve.secure_cookies.unwrap_or(!loopback)),
         ..config.serve.clone()
     };
-    let setups = cameras::setups(config)?;
+    let setups = setups(config)?;
     let cameras = Cameras::new(ledger.clone(), store.clone(), &args.data, setups);
     let app = App::new(
         ledger.clone(),
@@ -117,11 +118,18 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     let load = judge_of(args, config, rules);
     let starting = tokio::spawn(start(app.clone(), jobs.clone(), load));
     let watching = tokio::spawn(watch(jobs, cameras.clone()));
+    let telling = match &config.mqtt {
+        Some(mqtt) => Some(mqtt::Teller::start(with_password(mqtt)?, cameras.events())),
+        None => None,
+    };
     api::listen::serve(listener, app.router(), signal()).await?;
     reminding.abort();
     say("ending: the photos in hand are finished first");
     watching.abort();
     tokio::task::spawn_blocking(move || cameras.stop()).await?;
+    if let Some(telling) = telling {
+        telling.stop().await;
+    }
     if let Some(workers) = starting.await? {
         tokio::task::spawn_blocking(move || workers.stop()).await?;
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 
 use crate::cameras::Setup;
+use crate::cameras::mqtt::MqttConfig;
 use crate::cli::watch;
 use crate::config::{CameraConfig, Config};
 use crate::pipeline::clip_file::WatchConfig;
@@ -16,6 +17,15 @@ pub(super) fn setups(config: &Config) -> anyhow::Result<BTreeMap<String, Setup>>
         Ok((name.clone(), setup))
     });
     each.collect()
+}
+
+/// With the password out of the environment.
+pub(super) fn with_password(mqtt: &MqttConfig) -> anyhow::Result<MqttConfig> {
+    let password = mqtt.password.as_deref().map(watch::expanded).transpose();
+    Ok(MqttConfig {
+        password: password.context("[mqtt], password")?,
+        ..mqtt.clone()
+    })
 }
 
 fn setup(camera: &CameraConfig, config: &Config) -> anyhow::Result<Setup> {
