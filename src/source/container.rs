@@ -9,6 +9,8 @@ use image::{AnimationDecoder, ImageFormat, Limits};
 use tiff::decoder::Decoder;
 use tiff::tags::Tag;
 
+use super::photo::MAX_PNG_METADATA;
+
 /// Pages of a TIFF that are looked at for a second picture.
 const PAGES: usize = 64;
 
@@ -20,17 +22,23 @@ const ZEROS: usize = 256;
 pub(super) fn holds_several(bytes: &[u8], format: ImageFormat, max_decode_bytes: u64) -> bool {
     let file = Cursor::new(bytes);
     match format {
-        ImageFormat::Png => PngDecoder::new(file).is_ok_and(|png| png.is_apng().unwrap_or(false)),
+        // a profile is unpacked with the header
+        ImageFormat::Png => PngDecoder::with_limits(file, memory(MAX_PNG_METADATA))
+            .is_ok_and(|png| png.is_apng().unwrap_or(false)),
         ImageFormat::WebP => WebPDecoder::new(file).is_ok_and(|webp| webp.has_animation()),
         ImageFormat::Gif => GifDecoder::new(file).is_ok_and(|mut gif| {
-            let mut limits = Limits::default();
-            limits.max_alloc = Some(max_decode_bytes);
-            image::ImageDecoder::set_limits(&mut gif, limits).is_ok()
+            image::ImageDecoder::set_limits(&mut gif, memory(max_decode_bytes)).is_ok()
                 && gif.into_frames().nth(1).is_some_and(|frame| frame.is_ok())
         }),
         ImageFormat::Tiff => Decoder::new(file).is_ok_and(|tiff| has_second_page(tiff)),
         _ => false,
     }
+}
+
+fn memory(bytes: u64) -> Limits {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(bytes);
+    limits
 }
 
 fn has_second_page(mut tiff: Decoder<Cursor<&[u8]>>) -> bool {

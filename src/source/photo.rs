@@ -42,7 +42,7 @@ impl Default for PhotoLimits {
 const MAX_SIDE: u32 = 65_535;
 
 /// Most bytes that a row, the colour profile and the texts of a PNG may unpack to.
-const MAX_PNG_METADATA: u64 = 32 << 20;
+pub(super) const MAX_PNG_METADATA: u64 = 32 << 20;
 
 /// Why a photo could not be judged. Every message says what to do next.
 #[derive(Debug, thiserror::Error)]
