@@ -30,7 +30,7 @@ pub(super) fn holds_several(bytes: &[u8], format: ImageFormat, max_decode_bytes:
             image::ImageDecoder::set_limits(&mut gif, memory(max_decode_bytes)).is_ok()
                 && gif.into_frames().nth(1).is_some_and(|frame| frame.is_ok())
         }),
-        ImageFormat::Tiff => Decoder::new(file).is_ok_and(|tiff| has_second_page(tiff)),
+        ImageFormat::Tiff => Decoder::new(file).is_ok_and(has_second_page),
         _ => false,
     }
 }
