@@ -2,14 +2,17 @@
 //! Unknown keys are refused. Command-line options win over the environment, the environment
 //! over the file, the file over the defaults.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Deserialize;
 
 use crate::api::ServeConfig;
+use crate::cameras::mqtt::MqttConfig;
 use crate::evidence::EvidenceConfig;
 use crate::hazard::Lang;
+use crate::source::camera::Transport;
 use crate::source::photo::PhotoLimits;
 use crate::tiling::Tiles;
 
@@ -33,6 +36,59 @@ pub struct Config {
     pub serve: ServeConfig,
     /// `[evidence]`
     pub evidence: EvidenceConfig,
+    /// `[cameras.NAME]`: the sources of the service's cameras, by the names that the ledger knows them by.
+    pub cameras: BTreeMap<String, CameraConfig>,
+    /// `[mqtt]`: a broker that is told what cameras see.
+    pub mqtt: Option<MqttConfig>,
+}
+
+/// A source of pictures that the service watches.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraConfig {
+    /// `rtsp://…`, `http://…`, a video file or a folder; `${NAME}` is replaced from the environment.
+    pub address: Option<String>,
+    /// Pictures are sent to the service instead.
+    #[serde(default)]
+    pub pushed: bool,
+    /// A file of zones; relative to the configuration file.
+    pub zones: Option<PathBuf>,
+    /// Pictures looked at for each second, at most.
+    #[serde(default = "default_fps")]
+    pub fps: f64,
+    /// Longer side of pictures, pixels: larger ones are made smaller.
+    #[serde(default = "default_max_side")]
+    pub max_side: u32,
+    /// `tcp` or `udp`.
+    #[serde(default)]
+    pub rtsp_transport: Transport,
+    /// ffmpeg's name of a hardware decoder.
+    pub hwaccel: Option<String>,
+    /// Whether key frames will do while nothing moves.
+    #[serde(default = "default_idle")]
+    pub idle: bool,
+}
+
+const fn default_fps() -> f64 {
+    5.0
+}
+
+const fn default_max_side() -> u32 {
+    1280
+}
+
+const fn default_idle() -> bool {
+    true
+}
+
+/// An address may hold a password.
+impl std::fmt::Debug for CameraConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let pushed = &self.pushed;
+        f.debug_struct("CameraConfig")
+            .field("pushed", pushed)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How photos are looked at.
@@ -93,8 +149,10 @@ impl Config {
         })?;
         let mut config = Self::parse(&text)
             .with_context(|| format!("the configuration {} is not valid", path.display()))?;
-        if let Some(catalogue) = &mut config.hazards.catalogue {
-            *catalogue = path.parent().unwrap_or(Path::new("")).join(&*catalogue);
+        let cameras = config.cameras.values_mut();
+        let files = cameras.filter_map(|camera| camera.zones.as_mut());
+        for file in files.chain(config.hazards.catalogue.as_mut()) {
+            *file = path.parent().unwrap_or(Path::new("")).join(&*file);
         }
         Ok(config)
     }
@@ -105,6 +163,21 @@ impl Config {
             anyhow::ensure!(
                 (0.0..=1.0).contains(&score),
                 "scan.min_score is {score}; give a number from 0 to 1"
+            );
+        }
+        for (name, camera) in &config.cameras {
+            anyhow::ensure!(
+                (0.1..=60.0).contains(&camera.fps) && (64..=7680).contains(&camera.max_side),
+                "cameras.{name}: give fps from 0.1 to 60 and max_side from 64 to 7680"
+            );
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            anyhow::ensure!(
+                camera
+                    .hwaccel
+                    .iter()
+                    .flat_map(|name| name.chars())
+                    .all(plain),
+                "cameras.{name}.hwaccel: give the name of a decoder, for example vaapi"
             );
         }
         if let Some(jobs) = config.scan.jobs {

@@ -38,6 +38,7 @@ pub mod source;
 
 // composition and faces
 pub mod api;
+pub mod cameras;
 pub mod cli;
 pub mod config;
 pub mod jobs;

@@ -173,7 +173,7 @@ fn replay(key: &KeyUse, kept: Kept) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// For every POST with a JSON body. Uploads make their [`Once`] when they have read the form.
+/// For every POST with a JSON body. Pictures sent to a camera have no effect of their own; uploads make their [`Once`] when they have read the form.
 pub(super) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
     match pass(&app, request, next).await {
         Ok(response) => response,
@@ -183,7 +183,7 @@ pub(super) async fn layer(State(app): State<App>, request: Request, next: Next) 
 
 async fn pass(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
     let path = request.uri().path().to_owned();
-    if request.method() != Method::POST || path.ends_with("/photos") {
+    if request.method() != Method::POST || path.ends_with("/photos") || path.ends_with("/frames") {
         return Ok(next.run(request).await);
     }
     let name = name_of(request.headers())?;

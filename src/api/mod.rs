@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 pub(crate) mod auth;
+mod cameras;
 mod checklists;
 mod config;
 mod docs;
@@ -44,6 +45,7 @@ pub use auth::Role;
 pub use config::ServeConfig;
 pub use metrics::Metrics;
 
+use crate::cameras::Cameras;
 use crate::evidence::Store;
 use crate::jobs::{Jobs, Judge};
 use crate::ledger::Ledger;
@@ -61,6 +63,7 @@ pub struct Parts {
     ledger: Ledger,
     store: Arc<Store>,
     jobs: Jobs,
+    cameras: Cameras,
     metrics: Arc<Metrics>,
     config: ServeConfig,
     photo_limits: PhotoLimits,
@@ -88,16 +91,17 @@ impl Deref for App {
 }
 
 impl App {
-    /// Puts the service together. `secure_cookies`: sessions over HTTPS only.
+    /// Puts the service together.
     pub fn new(
         ledger: Ledger,
         store: Arc<Store>,
         jobs: Jobs,
+        cameras: Cameras,
         metrics: Arc<Metrics>,
         config: ServeConfig,
         photo_limits: PhotoLimits,
-        secure_cookies: bool,
     ) -> Self {
+        let secure_cookies = config.secure_cookies.unwrap_or(true);
         let ten = NonZero::<u32>::MIN.saturating_add(9);
         Self(Arc::new(Parts {
             rates: Rates::new(config.requests_per_second, config.request_burst),
@@ -109,6 +113,7 @@ impl App {
             ledger,
             store,
             jobs,
+            cameras,
             metrics,
             config,
             photo_limits,
@@ -171,6 +176,7 @@ impl App {
             .merge(accounts::routes())
             .merge(enterprises::routes())
             .merge(sites::routes())
+            .merge(cameras::routes())
             .merge(checklists::routes())
             .merge(inspections::routes())
             .merge(findings::routes())
@@ -180,7 +186,11 @@ impl App {
             .merge(job_view::routes())
             .route("/openapi.json", get(docs::openapi))
             .layer(DefaultBodyLimit::max(idempotency::MAX_BODY))
-            .merge(upload::routes().layer(DefaultBodyLimit::max(self.config.max_upload_bytes)))
+            .merge(
+                upload::routes()
+                    .merge(cameras::push_routes())
+                    .layer(DefaultBodyLimit::max(self.config.max_upload_bytes)),
+            )
             // an unknown address tells nothing to whoever is not known
             .fallback(no_such_address)
             .layer(middleware::from_fn_with_state(

@@ -150,6 +150,7 @@ fn taken_after_order(finding: &FindingRow, photo: &Photo) -> Check {
         (Some(taken), Some(ordered)) => {
             let source = match taken.by {
                 TakenBy::Sender => "as the sender said",
+                TakenBy::Service => "as this service's own clock says",
                 TakenBy::Exif => "as the photo's EXIF says",
                 TakenBy::ExifSiteClock => "as the photo's EXIF says, read as the clock at the site",
             };

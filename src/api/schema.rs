@@ -45,6 +45,8 @@ known!(
     crate::hazard::Lang,
     crate::hazard::Severity,
     crate::record::PhotoRecord,
+    crate::source::camera::Status,
+    crate::zone::Zones,
     ledger::checklists::Checklist,
     ledger::checklists::Item,
     ledger::enterprises::Enterprise,

@@ -202,5 +202,8 @@ async fn add_camera(
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     visible(&mut tx, &caller, id).await?;
     let added = sites::add_camera(&mut tx, id, new.point, &new.name, &new.source).await?;
-    once.commit(tx, created(added)).await
+    let camera = added.id;
+    let answer = once.commit(tx, created(added)).await?;
+    app.cameras.wake(camera);
+    Ok(answer)
 }

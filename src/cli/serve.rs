@@ -1,5 +1,7 @@
 //! `sitewarden serve`: the inspection service.
 
+mod cameras;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,8 +9,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::net::TcpListener;
 
+use self::cameras::{setups, with_password};
 use super::{exit, scan};
-use crate::api::{self, App, Metrics};
+use crate::api::{self, App, Metrics, ServeConfig};
+use crate::cameras::{Cameras, mqtt};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::evidence::Store;
@@ -78,15 +82,20 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
         metrics.clone(),
     );
     let loopback = args.listen.ip().is_loopback();
-    let secure_cookies = config.serve.secure_cookies.unwrap_or(!loopback);
+    let serving = ServeConfig {
+        secure_cookies: Some(config.serve.secure_cookies.unwrap_or(!loopback)),
+        ..config.serve.clone()
+    };
+    let setups = setups(config)?;
+    let cameras = Cameras::new(ledger.clone(), store.clone(), &args.data, setups);
     let app = App::new(
         ledger.clone(),
         store,
         jobs.clone(),
+        cameras.clone(),
         metrics,
-        config.serve.clone(),
+        serving,
         config.limits.clone(),
-        secure_cookies,
     );
     let listener = TcpListener::bind(args.listen)
         .await
@@ -106,10 +115,21 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     }
 
     let reminding = tokio::spawn(remind(ledger.clone()));
-    let starting = tokio::spawn(start(app.clone(), jobs, judge_of(args, config, rules)));
+    let load = judge_of(args, config, rules);
+    let starting = tokio::spawn(start(app.clone(), jobs.clone(), load));
+    let watching = tokio::spawn(watch(jobs, cameras.clone()));
+    let telling = match &config.mqtt {
+        Some(mqtt) => Some(mqtt::Teller::start(with_password(mqtt)?, cameras.events())),
+        None => None,
+    };
     api::listen::serve(listener, app.router(), signal()).await?;
     reminding.abort();
     say("ending: the photos in hand are finished first");
+    watching.abort();
+    tokio::task::spawn_blocking(move || cameras.stop()).await?;
+    if let Some(telling) = telling {
+        telling.stop().await;
+    }
     if let Some(workers) = starting.await? {
         tokio::task::spawn_blocking(move || workers.stop()).await?;
     }
@@ -163,6 +183,17 @@ async fn start(app: App, jobs: Jobs, load: LoadJudge) -> Option<crate::jobs::Wor
             None
         }
     }
+}
+
+/// Watches the cameras once there is a model.
+async fn watch(jobs: Jobs, cameras: Cameras) {
+    let judge = loop {
+        if let Some(judge) = jobs.judge() {
+            break judge;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    };
+    cameras.run(judge).await;
 }
 
 /// Sends the reminders of deadlines as they fall due. What fell due while the service was down goes

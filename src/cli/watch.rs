@@ -16,12 +16,12 @@ use anyhow::Context;
 
 pub(super) use self::line::Line;
 use self::output::{Format, Output};
+pub(super) use self::sources::expanded;
 use self::state::StateFile;
 use super::{exit, scan, stop};
 use crate::config::Config;
 use crate::eval::clip_changes::ClipSide;
 use crate::eval::clip_findings::ClipFinding;
-use crate::geometry::BBox;
 use crate::hazard::Lang;
 use crate::inference::Threads;
 use crate::pipeline::camera::{Beat, Told, WatchError, watch_camera};
@@ -29,10 +29,8 @@ use crate::pipeline::clip::ClipWatch;
 use crate::pipeline::clip_file::{DEFAULT_FPS, WatchConfig, findings_of, sha256_of, watch_file};
 use crate::pipeline::evidence::{BEFORE_S, Evidence};
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
-use crate::preprocess::resized_upright;
 use crate::source::camera::{Address, Camera, CameraOptions, Mode, Place, RingOptions, Transport};
 use crate::source::clip::ClipError;
-use crate::source::photo::{Photo, read_file};
 use crate::tiling::Tiles;
 use crate::zone::Zones;
 
@@ -110,8 +108,6 @@ fn parse_hwaccel(text: &str) -> Result<String, String> {
 
 /// Longer side of a camera's pictures at least: patches of zones need some pixels.
 const LEAST_SIDE: u32 = 640;
-/// Longer side of a clean reference at most.
-const CLEAN_SIDE: f32 = 1280.0;
 
 /// What all sources share.
 struct Session<'a> {
@@ -203,7 +199,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     })
 }
 
-fn zones(file: Option<&Path>) -> anyhow::Result<Zones> {
+pub(super) fn zones(file: Option<&Path>) -> anyhow::Result<Zones> {
     let Some(file) = file else {
         return Ok(Zones::default());
     };
@@ -244,38 +240,6 @@ fn plain(e: WatchError<anyhow::Error>) -> anyhow::Error {
     }
 }
 
-/// A watch that has seen nothing, with the zones and their clean references.
-fn clip_watch<'a>(
-    pipeline: &'a PhotoPipeline<'a>,
-    config: &WatchConfig,
-    live: bool,
-) -> anyhow::Result<ClipWatch<'a>> {
-    let limits = &pipeline.settings().limits;
-    config.zones.check()?;
-    let watch = ClipWatch::new(pipeline, config.tracker.clone(), config.confirm.clone());
-    let mut watch = watch.with_zones(config.zones.clone())?.with_health(live);
-    for zone in &config.zones.zones {
-        let Some(path) = &zone.reference else {
-            continue;
-        };
-        let clean = || -> anyhow::Result<_> {
-            let bytes = read_file(path, limits)?;
-            let photo = Photo::open(&bytes, limits)?;
-            let (w, h) = photo.upright_size();
-            let scale = (CLEAN_SIDE / w.max(h) as f32).min(1.0);
-            let size = [w, h].map(|n| ((n as f32 * scale) as u32).max(1));
-            let decoded = photo.decode(Some((size[0], size[1])))?;
-            let whole = BBox::new(0.0, 0.0, w as f32, h as f32);
-            let picture = resized_upright(decoded.stored(), whole, (size[0], size[1]))?;
-            Ok(picture)
-        };
-        let clean = clean()
-            .with_context(|| format!("zone `{}`: reference {}", zone.name, path.display()))?;
-        watch.set_reference(&zone.name, &clean);
-    }
-    Ok(watch)
-}
-
 /// What `watch` finds in a clip, from its beginning to its end.
 pub(super) fn findings(
     pipeline: &PhotoPipeline<'_>,
@@ -290,7 +254,7 @@ pub(super) fn findings(
         Ok(())
     };
     let limit = pipeline.settings().limits.max_pixels;
-    let watch = clip_watch(pipeline, config, false)?;
+    let watch = config.begin(pipeline, false)?;
     watch_file(path, config.fps, limit, watch, None, &mut tell).map_err(plain)?;
     Ok(findings_of(&events))
 }
@@ -343,7 +307,7 @@ impl Session<'_> {
         }
         let limit = self.pipeline.settings().limits.max_pixels;
         let evidence = self.evidence(source, false)?;
-        let watch = clip_watch(self.pipeline, &self.watch, false)?;
+        let watch = self.watch.begin(self.pipeline, false)?;
         let mut tell = |told: Told| self.output.told(source, told);
         let whole = watch_file(path, self.watch.fps, limit, watch, evidence, &mut tell);
         let whole = whole.map_err(plain)?;
@@ -375,7 +339,8 @@ impl Session<'_> {
             }),
             ..CameraOptions::default()
         };
-        let mut watch = clip_watch(self.pipeline, &self.watch, source.place == Place::Stream)?;
+        let live = source.place == Place::Stream;
+        let mut watch = self.watch.begin(self.pipeline, live)?;
         let name = source.to_string();
         if let Some(state) = &self.state
             && let Some(memory) = state::lock(state).of(&name)

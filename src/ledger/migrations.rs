@@ -45,6 +45,11 @@ const ALL: &[Step] = &[
         "service: taken by, fingerprints",
         include_str!("migrations/0101_service.sql"),
     ),
+    both(
+        110,
+        "cameras: memory, zones",
+        include_str!("migrations/0110_cameras.sql"),
+    ),
 ];
 
 /// Versions of all steps, in order.

@@ -57,10 +57,12 @@ pub enum TakenBy {
     Exif,
     /// The camera, without an offset: taken for the clock at the site (EXIF).
     ExifSiteClock,
+    /// This service, which took it out of a live view.
+    Service,
 }
 
 impl TakenBy {
-    const ALL: [Self; 3] = [Self::Sender, Self::Exif, Self::ExifSiteClock];
+    const ALL: [Self; 4] = [Self::Sender, Self::Exif, Self::ExifSiteClock, Self::Service];
 
     /// The name in records and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -68,6 +70,7 @@ impl TakenBy {
             Self::Sender => "sender",
             Self::Exif => "exif",
             Self::ExifSiteClock => "exif_site_clock",
+            Self::Service => "service",
         }
     }
 

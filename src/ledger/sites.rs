@@ -351,6 +351,20 @@ pub async fn camera(db: &mut impl Db, id: Id) -> Result<Camera> {
     page::get(db, "camera", "SELECT * FROM cameras WHERE id = $1", id).await
 }
 
+/// Every camera there is.
+pub async fn all_cameras(db: &mut impl Db) -> Result<Vec<Camera>> {
+    let rows = sqlx::query("SELECT * FROM cameras ORDER BY id")
+        .fetch_all(db.conn())
+        .await?;
+    rows.iter().map(Camera::from_row).collect()
+}
+
+/// The zone of a point, if it names one.
+pub async fn zone_of_point(db: &mut impl Db, point: Id) -> Result<String> {
+    let point: Point = page::get(db, "point", "SELECT * FROM points WHERE id = $1", point).await?;
+    Ok(point.zone)
+}
+
 /// A page of a site's cameras, newest first.
 pub async fn cameras(db: &mut impl Db, site_id: Id, page: &Page) -> Result<Paged<Camera>> {
     let mut conditions = Conditions::default();

@@ -7,7 +7,7 @@ use crate::motion::{Glance, moved};
 use crate::pipeline::clip::{ClipWatch, FindingEvent, Shot};
 use crate::pipeline::evidence::{Evidence, Kept, Written};
 use crate::pipeline::photo::JudgeError;
-use crate::source::camera::{Camera, Mode, State, Status};
+use crate::source::camera::{Camera, LiveFrame, Mode, State, Status};
 use crate::source::clip::ClipError;
 use crate::zone::{Day, Moment};
 
@@ -41,6 +41,8 @@ pub enum Told {
     Status(Status),
     /// The evidence of a finding is written, or why not.
     Evidence(Written),
+    /// Of a live source: all that one moment brought has been told. With its picture, if it had one.
+    Moment(Option<LiveFrame>),
 }
 
 /// Why a watch ended early.
@@ -174,6 +176,7 @@ pub fn watch_camera<E>(
                 tell(Told::Evidence(written), watch).map_err(WatchError::Told)?;
             }
         }
+        tell(Told::Moment(frame), watch).map_err(WatchError::Told)?;
     }
     if let Some(evidence) = evidence {
         for written in evidence.finish(&kept) {

@@ -21,6 +21,7 @@ use crate::hazard::{Answer, Severity, Text};
 use crate::health::{Ailment, Health};
 use crate::motion::Glance;
 use crate::pipeline::photo::{JudgeError, PhotoPipeline, Scratch, Watched};
+use crate::record::DetectionRecord;
 use crate::rules::Scene;
 use crate::tracking::{TrackId, Tracker, TrackerConfig};
 use crate::zone::{Moment, ZoneError, Zones};
@@ -184,6 +185,12 @@ impl<'a> ClipWatch<'a> {
             .iter()
             .filter_map(|((subject, code), life)| self.ended(time_s, Some(*subject), code, life));
         out_of_sight.chain(in_sight).collect()
+    }
+
+    /// What the model saw last, with the scores that it takes to be sure.
+    pub fn detections(&self) -> Vec<DetectionRecord> {
+        let sure = self.last.iter().flat_map(|watched| &watched.sure);
+        sure.map(|d| self.pipeline.detection_record(d)).collect()
     }
 
     /// Of each kind of hazard, the answer for all that was watched.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use sha2::{Digest, Sha256};
@@ -11,14 +11,16 @@ use sha2::{Digest, Sha256};
 use super::camera::{Beat, Eyes, Told, WatchError};
 use super::clip::{ClipWatch, EventKind, FindingEvent, KindAnswer, Shot};
 use super::evidence::{Evidence, Kept};
-use super::photo::hex;
+use super::photo::{JudgeError, PhotoPipeline, hex};
+use super::picture::upright;
 use crate::confirm::ConfirmConfig;
 use crate::eval::clip_findings::{ClipFinding, SeenAt};
 use crate::motion::Glance;
 use crate::source::camera::Mode;
 use crate::source::clip::{Clip, ClipError};
+use crate::source::photo::read_file;
 use crate::tracking::TrackerConfig;
-use crate::zone::Zones;
+use crate::zone::{ZoneError, Zones};
 
 /// How a clip is watched.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +46,60 @@ impl Default for WatchConfig {
             confirm: ConfirmConfig::default(),
             zones: Zones::default(),
         }
+    }
+}
+
+/// Why a watch cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// The zones contradict themselves.
+    #[error(transparent)]
+    Zones(#[from] ZoneError),
+    /// The clean reference of a zone.
+    #[error("zone `{zone}`: reference {}: {source}", path.display())]
+    Reference {
+        /// Its name.
+        zone: String,
+        /// Its picture.
+        path: PathBuf,
+        /// What is wrong with that.
+        source: JudgeError,
+    },
+}
+
+/// Longer side of a clean reference at most, pixels.
+const CLEAN_SIDE: u32 = 1280;
+
+impl WatchConfig {
+    /// A watch that has seen nothing, with the zones and their clean references. `live`: a camera,
+    /// not a file.
+    ///
+    /// # Errors
+    /// [`BeginError`].
+    pub fn begin<'a>(
+        &self,
+        pipeline: &'a PhotoPipeline<'a>,
+        live: bool,
+    ) -> Result<ClipWatch<'a>, BeginError> {
+        let limits = &pipeline.settings().limits;
+        self.zones.check()?;
+        let watch = ClipWatch::new(pipeline, self.tracker.clone(), self.confirm.clone());
+        let mut watch = watch.with_zones(self.zones.clone())?.with_health(live);
+        for zone in &self.zones.zones {
+            let Some(path) = &zone.reference else {
+                continue;
+            };
+            let clean = read_file(path, limits)
+                .map_err(JudgeError::from)
+                .and_then(|bytes| upright(&bytes, limits, CLEAN_SIDE))
+                .map_err(|source| BeginError::Reference {
+                    zone: zone.name.clone(),
+                    path: path.clone(),
+                    source,
+                })?;
+            watch.set_reference(&zone.name, &clean.0);
+        }
+        Ok(watch)
     }
 }
 

@@ -472,7 +472,7 @@ impl<'a> PhotoPipeline<'a> {
         Ok((detections, finest.min(1.0)))
     }
 
-    fn detection_record(&self, d: &Detection) -> DetectionRecord {
+    pub(super) fn detection_record(&self, d: &Detection) -> DetectionRecord {
         DetectionRecord {
             label: self.labels.name(d.class).to_owned(),
             score: score(d.score),
@@ -519,7 +519,11 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, JudgeError>) -> Result
         .unwrap_or_else(|panic| Err(JudgeError::Panicked(panic_text(&*panic))))
 }
 
-pub(super) fn encode_jpeg(picture: &RgbImage) -> Result<Vec<u8>, JudgeError> {
+/// A picture as JPEG.
+///
+/// # Errors
+/// When the encoder fails.
+pub fn encode_jpeg(picture: &RgbImage) -> Result<Vec<u8>, JudgeError> {
     let image = turbojpeg::Image {
         pixels: picture.as_raw().as_slice(),
         width: picture.width() as usize,

@@ -75,21 +75,30 @@ pub fn crop_frame(frame: &RgbImage, region: BBox, max_side: u32) -> Result<Vec<u
     })
 }
 
-/// A frame with a record drawn on it, its longer side at most `max_side` pixels, as JPEG.
+/// A frame for a person, as JPEG: its longer side at most `max_side` pixels, with the record drawn on it
+/// if there are options for that, with faces made unrecognisable if `redact` says so.
 ///
 /// # Errors
 /// When it cannot be encoded.
-pub fn annotated_frame(
+pub fn frame_view(
     frame: &RgbImage,
     record: &PhotoRecord,
     max_side: u32,
-    options: &AnnotateOptions<'_>,
+    options: Option<&AnnotateOptions<'_>>,
+    redact: bool,
 ) -> Result<Vec<u8>, JudgeError> {
     guarded(|| {
         let (width, height) = frame.dimensions();
         let whole = BBox::new(0.0, 0.0, width as f32, height as f32);
-        let picture = resized_piece(frame, whole, max_side)?;
-        encode_jpeg(&render::annotate(&picture, record, options))
+        let mut picture = resized_piece(frame, whole, max_side)?;
+        if redact {
+            let size = record.width.zip(record.height).unwrap_or((width, height));
+            render::blur(&mut picture, &render::faces(record), size);
+        }
+        if let Some(options) = options {
+            picture = render::annotate(&picture, record, options);
+        }
+        encode_jpeg(&picture)
     })
 }
 

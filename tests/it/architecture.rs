@@ -82,7 +82,7 @@ const PURE: [&str; 12] = [
     "health",
 ];
 const ADAPTERS: [&str; 5] = ["source", "inference", "dataset", "ledger", "evidence"];
-const FACES: [&str; 5] = ["pipeline", "jobs", "config", "api", "cli"];
+const FACES: [&str; 6] = ["pipeline", "jobs", "cameras", "config", "api", "cli"];
 
 fn all_but(exempt: &[&str]) -> Vec<&'static str> {
     [&VOCABULARY[..], &CLOCK, &PURE, &ADAPTERS, &FACES]
@@ -160,7 +160,8 @@ fn dependencies_point_one_way() {
         );
     }
     assert_absent(&["pipeline"], &["crate::cli", "crate::api", "crate::jobs"]);
-    assert_absent(&["jobs"], &["crate::cli", "crate::api"]);
+    assert_absent(&["jobs"], &["crate::cli", "crate::api", "crate::cameras"]);
+    assert_absent(&["cameras"], &["crate::cli", "crate::api"]);
     assert_absent(&["api"], &["crate::cli", "crate::inference"]);
 }
 

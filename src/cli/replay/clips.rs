@@ -21,7 +21,7 @@ use crate::inference::{Detect, Threads};
 use crate::pipeline::clip::FindingEvent;
 use crate::pipeline::clip_file::{WatchConfig, findings_of, frames_at, sha256_of};
 use crate::pipeline::photo::PhotoPipeline;
-use crate::pipeline::picture::annotated_frame;
+use crate::pipeline::picture::frame_view;
 use crate::record::{CandidateRecord, PhotoRecord, Why};
 use crate::render::{AnnotateOptions, ReplayPhoto};
 use crate::source::clip::ClipError;
@@ -247,7 +247,7 @@ fn pictures(
         let [was, now] = sides.map(|findings| {
             let record = record(findings, times[i], frame.dimensions());
             let options = AnnotateOptions::for_report(lang);
-            annotated_frame(frame, &record, PICTURE_SIDE, &options).ok()
+            frame_view(frame, &record, PICTURE_SIDE, Some(&options), false).ok()
         });
         pictures[order[i]] = Some(ReplayPhoto { was, now });
         Ok::<(), ClipError>(())

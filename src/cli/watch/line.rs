@@ -143,8 +143,10 @@ impl Line {
         })
     }
 
-    pub(super) fn told(from: Origin, told: Told) -> Self {
-        match told {
+    /// The line of what is told, if it is one.
+    pub(super) fn told(from: Origin, told: Told) -> Option<Self> {
+        Some(match told {
+            Told::Moment(_) => return None,
             Told::Finding(event) => Self::Finding(Turn { from, event }),
             Told::Evidence(written) => Self::Evidence(Filed {
                 event: EvidenceTag::Evidence,
@@ -156,6 +158,6 @@ impl Line {
                 from,
                 status,
             }),
-        }
+        })
     }
 }

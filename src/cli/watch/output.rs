@@ -41,7 +41,10 @@ impl Output {
             path: source.to_string(),
             at: live.then(|| jiff::Timestamp::now().to_string()),
         };
-        self.print(&Line::told(origin, told))
+        match Line::told(origin, told) {
+            Some(line) => self.print(&line),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn print(&self, line: &Line) -> anyhow::Result<()> {

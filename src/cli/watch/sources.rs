@@ -40,7 +40,7 @@ pub(super) fn read(arguments: &[OsString]) -> anyhow::Result<Vec<Address>> {
 }
 
 /// With `${NAME}` replaced from the environment.
-fn expanded(text: &str) -> anyhow::Result<String> {
+pub(in crate::cli) fn expanded(text: &str) -> anyhow::Result<String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {

@@ -106,6 +106,41 @@ pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<
     Ok(Filed::New { finding_id })
 }
 
+/// Notes that the camera has seen an open finding's hazard to be gone. `false` when there is no such
+/// finding, or it is open no more.
+pub async fn clear(tx: &mut Tx, source_key: &str, seen_at: Timestamp) -> Result<bool> {
+    let Some(Some(id)) = filed_before(tx, source_key).await? else {
+        return Ok(false);
+    };
+    let cleared = sqlx::query(
+        "UPDATE findings SET cleared_ms = $1, updated_ms = $2 WHERE id = $3 \
+         AND state IN ('candidate', 'confirmed', 'ordered', 'rectified') \
+         RETURNING enterprise_id",
+    )
+    .time(to_millisecond(seen_at))
+    .time(tx.now())
+    .id(id)
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(row) = cleared else { return Ok(false) };
+    let enterprise_id = row.id("enterprise_id")?;
+    tx.record(NewEvent {
+        kind: "finding.seen_clear",
+        entity: "finding",
+        entity_id: id,
+        enterprise_id: Some(enterprise_id),
+        context: None,
+        data: json!({ "source_key": source_key, "seen_at": seen_at.to_string() }),
+    })
+    .await?;
+    Ok(true)
+}
+
+/// The finding under which a sighting was filed, if it was filed and not kept out.
+pub async fn filed_as(tx: &mut Tx, source_key: &str) -> Result<Option<Id>> {
+    Ok(filed_before(tx, source_key).await?.flatten())
+}
+
 async fn filed_before(tx: &mut Tx, source_key: &str) -> Result<Option<Option<Id>>> {
     let occurrence = sqlx::query("SELECT finding_id FROM occurrences WHERE source_key = $1")
         .bind(source_key.to_owned())
@@ -166,9 +201,12 @@ async fn open_finding_of(
         let id = row.id("id")?;
         let known = newest_occurrences(tx, id).await?;
         // two boxes of one photo are two things: the detector has told them apart
-        let same_photo = known
-            .iter()
-            .any(|o| o.photo_sha256.is_some() && o.photo_sha256 == seen.photo_sha256);
+        // (a camera may give the same picture again at another time)
+        let same_photo = known.iter().any(|o| {
+            o.photo_sha256.is_some()
+                && o.photo_sha256 == seen.photo_sha256
+                && o.seen_at == to_millisecond(seen.seen_at)
+        });
         if same_photo {
             continue;
         }
@@ -197,7 +235,7 @@ async fn append(
     let occurrence = insert_occurrence(tx, seen, finding_id, context).await?;
     let now = tx.now();
     // a sighting is no step: the version that people's changes rest on stays
-    sqlx::query("UPDATE findings SET updated_ms = $1 WHERE id = $2")
+    sqlx::query("UPDATE findings SET updated_ms = $1, cleared_ms = NULL WHERE id = $2")
         .time(now)
         .id(finding_id)
         .execute(tx.conn())
@@ -260,6 +298,7 @@ async fn create(
         recurrence_of: forerunner(tx, seen).await?,
         created_at: tx.now(),
         updated_at: tx.now(),
+        cleared_at: None,
         version: 1,
     };
     sqlx::query(

@@ -22,7 +22,7 @@ pub use dismissals::{Dismissal, dismissal, dismissals, revoke};
 pub use evidence::{
     EvidenceLink, EvidenceRole, NewEvidence, all_evidence, evidence, link, set_checks, used_by,
 };
-pub use file::{Filed, Sighting, file};
+pub use file::{Filed, Sighting, clear, file, filed_as};
 pub use place::{Area, SameLook};
 pub use step::step;
 pub(in crate::ledger) use totals::{
@@ -61,6 +61,9 @@ pub struct FindingRow {
     /// When it was last changed or seen.
     #[schemars(with = "String")]
     pub updated_at: Timestamp,
+    /// Since when its camera has seen that the hazard is gone: a suggestion to close.
+    #[schemars(with = "Option<String>")]
+    pub cleared_at: Option<Timestamp>,
     /// For `If-Match`.
     pub version: i64,
 }
@@ -114,6 +117,7 @@ impl Entity for FindingRow {
             recurrence_of: row.maybe_id("recurrence_of")?,
             created_at: row.time("created_ms")?,
             updated_at: row.time("updated_ms")?,
+            cleared_at: row.maybe_time("cleared_ms")?,
             version: row.int("version")?,
         })
     }

@@ -106,42 +106,44 @@ impl ClipWatch<'_> {
         }
     }
 
-    /// What to remember over a restart.
-    pub fn memory(&self) -> Memory {
-        let of = |place: Place, code: &str, life: &Life| {
-            let (name, severity) = self.kind(code);
-            let best = life.last.or(life.best)?;
-            Some(Remembered {
-                finding: life.open?,
-                code: code.to_owned(),
-                name,
-                severity,
-                place,
-                score: best.score,
-                bbox: best.bbox.to_xywh(),
-                occurrences: life.occurrences,
-            })
-        };
-        let lives = self.lives.iter().filter_map(|((subject, code), life)| {
+    /// Findings that are open and in sight.
+    pub fn in_sight(&self) -> impl Iterator<Item = Remembered> {
+        self.lives.iter().filter_map(|((subject, code), life)| {
             let place = match subject {
                 Subject::Track(_) => Place::Object,
                 Subject::Scene => Place::Scene,
                 Subject::Zone(i) => Place::Zone(self.view.zones.get(*i)?.name.clone()),
                 Subject::Camera => Place::Camera,
             };
-            of(place, code, life)
-        });
+            self.remembered(place, code, life)
+        })
+    }
+
+    fn remembered(&self, place: Place, code: &str, life: &Life) -> Option<Remembered> {
+        let (name, severity) = self.kind(code);
+        let best = life.last.or(life.best)?;
+        Some(Remembered {
+            finding: life.open?,
+            code: code.to_owned(),
+            name,
+            severity,
+            place,
+            score: best.score,
+            bbox: best.bbox.to_xywh(),
+            occurrences: life.occurrences,
+        })
+    }
+
+    /// What to remember over a restart.
+    pub fn memory(&self) -> Memory {
         let waiting = self.waiting.iter().filter_map(|w| {
             let camera = w.code.starts_with("CAM-");
-            of(
-                if camera { Place::Camera } else { Place::Object },
-                &w.code,
-                &w.life,
-            )
+            let place = if camera { Place::Camera } else { Place::Object };
+            self.remembered(place, &w.code, &w.life)
         });
         Memory {
             findings: self.findings,
-            open: lives.chain(waiting).collect(),
+            open: self.in_sight().chain(waiting).collect(),
             references: self.view.learned(),
         }
     }

@@ -72,7 +72,9 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
                 }
             }
             tries.remove(path);
-            done.insert(path.clone());
+            if !options.consume || std::fs::remove_file(path).is_err() {
+                done.insert(path.clone());
+            }
         }
         shared.sleep(TICK);
     }

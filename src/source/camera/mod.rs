@@ -30,7 +30,8 @@ use time::MediaTime;
 use super::photo::PhotoLimits;
 
 /// How RTSP brings the video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Over the control connection: through every firewall.
     #[default]
@@ -78,6 +79,8 @@ pub struct CameraOptions {
     pub mode: Mode,
     /// Keep the last seconds as they came, for clips.
     pub ring: Option<RingOptions>,
+    /// Pictures of a folder are removed once they were read: it is a queue of our own.
+    pub consume: bool,
 }
 
 impl Default for CameraOptions {
@@ -92,6 +95,7 @@ impl Default for CameraOptions {
             back_off: Duration::from_secs(1),
             mode: Mode::Active,
             ring: None,
+            consume: false,
         }
     }
 }

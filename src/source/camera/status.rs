@@ -64,6 +64,13 @@ pub struct Status {
     pub size: Option<(u32, u32)>,
 }
 
+impl Status {
+    /// Of a source that is not open yet.
+    pub fn unopened() -> Self {
+        Known::new().report(0)
+    }
+}
+
 /// What is known, kept by the supervisor.
 #[derive(Debug, Clone)]
 pub(super) struct Known {

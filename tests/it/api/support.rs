@@ -1,6 +1,7 @@
 //! A service in the test's own process: the real router, ledger, store and workers; only the
 //! detector is one that sees what the test wants.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +14,16 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use sitewarden::api::{App, Metrics, ServeConfig};
+use sitewarden::cameras::{Cameras, Setup};
 use sitewarden::clock::SimulatedClock;
 use sitewarden::evidence::{EvidenceConfig, Store};
 use sitewarden::inference::{Detect, InferError, Manifest, Outputs, OwnedOutput};
 use sitewarden::jobs::{Jobs, Judge, Workers};
 use sitewarden::ledger::{Ledger, Settings};
+use sitewarden::pipeline::clip_file::WatchConfig;
 use sitewarden::pipeline::photo::PhotoSettings;
 use sitewarden::rules::{Catalogue, RuleSet};
+use sitewarden::source::camera::{Address, CameraOptions};
 use sitewarden::source::photo::PhotoLimits;
 
 use crate::support::{encoded, gradient};
@@ -74,6 +78,21 @@ pub(crate) fn judge() -> Judge {
     Judge::new(Box::new(eye), rules(), PhotoSettings::default())
 }
 
+/// A source whose pictures are sent, and one that is a folder.
+fn setups(folder: &Path) -> BTreeMap<String, Setup> {
+    let setup = |address| Setup {
+        address,
+        options: CameraOptions::default(),
+        watch: WatchConfig::default(),
+        idle: false,
+    };
+    let folder = Address::of_path(folder);
+    BTreeMap::from([
+        ("gate".to_owned(), setup(None)),
+        ("recorder".to_owned(), setup(Some(folder))),
+    ])
+}
+
 fn rules() -> Arc<RuleSet> {
     Arc::new(RuleSet::new(&Catalogue::builtin(), None).unwrap())
 }
@@ -85,6 +104,8 @@ pub(crate) struct Service {
     pub(crate) admin: String,
     pub(crate) ledger: Ledger,
     workers: Option<Workers>,
+    cameras: Cameras,
+    watching: Option<tokio::task::JoinHandle<()>>,
     dir: Option<TempDir>,
 }
 
@@ -163,14 +184,24 @@ impl Service {
         let metrics = Arc::new(Metrics::default());
         let jobs = Jobs::new(ledger.clone(), store.clone(), rules(), metrics.clone());
         let limits = PhotoLimits::default();
+        let config = ServeConfig {
+            secure_cookies: Some(false),
+            ..config
+        };
+        let cameras = Cameras::new(
+            ledger.clone(),
+            store.clone(),
+            dir.path(),
+            setups(dir.path()),
+        );
         let app = App::new(
             ledger.clone(),
             store,
             jobs.clone(),
+            cameras.clone(),
             metrics,
             config,
             limits,
-            false,
         );
         let admin = app.first_key().await.unwrap().unwrap_or_default();
         Self {
@@ -180,6 +211,8 @@ impl Service {
             admin,
             ledger,
             workers: None,
+            cameras,
+            watching: None,
             dir: Some(dir),
         }
     }
@@ -187,6 +220,7 @@ impl Service {
     /// The same data in another life of the service, on a disk with that much room asked for.
     pub(crate) async fn reopen(mut self, min_free_bytes: u64) -> Self {
         let dir = self.dir.take().unwrap();
+        self.stop_watching();
         self.ledger.close().await;
         drop(self);
         Self::open(dir, ServeConfig::default(), min_free_bytes).await
@@ -195,6 +229,7 @@ impl Service {
     /// Ends the service; its data stays.
     pub(crate) async fn end(mut self) -> TempDir {
         let dir = self.dir.take().unwrap();
+        self.stop_watching();
         self.ledger.close().await;
         dir
     }
@@ -205,6 +240,13 @@ impl Service {
 
     pub(crate) fn work(&mut self) {
         self.workers = Some(self.jobs.start(judge()));
+    }
+
+    /// Watches the cameras, too.
+    pub(crate) fn watch(&mut self) {
+        let cameras = self.cameras.clone();
+        let judge = Arc::new(judge());
+        self.watching = Some(tokio::spawn(async move { cameras.run(judge).await }));
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
@@ -299,8 +341,18 @@ impl Service {
     }
 }
 
+impl Service {
+    fn stop_watching(&mut self) {
+        if let Some(watching) = self.watching.take() {
+            watching.abort();
+            tokio::task::block_in_place(|| self.cameras.stop());
+        }
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
+        self.stop_watching();
         if let Some(workers) = self.workers.take() {
             tokio::task::block_in_place(|| workers.stop());
         }

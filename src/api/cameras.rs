@@ -1,0 +1,480 @@
+//! `/cameras`: how each is doing, what it sees now, its zones, pictures sent to it, and live pictures
+//! that become part of an inspection.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::{Stream, StreamExt, stream};
+use image::ImageFormat;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::error::RecvError;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::{Caller, Task};
+use super::etag::{self, versioned};
+use super::extract::{Json, Path, Query};
+use super::idempotency::{self, Once};
+use super::job_view::Job;
+use super::problem::{Kind, Problem};
+use super::{App, inspections, time, upload};
+use crate::cameras::{Look, PushError, Seen, View};
+use crate::hazard::Lang;
+use crate::id::Id;
+use crate::ledger::camera_watch;
+use crate::ledger::sites::{self, Camera};
+use crate::ledger::uploads::{self, NewPhoto, NewUpload};
+use crate::source::camera::Status;
+use crate::source::photo::Photo;
+use crate::zone::Zones;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(snapshot))
+        .routes(routes!(live))
+        .routes(routes!(events))
+        .routes(routes!(zones, draw_zones))
+        .routes(routes!(pin))
+}
+
+/// Takes bodies as large as photos.
+pub(super) fn push_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(push))
+}
+
+/// A camera within the caller's view.
+async fn visible(app: &App, caller: &Caller, id: Id) -> Result<Camera, Problem> {
+    let mut db = app.ledger.read().await?;
+    let camera = sites::camera(&mut db, id).await?;
+    let site = sites::get(&mut db, camera.site_id).await?;
+    caller.sees(site.enterprise_id, "camera")?;
+    Ok(camera)
+}
+
+/// What is seen of a camera that is watched.
+async fn watched(app: &App, caller: &Caller, id: Id) -> Result<Arc<View>, Problem> {
+    let camera = visible(app, caller, id).await?;
+    app.cameras.view(camera.id).ok_or_else(|| {
+        Problem::new(
+            Kind::Conflict,
+            "The camera is not watched.",
+            if app.cameras.knows(&camera) {
+                "Wait until the service is ready: see /readyz."
+            } else {
+                "Ask whoever runs the service to name its source in the configuration."
+            },
+        )
+    })
+}
+
+/// A camera and how it is doing.
+#[derive(Serialize, ToSchema)]
+struct Doing {
+    #[serde(flatten)]
+    camera: Camera,
+    /// Whether the configuration names its source.
+    configured: bool,
+    /// Null while it is not watched.
+    status: Option<Status>,
+}
+
+/// Shows a camera
+///
+/// With its status: `connecting`, `live`, `stalled`, `unauthorised`, `unreachable`, `unreadable`, `failed` or
+/// `ended`, why and what to do, and the age of its last picture.
+#[utoipa::path(get, path = "/cameras/{id}", tag = "cameras", params(("id" = Id, Path, description = "The camera")),
+    responses((status = 200, body = Doing, description = "The camera"), Problem))]
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<Json<Doing>, Problem> {
+    caller.may(Task::Read)?;
+    let camera = visible(&app, &caller, id).await?;
+    Ok(Json(Doing {
+        configured: app.cameras.knows(&camera),
+        status: app.cameras.view(id).map(|view| view.status()),
+        camera,
+    }))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Showing {
+    /// Longer side at most, pixels.
+    #[serde(default = "default_size")]
+    #[param(minimum = 32, maximum = 4096, default = 1280)]
+    size: u32,
+    /// Whether open findings and what the model saw are drawn.
+    #[serde(default = "default_annotated")]
+    #[param(default = true)]
+    annotated: bool,
+    /// Language of what is drawn.
+    #[serde(default)]
+    #[param(value_type = String)]
+    lang: Lang,
+    /// Pictures a second at most; only of the live view.
+    #[serde(default = "default_fps")]
+    #[param(minimum = 0.1, maximum = 10, default = 2)]
+    fps: f32,
+}
+
+const fn default_size() -> u32 {
+    1280
+}
+
+const fn default_annotated() -> bool {
+    true
+}
+
+const fn default_fps() -> f32 {
+    2.0
+}
+
+impl Showing {
+    fn look(&self, caller: &Caller) -> Result<Look, Problem> {
+        if !(32..=4096).contains(&self.size) || !(0.1..=10.0).contains(&self.fps) {
+            return Err(Problem::invalid(
+                "There is no such live picture.",
+                "Give a size of 32 to 4096 pixels, and 0.1 to 10 pictures a second.",
+            ));
+        }
+        Ok(Look {
+            max_side: self.size,
+            annotated: self.annotated,
+            redacted: caller.gets_redacted_copies(),
+            lang: self.lang,
+        })
+    }
+}
+
+async fn drawn(app: &App, seen: Arc<Seen>, look: Look) -> Result<Bytes, Problem> {
+    let _turn = app
+        .drawing
+        .acquire()
+        .await
+        .map_err(|e| Problem::fault(&e))?;
+    let jpeg = tokio::task::spawn_blocking(move || seen.jpeg(look))
+        .await
+        .map_err(|e| Problem::fault(&e))?
+        .map_err(|e| Problem::fault(&e))?;
+    Ok(Bytes::from_owner(jpeg))
+}
+
+fn no_picture_yet() -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "No picture has come from the camera yet.",
+        "See its status, and ask again in a few seconds.",
+    )
+    .retry_after(Duration::from_secs(2))
+}
+
+/// Gives the latest picture
+///
+/// A JPEG of the latest picture that was looked at, made smaller where the camera's are large. The header
+/// `Last-Modified` tells when it came. For the enterprise's view, faces are made unrecognisable.
+#[utoipa::path(get, path = "/cameras/{id}/snapshot", tag = "cameras", params(Showing, ("id" = Id, Path, description = "The camera")),
+    responses((status = 200, body = Vec<u8>, content_type = "image/jpeg", description = "The picture"), Problem))]
+async fn snapshot(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    Query(showing): Query<Showing>,
+) -> Result<Response, Problem> {
+    caller.may(Task::Read)?;
+    let look = showing.look(&caller)?;
+    let view = watched(&app, &caller, id).await?;
+    let seen = view.latest().borrow().clone().ok_or_else(no_picture_yet)?;
+    let at = jiff::fmt::rfc2822::to_string(&seen.at.to_zoned(jiff::tz::TimeZone::UTC));
+    let at = HeaderValue::from_str(&at.unwrap_or_default()).map_err(|e| Problem::fault(&e))?;
+    let jpeg = drawn(&app, seen, look).await?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::LAST_MODIFIED, at),
+    ];
+    Ok((headers, jpeg).into_response())
+}
+
+const BOUNDARY: &str = "sitewarden-frame";
+
+/// Shows the camera live
+///
+/// Pictures as they are looked at, as `multipart/x-mixed-replace`: an `img` of a page shows it. Each picture is
+/// drawn once, however many people watch; who is too slow misses some.
+#[utoipa::path(get, path = "/cameras/{id}/live", tag = "cameras", params(Showing, ("id" = Id, Path, description = "The camera")),
+    responses((status = 200, body = Vec<u8>, content_type = "multipart/x-mixed-replace", description = "Pictures"), Problem))]
+async fn live(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    Query(showing): Query<Showing>,
+) -> Result<Response, Problem> {
+    caller.may(Task::Read)?;
+    let look = showing.look(&caller)?;
+    let view = watched(&app, &caller, id).await?;
+    let least = Duration::from_secs_f32(1.0 / showing.fps);
+    let start = (app, view.latest(), true);
+    let parts = stream::unfold(start, move |(app, mut latest, first)| async move {
+        if !first {
+            tokio::time::sleep(least).await;
+            latest.changed().await.ok()?;
+        }
+        let seen = loop {
+            if let Some(seen) = latest.borrow_and_update().clone() {
+                break seen;
+            }
+            latest.changed().await.ok()?;
+        };
+        let jpeg = drawn(&app, seen, look).await.ok()?;
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+            jpeg.len()
+        );
+        let part = [Bytes::from(head), jpeg, Bytes::from_static(b"\r\n")];
+        Some((stream::iter(part), (app, latest, false)))
+    });
+    let body = Body::from_stream(parts.flatten().map(Ok::<_, Infallible>));
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_str(&format!("multipart/x-mixed-replace; boundary={BOUNDARY}"))
+                .map_err(|e| Problem::fault(&e))?,
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, body).into_response())
+}
+
+/// Follows a camera
+///
+/// Server-sent events: `status` when the camera is in another state, `finding` for each turn of a finding, `alarm`
+/// at once when flame or smoke is confirmed.
+#[utoipa::path(get, path = "/cameras/{id}/events", tag = "cameras", params(("id" = Id, Path, description = "The camera")),
+    responses((status = 200, body = String, content_type = "text/event-stream", description = "Events"), Problem))]
+async fn events(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    caller.may(Task::Read)?;
+    let events = watched(&app, &caller, id).await?.events();
+    let stream = stream::unfold(events, move |mut events| async move {
+        loop {
+            match events.recv().await {
+                Ok(event) if event.camera != id => {}
+                Ok(event) => {
+                    let sent = Event::default().event(event.name).json_data(&event).ok()?;
+                    return Some((Ok(sent), events));
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+/// Shows the zones
+///
+/// Those drawn over the API; before any are, an empty list with version 0: then those of the configuration
+/// hold.
+#[utoipa::path(get, path = "/cameras/{id}/zones", tag = "cameras", params(("id" = Id, Path, description = "The camera")),
+    responses((status = 200, body = Zones, description = "The zones"), Problem))]
+async fn zones(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<Response, Problem> {
+    caller.may(Task::Read)?;
+    let camera = visible(&app, &caller, id).await?;
+    let mut db = app.ledger.read().await?;
+    let drawn = camera_watch::zones::<Zones>(&mut db, camera.id).await?;
+    let (zones, version) = drawn.map_or_else(Default::default, |d| (d.zones, d.version));
+    versioned(StatusCode::OK, version, zones)
+}
+
+/// Draws the zones
+///
+/// They replace those of the configuration; the camera is watched with them at once. Clean references are
+/// learned from the view: no file can be named here.
+#[utoipa::path(put, path = "/cameras/{id}/zones", tag = "cameras", request_body = Zones,
+    params(("id" = Id, Path, description = "The camera"), etag::IfMatch),
+    responses((status = 200, body = Zones, description = "As they are now"), Problem))]
+async fn draw_zones(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    headers: HeaderMap,
+    Json(zones): Json<Zones>,
+) -> Result<Response, Problem> {
+    caller.may(Task::EditRegister)?;
+    let version = etag::if_match(&headers)?;
+    let camera = visible(&app, &caller, id).await?;
+    let next = "Correct it and send the zones again.";
+    zones
+        .check()
+        .map_err(|e| Problem::invalid(format!("The zones are refused: {e}."), next))?;
+    if zones.zones.iter().any(|zone| zone.reference.is_some()) {
+        return Err(Problem::invalid(
+            "A zone names a file as its reference.",
+            "Leave `reference` out: the clean view is learned.",
+        ));
+    }
+    for code in zones.zones.iter().flat_map(|zone| &zone.hazards) {
+        if app.jobs.kind(&code.to_uppercase()).is_none() {
+            return Err(Problem::invalid(
+                format!("There is no hazard kind {code:?} in the catalogue."),
+                next,
+            ));
+        }
+    }
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    let version = camera_watch::draw_zones(&mut tx, &camera, version, &zones).await?;
+    tx.commit().await?;
+    app.cameras.wake(camera.id);
+    versioned(StatusCode::OK, version, zones)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Sent {
+    /// When the picture was taken, with its offset from UTC; else now.
+    #[param(value_type = Option<String>, format = DateTime)]
+    taken_at: Option<Timestamp>,
+}
+
+/// Sends a picture
+///
+/// For a camera whose pictures are sent to the service. They are followed as those of a stream are; they are
+/// taken in the order of their times.
+#[utoipa::path(post, path = "/cameras/{id}/frames", tag = "cameras", params(Sent, ("id" = Id, Path, description = "The camera")),
+    request_body(content = Vec<u8>, content_type = "image/*", description = "JPEG, PNG, WebP, BMP, TIFF or GIF"),
+    responses((status = 202, description = "It waits to be looked at"), Problem))]
+async fn push(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+    Query(sent): Query<Sent>,
+    body: Bytes,
+) -> Result<StatusCode, Problem> {
+    caller.may(Task::Upload)?;
+    let camera = visible(&app, &caller, id).await?;
+    if app.cameras.view(id).is_none() {
+        watched(&app, &caller, id).await?;
+    }
+    let taken_at = sent.taken_at.unwrap_or_else(|| app.ledger.now());
+    let cameras = app.cameras.clone();
+    let limits = app.photo_limits.clone();
+    tokio::task::spawn_blocking(move || {
+        // what is no picture is told to whoever sends it, not to a log
+        Photo::open(&body, &limits).map_err(|e| {
+            Problem::invalid(format!("{e}."), "Send a whole picture, for example a JPEG.")
+        })?;
+        let format = image::guess_format(&body).unwrap_or(ImageFormat::Jpeg);
+        let ending = format.extensions_str().first().unwrap_or(&"jpg");
+        cameras
+            .push(&camera, ending, &body, taken_at)
+            .map_err(not_taken)
+    })
+    .await
+    .map_err(|e| Problem::fault(&e))??;
+    Ok(StatusCode::ACCEPTED)
+}
+
+fn not_taken(error: PushError) -> Problem {
+    match error {
+        PushError::NotPushed => Problem::new(
+            Kind::Conflict,
+            "This camera's pictures are not sent to the service.",
+            "Ask whoever runs the service to set `pushed = true` for its source.",
+        ),
+        PushError::Full => Problem::too_many(
+            "As many pictures of this camera wait as the service takes.",
+            Duration::from_secs(2),
+        ),
+        PushError::Io(e) if e.kind() == std::io::ErrorKind::StorageFull => {
+            upload::not_kept(crate::evidence::EvidenceError::Full)
+        }
+        PushError::Io(e) => Problem::fault(&e),
+    }
+}
+
+/// A live picture for an inspection.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Pin {
+    /// The inspection that it becomes part of; of the camera's site.
+    inspection: Id,
+}
+
+/// Pins the live picture into an inspection
+///
+/// Keeps the latest picture as a photo of the inspection, which is judged as any other. The job tells the digest
+/// of what is kept.
+#[utoipa::path(post, path = "/cameras/{id}/pins", tag = "cameras", request_body = Pin,
+    params(("id" = Id, Path, description = "The camera"), idempotency::Header),
+    responses((status = 202, body = Job, description = "Kept; it waits to be judged"), Problem))]
+async fn pin(
+    State(app): State<App>,
+    caller: Caller,
+    once: Once,
+    Path(id): Path<Id>,
+    Json(pin): Json<Pin>,
+) -> Result<Response, Problem> {
+    caller.may(Task::Inspect)?;
+    let camera = visible(&app, &caller, id).await?;
+    let view = watched(&app, &caller, id).await?;
+    let seen = view.latest().borrow().clone().ok_or_else(no_picture_yet)?;
+    let taken_at = seen.at;
+    let site = {
+        let mut db = app.ledger.read().await?;
+        let inspection = inspections::visible(&mut db, &caller, pin.inspection).await?;
+        if inspection.site_id != camera.site_id {
+            return Err(Problem::not_found("inspection of the camera's site"));
+        }
+        sites::get(&mut db, camera.site_id).await?
+    };
+    let as_it_came = Look {
+        max_side: u32::from(u16::MAX),
+        annotated: false,
+        redacted: false,
+        lang: Lang::En,
+    };
+    let jpeg = drawn(&app, seen, as_it_came).await?;
+    let store = app.store.clone();
+    let stored = tokio::task::spawn_blocking(move || store.put(&jpeg))
+        .await
+        .map_err(|e| Problem::fault(&e))?
+        .map_err(upload::not_kept)?;
+    let upload = NewUpload {
+        account_id: caller.account_id,
+        enterprise_id: site.enterprise_id,
+        site_id: site.id,
+        inspection_id: Some(pin.inspection),
+        taken_at: Some(taken_at),
+        photos: vec![NewPhoto {
+            name: format!("{} {}", camera.name, time::local(taken_at, &site.tz()?)),
+            sha256: stored.digest.to_string(),
+            bytes: stored.bytes,
+            taken: None,
+        }],
+    };
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    let accepted = uploads::accept(&mut tx, &upload).await?;
+    let job = Job::from(uploads::get(&mut tx, accepted.upload).await?);
+    let answer = (StatusCode::ACCEPTED, Json(&job)).into_response();
+    let answer = once.commit(tx, answer).await?;
+    app.jobs.wake();
+    Ok(answer)
+}

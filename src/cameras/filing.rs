@@ -1,0 +1,358 @@
+//! From what a watch tells to the ledger: findings, their pictures, and what the watch remembers, in
+//! one change for each moment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::runtime::Handle;
+
+use super::Inner;
+use super::view::{Seen, View};
+use super::watcher::Trouble;
+use crate::evidence::EvidenceError;
+use crate::finding::Actor;
+use crate::geometry::BBox;
+use crate::hazard::Severity;
+use crate::id::Id;
+use crate::jobs::Judge;
+use crate::ledger::camera_watch::{self, Frame};
+use crate::ledger::enterprises::{self, applies};
+use crate::ledger::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Sighting};
+use crate::ledger::sites::{self, Camera};
+use crate::ledger::{Error, Result};
+use crate::pipeline::camera::Told;
+use crate::pipeline::clip::{ClipWatch, EventKind, FindingEvent, Memory};
+use crate::pipeline::evidence::Written;
+use crate::pipeline::photo::{PhotoPipeline, Scratch, encode_jpeg};
+use crate::record::{CandidateRecord, Why};
+use crate::source::camera::LiveFrame;
+
+/// Between attempts to write.
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(super) struct Filer<'a> {
+    inner: &'a Inner,
+    runtime: &'a Handle,
+    judge: &'a Judge,
+    pipeline: &'a PhotoPipeline<'a>,
+    camera: &'a Camera,
+    /// That the camera stands in, for what concerns no drawn zone.
+    zone: String,
+    epoch: Id,
+    view: &'a View,
+    /// Of the evidence.
+    folder: PathBuf,
+    scratch: Scratch,
+    /// Turns of this moment.
+    pending: Vec<FindingEvent>,
+    /// Findings whose evidence is still to come, with the size of the pictures they are told in.
+    opened: BTreeMap<u64, (FindingEvent, (u32, u32))>,
+}
+
+impl<'a> Filer<'a> {
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "made in one place, of what is at hand there"
+    )]
+    pub(super) fn new(
+        inner: &'a Inner,
+        runtime: &'a Handle,
+        judge: &'a Judge,
+        pipeline: &'a PhotoPipeline<'a>,
+        camera: &'a Camera,
+        zone: String,
+        epoch: Id,
+        view: &'a View,
+        folder: PathBuf,
+    ) -> Self {
+        Self {
+            inner,
+            runtime,
+            judge,
+            pipeline,
+            camera,
+            zone,
+            epoch,
+            view,
+            folder,
+            scratch: Scratch::default(),
+            pending: Vec::new(),
+            opened: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn told(
+        &mut self,
+        told: Told,
+        watch: &ClipWatch<'_>,
+    ) -> std::result::Result<(), Trouble> {
+        match told {
+            Told::Status(status) => self.view.tell("status", &status),
+            Told::Finding(event) => {
+                // an alarm does not wait for the disk
+                let alarm = event.severity == Severity::Alarm && event.event == EventKind::Opened;
+                self.view
+                    .tell(if alarm { "alarm" } else { "finding" }, &event);
+                self.pending.push(event);
+            }
+            Told::Evidence(written) => self.evidence(&written)?,
+            Told::Moment(frame) => {
+                if !self.pending.is_empty() {
+                    self.moment(frame.as_ref(), &watch.memory())?;
+                }
+                if let Some(frame) = frame {
+                    let seen = Seen::new(frame, watch.detections(), watch.in_sight());
+                    self.view.show(seen);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end of a watch.
+    pub(super) fn remember(&mut self, watch: &ClipWatch<'_>) -> Result<()> {
+        let memory = watch.memory();
+        self.runtime.block_on(async {
+            let mut tx = self.inner.ledger.begin(&Actor::Machine).await?;
+            camera_watch::remember(&mut tx, self.camera.id, self.epoch, &memory).await?;
+            tx.commit().await
+        })
+    }
+
+    /// Files the turns of a moment, with its picture where something opens or is seen again.
+    fn moment(
+        &mut self,
+        frame: Option<&LiveFrame>,
+        memory: &Memory,
+    ) -> std::result::Result<(), Trouble> {
+        let events = std::mem::take(&mut self.pending);
+        let at = frame.map_or_else(SystemTime::now, |frame| frame.wall);
+        let at = Timestamp::try_from(at).unwrap_or_else(|_| Timestamp::now());
+        let sighted: Vec<&FindingEvent> = events.iter().filter(|e| is_sighting(e)).collect();
+        let picture = match frame {
+            Some(frame) if !sighted.is_empty() => {
+                let jpeg = encode_jpeg(&frame.picture).ok();
+                let sighted = sighted.iter().map(|e| (*e, frame.size));
+                jpeg.and_then(|jpeg: Vec<u8>| self.kept(&jpeg, at, sighted))
+            }
+            _ => None,
+        };
+        for event in events.iter().filter(|e| e.event == EventKind::Opened) {
+            let size = frame.map_or((1, 1), |frame| frame.size);
+            self.opened.insert(event.finding, (event.clone(), size));
+        }
+        let size = frame.map_or((1, 1), |frame| frame.size);
+        let filing = Filing {
+            events: &events,
+            size,
+            at,
+            picture: picture.as_ref(),
+            memory,
+        };
+        self.insist(async |filer: &Self| filer.file(&filing).await)
+    }
+
+    /// Makes a picture durable and judges it: what is on it besides the finding decides which faces
+    /// are hidden. `None` when it cannot be kept: the finding is filed all the same.
+    fn kept<'e>(
+        &mut self,
+        jpeg: &[u8],
+        taken_at: Timestamp,
+        events: impl Iterator<Item = (&'e FindingEvent, (u32, u32))>,
+    ) -> Option<Frame> {
+        let stored = match self.inner.store.put(jpeg) {
+            Ok(stored) => stored,
+            Err(error) => {
+                let full = matches!(error, EvidenceError::Full);
+                tracing::error!(camera = %self.camera.id, %error, full, "a picture is not kept");
+                return None;
+            }
+        };
+        let name = format!("{} {taken_at}", self.camera.name);
+        let (mut record, trace) = self
+            .pipeline
+            .record_and_trace(name, Ok(jpeg), &mut self.scratch);
+        let to = record.width.zip(record.height).unwrap_or((1, 1));
+        let on = Some(taken_at.to_string());
+        record.candidates = events
+            .map(|(event, from)| CandidateRecord {
+                code: event.code.clone(),
+                name: event.name.clone(),
+                severity: event.severity,
+                score: event.score,
+                bbox: Seen::scaled(event.bbox, from, to),
+                why: why(event),
+                references: self.citations(&event.code, on.as_deref()),
+            })
+            .collect();
+        Some(Frame {
+            bytes: stored.bytes,
+            taken_at,
+            record,
+            decided_by: self.judge.context(),
+            fingerprint: trace.and_then(|t| t.fingerprint),
+        })
+    }
+
+    fn citations(&self, code: &str, on: Option<&str>) -> Vec<crate::hazard::Citation> {
+        let kinds = self.pipeline.rules().kinds();
+        let kind = kinds.iter().find(|kind| kind.code == code);
+        kind.map(|kind| kind.citations(on)).unwrap_or_default()
+    }
+
+    /// Told twice, it is filed once.
+    fn key(&self, finding: u64, occurrence: u64) -> String {
+        format!(
+            "camera:{}:{}:{finding}:{occurrence}",
+            self.camera.id, self.epoch
+        )
+    }
+
+    async fn file(&self, filing: &Filing<'_>) -> Result<()> {
+        let mut tx = self.inner.ledger.begin(&Actor::Machine).await?;
+        let site = sites::get(&mut tx, self.camera.site_id).await?;
+        let facts = enterprises::get(&mut tx, site.enterprise_id).await?.facts;
+        let day = site.tz()?.to_datetime(filing.at).date().to_string();
+        let mut is_kept = false;
+        for event in filing.events.iter().filter(|e| applies(&facts, &e.code)) {
+            if event.event == EventKind::Cleared {
+                findings::clear(&mut tx, &self.key(event.finding, 0), filing.at).await?;
+            }
+            if !is_sighting(event) {
+                continue;
+            }
+            if let Some(frame) = filing.picture.filter(|_| !is_kept) {
+                camera_watch::keep_frame(&mut tx, self.camera, None, frame).await?;
+                is_kept = true;
+            }
+            let sha256 = filing.picture.and_then(|p| p.record.sha256.clone());
+            let (width, height) = filing.size;
+            let seen = Sighting {
+                source_key: self.key(event.finding, event.occurrences),
+                site_id: site.id,
+                zone: event.zone.clone().unwrap_or_else(|| self.zone.clone()),
+                camera_id: Some(self.camera.id),
+                inspection_id: None,
+                hazard_code: event.code.clone(),
+                suggested: event.severity,
+                score: Some(f64::from(event.score)),
+                area: Area::of(BBox::from_xywh(event.bbox), width, height).ok(),
+                look: None,
+                photo_sha256: sha256.clone(),
+                seen_at: filing.at,
+                why: json!({
+                    "why": why(event),
+                    "name": event.name,
+                    "references": self.citations(&event.code, Some(&day)),
+                }),
+                context: Some(self.judge.context()),
+            };
+            let filed = findings::file(&mut tx, &seen, &|_, _| false).await?;
+            if let (Filed::New { finding_id }, Some(sha256)) = (filed, sha256) {
+                let origin = evidence(sha256, EvidenceRole::Origin, filing.at);
+                findings::link(&mut tx, finding_id, &origin).await?;
+            }
+        }
+        camera_watch::remember(&mut tx, self.camera.id, self.epoch, filing.memory).await?;
+        tx.commit().await
+    }
+
+    /// Files the best picture and the clip of a finding.
+    fn evidence(&mut self, written: &Written) -> std::result::Result<(), Trouble> {
+        let opened = self.opened.remove(&written.finding);
+        let key = self.key(written.finding, 0);
+        if let Some(error) = &written.error {
+            tracing::warn!(camera = %self.camera.id, error, "evidence is not whole");
+        }
+        let read = |name: &Option<String>| {
+            let path = self.folder.join(name.as_ref()?);
+            let bytes = std::fs::read(&path).ok();
+            let _ = std::fs::remove_file(path);
+            bytes
+        };
+        let (picture, clip) = (read(&written.picture), read(&written.clip));
+        let now = Timestamp::now();
+        let picture = picture.zip(opened).and_then(|(jpeg, (event, size))| {
+            self.kept(&jpeg, now, std::iter::once((&event, size)))
+        });
+        let clip = clip.and_then(|clip| match self.inner.store.put(&clip) {
+            Ok(stored) => Some(stored.digest.to_string()),
+            Err(error) => {
+                tracing::error!(camera = %self.camera.id, %error, "a clip is not kept");
+                None
+            }
+        });
+        self.insist(async |filer: &Self| {
+            let mut tx = filer.inner.ledger.begin(&Actor::Machine).await?;
+            let Some(finding) = findings::filed_as(&mut tx, &key).await? else {
+                return Ok(()); // kept out, or a kind that cannot occur here
+            };
+            if let Some(frame) = &picture {
+                camera_watch::keep_frame(&mut tx, filer.camera, None, frame).await?;
+                let sha256 = frame.record.sha256.clone().unwrap_or_default();
+                let link = evidence(sha256, EvidenceRole::Origin, frame.taken_at);
+                findings::link(&mut tx, finding, &link).await?;
+            }
+            if let Some(sha256) = &clip {
+                let link = evidence(sha256.clone(), EvidenceRole::Attachment, now);
+                findings::link(&mut tx, finding, &link).await?;
+            }
+            tx.commit().await
+        })
+    }
+
+    /// Tries until it is written or the service ends.
+    fn insist(&self, write: impl AsyncFn(&Self) -> Result<()>) -> std::result::Result<(), Trouble> {
+        loop {
+            match self.runtime.block_on(write(self)) {
+                Ok(()) => return Ok(()),
+                // trying again would change nothing: the others must not wait for it
+                Err(
+                    error @ (Error::Invalid { .. } | Error::NotFound { .. } | Error::Corrupt(_)),
+                ) => {
+                    tracing::error!(camera = %self.camera.id, %error, "what was seen does not fit the ledger");
+                    return Ok(());
+                }
+                Err(error) if self.inner.stopping() => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(camera = %self.camera.id, %error, "what was seen could not be written; trying again");
+                    std::thread::sleep(RETRY);
+                }
+            }
+        }
+    }
+}
+
+/// All that one moment brings.
+struct Filing<'e> {
+    events: &'e [FindingEvent],
+    /// Of the picture that boxes are in, pixels.
+    size: (u32, u32),
+    at: Timestamp,
+    picture: Option<&'e Frame>,
+    memory: &'e Memory,
+}
+
+fn is_sighting(event: &FindingEvent) -> bool {
+    matches!(event.event, EventKind::Opened | EventKind::Seen)
+}
+
+fn why(event: &FindingEvent) -> Why {
+    Why {
+        rule: "watch".into(),
+        inputs: Vec::new(),
+        text: event.reason.clone(),
+    }
+}
+
+fn evidence(sha256: String, role: EvidenceRole, taken_at: Timestamp) -> NewEvidence {
+    NewEvidence {
+        sha256,
+        role,
+        taken_at: Some(taken_at),
+        checks: serde_json::Value::Null,
+    }
+}

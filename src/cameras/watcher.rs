@@ -1,0 +1,160 @@
+//! The thread of one camera.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::Inner;
+use super::filing::Filer;
+use super::view::View;
+use crate::jobs::Judge;
+use crate::ledger::camera_watch::{self, Remembered};
+use crate::ledger::sites::Camera;
+use crate::ledger::{self, Error};
+use crate::pipeline::camera::{Beat, WatchError, watch_camera};
+use crate::pipeline::clip::Memory;
+use crate::pipeline::clip_file::{BeginError, WatchConfig};
+use crate::pipeline::evidence::{BEFORE_S, Evidence};
+use crate::source::camera::{self as source, Address, RingOptions};
+use crate::zone::Zones;
+
+use super::Setup;
+
+/// What ends a watch before its time.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("ledger: {0}")]
+    Ledger(#[from] Error),
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    #[error("spool: {0}")]
+    Spool(#[from] std::io::Error),
+    #[error("{0}")]
+    Watch(String),
+}
+
+/// After trouble.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Watches until the service ends; anew after trouble, and when zones were drawn.
+pub(super) fn watch(
+    inner: &Inner,
+    runtime: &Handle,
+    judge: &Judge,
+    camera: &Camera,
+    setup: &Setup,
+    view: &Arc<View>,
+) {
+    while !inner.stopping() {
+        view.begins();
+        let Err(trouble) = once(inner, runtime, judge, camera, setup, view) else {
+            continue;
+        };
+        // the reason goes to the log; who asks over the API is told where to look
+        tracing::error!(camera = %camera.id, %trouble, "the camera is not watched; trying again");
+        view.failed(
+            "It cannot be watched at present; ask whoever runs the service, whose log says why."
+                .into(),
+        );
+        let mut waited = Duration::ZERO;
+        while waited < RETRY && !inner.stopping() {
+            std::thread::sleep(Duration::from_millis(100));
+            waited += Duration::from_millis(100);
+        }
+    }
+}
+
+fn once(
+    inner: &Inner,
+    runtime: &Handle,
+    judge: &Judge,
+    camera: &Camera,
+    setup: &Setup,
+    view: &Arc<View>,
+) -> Result<(), Trouble> {
+    let (remembered, drawn, zone) = runtime.block_on(recall(inner, camera))?;
+    let config = WatchConfig {
+        zones: drawn.unwrap_or_else(|| setup.watch.zones.clone()),
+        ..setup.watch.clone()
+    };
+    let pipeline = judge.pipeline();
+    let spool = inner.spool.join(camera.id.to_string());
+    let scratch = spool.join("evidence");
+    // clips that were never filed: their findings are, with their first picture
+    match std::fs::remove_dir_all(&scratch) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
+        _ => {}
+    }
+    let mut watch = config.begin(&pipeline, setup.address.is_some())?;
+    let epoch = match remembered {
+        Some(Remembered { epoch, memory }) => {
+            watch.recall(memory);
+            epoch
+        }
+        None => inner.ledger.new_id(),
+    };
+    let mut options = setup.options.clone();
+    let address = match &setup.address {
+        Some(address) => {
+            options.ring = Some(RingOptions {
+                folder: spool.clone(),
+                seconds: 4 * BEFORE_S as u32,
+            });
+            address.clone()
+        }
+        None => {
+            let folder = inner.pushed(camera.id);
+            std::fs::create_dir_all(&folder)?;
+            options.consume = true;
+            Address::of_path(&folder)
+        }
+    };
+    let beat = Beat {
+        calm_s: Beat::default().calm_s.filter(|_| setup.idle),
+        ..Beat::default()
+    };
+    let evidence = Evidence::new(&scratch, "finding")?;
+    let live = Arc::new(source::Camera::open(address, options));
+    view.opened(Some(live.clone()));
+    let mut filer = Filer::new(
+        inner, runtime, judge, &pipeline, camera, zone, epoch, view, scratch,
+    );
+    let stop = || inner.stopping() || view.is_to_begin_again();
+    let watched = watch_camera(
+        &live,
+        &mut watch,
+        &beat,
+        Some(evidence),
+        &stop,
+        &mut |told, watch| filer.told(told, watch),
+    );
+    filer.remember(&watch)?;
+    view.opened(None);
+    match watched {
+        Ok(()) => Ok(()),
+        Err(WatchError::Told(trouble)) => Err(trouble),
+        Err(other) => Err(Trouble::Watch(other.to_string())),
+    }
+}
+
+type Before = (Option<Remembered<Memory>>, Option<Zones>, String);
+
+/// What is remembered, the zones drawn over the API, and the zone that the camera stands in.
+async fn recall(inner: &Inner, camera: &Camera) -> ledger::Result<Before> {
+    let mut db = inner.ledger.read().await?;
+    let remembered = match camera_watch::recall(&mut db, camera.id).await {
+        Err(Error::Corrupt(e)) => {
+            // of an earlier version: what is open is found again by its place
+            tracing::warn!(camera = %camera.id, error = e, "what was remembered cannot be read");
+            None
+        }
+        other => other?,
+    };
+    let drawn = camera_watch::zones::<Zones>(&mut db, camera.id).await?;
+    let zone = match camera.point_id {
+        Some(point) => ledger::sites::zone_of_point(&mut db, point).await?,
+        None => String::new(),
+    };
+    Ok((remembered, drawn.map(|d| d.zones), zone))
+}

@@ -1,0 +1,59 @@
+//! The cameras that the configuration names.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+
+use crate::cameras::Setup;
+use crate::cameras::mqtt::MqttConfig;
+use crate::cli::watch;
+use crate::config::{CameraConfig, Config};
+use crate::pipeline::clip_file::WatchConfig;
+use crate::source::camera::{Address, CameraOptions};
+
+pub(super) fn setups(config: &Config) -> anyhow::Result<BTreeMap<String, Setup>> {
+    let each = config.cameras.iter().map(|(name, camera)| {
+        let setup = setup(camera, config).with_context(|| format!("[cameras.{name}]"))?;
+        Ok((name.clone(), setup))
+    });
+    each.collect()
+}
+
+/// With the password out of the environment.
+pub(super) fn with_password(mqtt: &MqttConfig) -> anyhow::Result<MqttConfig> {
+    let password = mqtt.password.as_deref().map(watch::expanded).transpose();
+    Ok(MqttConfig {
+        password: password.context("[mqtt], password")?,
+        ..mqtt.clone()
+    })
+}
+
+fn setup(camera: &CameraConfig, config: &Config) -> anyhow::Result<Setup> {
+    ensure!(
+        camera.address.is_some() != camera.pushed,
+        "give the camera an `address`, or `pushed = true` if its pictures are sent to the service"
+    );
+    let address = match &camera.address {
+        Some(address) => Some(Address::parse(&watch::expanded(address)?)?),
+        None => None,
+    };
+    let zones = watch::zones(camera.zones.as_deref())?;
+    let defaults = CameraOptions::default();
+    Ok(Setup {
+        address,
+        options: CameraOptions {
+            fps: camera.fps,
+            max_side: camera.max_side,
+            transport: camera.rtsp_transport,
+            hwaccel: camera.hwaccel.clone(),
+            max_pixels: config.limits.max_pixels,
+            ..defaults
+        },
+        watch: WatchConfig {
+            fps: camera.fps,
+            zones,
+            ..WatchConfig::default()
+        },
+        idle: camera.idle,
+    })
+}

@@ -1,0 +1,362 @@
+//! `/cameras`: pictures in, one finding for each real hazard out.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::Method;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::support::{Reply, Service, photo, request};
+
+struct Case {
+    service: Service,
+    site: String,
+    camera: String,
+    inspector: String,
+    company: String,
+}
+
+async fn case(source: &str) -> Case {
+    let mut service = Service::start().await;
+    service.watch();
+    let (enterprise, site) = service.site("Cameras Ltd", "Europe/Berlin").await;
+    let inspector = service.key("inspector", &["inspector"], &[]).await;
+    let company = service
+        .key("company", &["enterprise"], &[&enterprise])
+        .await;
+    let path = format!("/api/v1/sites/{site}/cameras");
+    let camera = service
+        .post(&inspector, &path, json!({"name": "Gate", "source": source}))
+        .await
+        .is(201)
+        .json();
+    let camera = camera["id"].as_str().unwrap().to_owned();
+    Case {
+        service,
+        site,
+        camera,
+        inspector,
+        company,
+    }
+}
+
+/// Asks until the answer is as wished, for a minute at most.
+async fn until(case: &Case, key: &str, path: &str, wished: impl Fn(&Reply) -> bool) -> Reply {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let reply = case.service.get(key, path).await;
+        if wished(&reply) {
+            return reply;
+        }
+        let last = String::from_utf8_lossy(&reply.bytes);
+        assert!(Instant::now() < end, "{path}: {} {last}", reply.status);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+impl Case {
+    fn path(&self, rest: &str) -> String {
+        format!("/api/v1/cameras/{}{rest}", self.camera)
+    }
+
+    async fn push(&self, bytes: Vec<u8>, query: &str) -> Reply {
+        let path = self.path(&format!("/frames{query}"));
+        let headers = [("content-type", "image/jpeg")];
+        let body = Body::from(bytes);
+        self.service
+            .send(request(
+                Method::POST,
+                &self.inspector,
+                &path,
+                &headers,
+                body,
+            ))
+            .await
+    }
+
+    /// Pictures of five a second from this second of the day on.
+    async fn push_all(&self, from_s: usize, seconds: usize, bright: bool) {
+        for i in 0..5 * seconds {
+            let ms = 1000 * from_s + 200 * i;
+            let at = format!(
+                "2026-06-01T10:{:02}:{:02}.{:03}Z",
+                ms / 60_000,
+                ms / 1000 % 60,
+                ms % 1000
+            );
+            let picture = if bright { photo(1) } else { dark() };
+            // as many wait as may: the watch comes to them
+            loop {
+                let reply = self.push(picture.clone(), &format!("?taken_at={at}")).await;
+                if reply.status != 429 {
+                    reply.is(202);
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    async fn findings(&self) -> Vec<Value> {
+        let path = format!("/api/v1/findings?site={}&code=PPE-01", self.site);
+        let list = self
+            .service
+            .get(&self.inspector, &path)
+            .await
+            .is(200)
+            .json();
+        list["items"].as_array().unwrap().clone()
+    }
+}
+
+fn dark() -> Vec<u8> {
+    let black = image::RgbImage::from_pixel(640, 480, image::Rgb([8, 8, 8]));
+    let black = image::DynamicImage::ImageRgb8(black);
+    crate::support::encoded(&black, image::ImageFormat::Jpeg)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
+    let mut case = case("gate").await;
+    let status = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    until(&case, &case.inspector, &case.path(""), status).await;
+    case.push_all(0, 8, true).await;
+    let path = format!("/api/v1/findings?site={}&code=PPE-01", case.site);
+    let some = |reply: &Reply| {
+        reply.json()["items"]
+            .as_array()
+            .is_some_and(|i| !i.is_empty())
+    };
+    until(&case, &case.inspector, &path, some).await;
+    let findings = case.findings().await;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(findings[0]["camera_id"], case.camera);
+    assert_eq!(findings[0]["state"], "candidate");
+    assert!(findings[0]["cleared_at"].is_null());
+    let id = findings[0]["id"].as_str().unwrap().to_owned();
+
+    // its picture is a photo of the site, with the finding on it, and its evidence
+    let evidence = format!("/api/v1/evidence?finding={id}");
+    let evidence = case
+        .service
+        .get(&case.inspector, &evidence)
+        .await
+        .is(200)
+        .json();
+    let digest = evidence["items"][0]["sha256"].as_str().unwrap().to_owned();
+    let photos = format!("/api/v1/photos?site={}", case.site);
+    let photos = case
+        .service
+        .get(&case.inspector, &photos)
+        .await
+        .is(200)
+        .json();
+    let kept = photos["items"].as_array().unwrap();
+    let kept = kept
+        .iter()
+        .find(|p| p["sha256"] == digest)
+        .expect("the picture");
+    assert_eq!(kept["taken_at_source"], "service");
+    assert_eq!(kept["result"]["candidates"][0]["code"], "PPE-01");
+    let picture = format!("/api/v1/photos/{}/picture", kept["id"].as_str().unwrap());
+    case.service.get(&case.company, &picture).await.is(200);
+
+    // the same person after a restart
+    case.service = case.service.reopen(0).await;
+    case.service.work();
+    case.service.watch();
+    until(&case, &case.inspector, &case.path(""), status).await;
+    case.push_all(60, 8, true).await;
+    let seen = |reply: &Reply| {
+        reply.json()["items"]
+            .as_array()
+            .is_some_and(|i| i.len() > 1)
+    };
+    let occurrences = format!("/api/v1/findings/{id}/occurrences");
+    until(&case, &case.inspector, &occurrences, seen).await;
+    assert_eq!(case.findings().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_see_what_the_camera_sees_now() {
+    let case = case("gate").await;
+    let state = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    until(&case, &case.inspector, &case.path(""), state).await;
+    let early = case
+        .service
+        .get(&case.inspector, &case.path("/snapshot"))
+        .await;
+    assert!(
+        early.problem(409)["next"]
+            .as_str()
+            .unwrap()
+            .contains("status")
+    );
+    case.push_all(0, 1, true).await;
+    let there = |reply: &Reply| reply.status == 200;
+    let seen = until(
+        &case,
+        &case.inspector,
+        &case.path("/snapshot?annotated=false"),
+        there,
+    )
+    .await;
+    let redacted = case
+        .service
+        .get(&case.company, &case.path("/snapshot?annotated=false"))
+        .await
+        .is(200);
+    assert_ne!(
+        seen.bytes, redacted.bytes,
+        "faces are hidden from the company"
+    );
+    let small = case
+        .service
+        .get(
+            &case.inspector,
+            &case.path("/snapshot?size=64&annotated=false"),
+        )
+        .await
+        .is(200);
+    let small = image::load_from_memory(&small.bytes).unwrap();
+    assert_eq!(small.width().max(small.height()), 64);
+    case.service
+        .get(&case.inspector, &case.path("/snapshot?size=9"))
+        .await
+        .problem(422);
+
+    // what is pinned is what is kept
+    let plan = json!({"site": case.site, "planned_for": "2026-06-02T09:00:00"});
+    let plan = case
+        .service
+        .post(&case.inspector, "/api/v1/inspections", plan)
+        .await
+        .is(201);
+    let inspection = plan.json()["id"].clone();
+    let pinned = case
+        .service
+        .post(
+            &case.inspector,
+            &case.path("/pins"),
+            json!({"inspection": inspection}),
+        )
+        .await
+        .is(202)
+        .json();
+    let digest = pinned["photos"][0]["sha256"].as_str().unwrap().to_owned();
+    let id = pinned["photos"][0]["id"].as_str().unwrap().to_owned();
+    let original = format!("/api/v1/photos/{id}/original");
+    let original = case.service.get(&case.inspector, &original).await.is(200);
+    let stored: String = Sha256::digest(&original.bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    assert_eq!(stored, digest);
+    assert_eq!(original.bytes, seen.bytes, "the picture that was seen");
+    let elsewhere = json!({"inspection": case.camera});
+    case.service
+        .post(&case.inspector, &case.path("/pins"), elsewhere)
+        .await
+        .problem(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_to_a_camera_is_a_picture_and_it_takes_some() {
+    let case = case("gate").await;
+    let state = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    until(&case, &case.inspector, &case.path(""), state).await;
+    let told = case.push(b"no picture".to_vec(), "").await.problem(422);
+    assert!(told["detail"].as_str().unwrap().contains("JPEG"), "{told}");
+    let half = photo(1);
+    case.push(half[..20].to_vec(), "").await.problem(422);
+    case.push(photo(1), "?taken_at=yesterday")
+        .await
+        .problem(400);
+    let admin = case.service.admin.clone();
+    let path = case.path("/frames");
+    let sent = request(Method::POST, &admin, &path, &[], Body::from(photo(1)));
+    case.service.send(sent).await.problem(403);
+
+    let path = format!("/api/v1/sites/{}/cameras", case.site);
+    let add = async |source: &str| {
+        let camera = json!({"name": source, "source": source});
+        let made = case
+            .service
+            .post(&case.inspector, &path, camera)
+            .await
+            .is(201)
+            .json();
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let unknown = add("nowhere").await;
+    let path = format!("/api/v1/cameras/{unknown}/snapshot");
+    let told = case.service.get(&case.inspector, &path).await.problem(409);
+    assert!(
+        told["next"].as_str().unwrap().contains("configuration"),
+        "{told}"
+    );
+    let recorder = add("recorder").await;
+    let doing = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    until(
+        &case,
+        &case.inspector,
+        &format!("/api/v1/cameras/{recorder}"),
+        doing,
+    )
+    .await;
+    let path = format!("/api/v1/cameras/{recorder}/frames");
+    let sent = request(
+        Method::POST,
+        &case.inspector,
+        &path,
+        &[],
+        Body::from(photo(1)),
+    );
+    let told = case.service.send(sent).await.problem(409);
+    assert!(told["next"].as_str().unwrap().contains("pushed"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zones_are_drawn_by_one_person_at_a_time() {
+    let case = case("gate").await;
+    let path = case.path("/zones");
+    let before = case.service.get(&case.inspector, &path).await.is(200);
+    assert_eq!(before.header("etag"), "\"0\"");
+    let draw = async |version: &str, zones: Value| {
+        let headers = [("if-match", version)];
+        case.service
+            .put(&case.inspector, &path, &headers, zones)
+            .await
+    };
+    let zone = |kind: &str, extra: Value| {
+        let mut zone = json!({"name": "dock", "kind": kind,
+            "polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]});
+        zone.as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        json!({"zone": [zone]})
+    };
+    draw("\"0\"", zone("work_area", json!({}))).await.is(200);
+    draw("\"0\"", zone("exit", json!({}))).await.problem(412);
+    let drawn = case.service.get(&case.inspector, &path).await.is(200);
+    assert_eq!(drawn.header("etag"), "\"1\"");
+    assert_eq!(drawn.json()["zone"][0]["kind"], "work_area");
+    let file = draw("\"1\"", zone("exit", json!({"reference": "/etc/passwd"}))).await;
+    file.problem(422);
+    let code = draw("\"1\"", zone("exit", json!({"hazards": ["NO-99"]}))).await;
+    assert!(
+        code.problem(422)["detail"]
+            .as_str()
+            .unwrap()
+            .contains("NO-99")
+    );
+    let line =
+        json!({"zone": [{"name": "a", "kind": "exit", "polygon": [[0.1, 0.1], [0.2, 0.2]]}]});
+    draw("\"1\"", line).await.problem(422);
+    let company = case
+        .service
+        .put(&case.company, &path, &[("if-match", "\"1\"")], json!({}))
+        .await;
+    company.problem(403);
+}
