@@ -281,6 +281,31 @@ fn key_frames_will_do_while_nothing_happens_and_the_ring_keeps_all() {
 }
 
 #[test]
+fn a_stream_with_b_frames_is_taken_in_and_kept() {
+    if !rtsp::is_there() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("b-frames.mp4");
+    let source = "testsrc2=size=320x240:rate=10";
+    rtsp::encode_with(&clip, &["-f", "lavfi", "-i", source, "-t", "60"], 3);
+    let server = Server::start(&clip);
+    let ring = Some(RingOptions {
+        folder: folder.path().to_owned(),
+        seconds: 10,
+    });
+    let camera = open(&server.url(), CameraOptions { ring, ..quick() });
+    let frames = frames(&camera, 10);
+    assert!(frames.windows(2).all(|w| w[0].time_s < w[1].time_s));
+    let until = Instant::now() + PATIENCE;
+    while !camera.keeps() {
+        assert!(Instant::now() < until, "{:?}", camera.status());
+        let _ = camera.next(Duration::from_millis(100));
+    }
+    assert_eq!(camera.status().restarts, 0, "{:?}", camera.status());
+}
+
+#[test]
 fn nobody_there_is_told_with_what_to_do() {
     // bound and closed: nobody listens there
     let port = TcpListener::bind("127.0.0.1:0")

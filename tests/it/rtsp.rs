@@ -113,6 +113,11 @@ pub(crate) fn clip(folder: &Path, size: &str, seconds: u32) -> PathBuf {
 }
 
 pub(crate) fn encode(path: &Path, input: &[&str]) {
+    encode_with(path, input, 0);
+}
+
+/// With so many B-frames in a row.
+pub(crate) fn encode_with(path: &Path, input: &[&str], b_frames: u32) {
     let status = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error"])
         .args(input)
@@ -124,7 +129,7 @@ pub(crate) fn encode(path: &Path, input: &[&str]) {
             "-g",
             "10",
             "-bf",
-            "0",
+            &b_frames.to_string(),
         ])
         .args(["-pix_fmt", "yuv420p", "-threads", "1", "-y"])
         .arg(path)

@@ -161,6 +161,9 @@ fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<St
             "0:v:0",
             "-c",
             "copy",
+            // with B-frames the first packets come without a time, and cannot be written
+            "-bsf:v",
+            "noise=drop=eq(pts\\,nopts)",
             "-f",
             "segment",
             "-segment_format",
