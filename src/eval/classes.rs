@@ -113,12 +113,7 @@ impl ClassPlan {
                 None => Some(theirs.clone()),
             }
         };
-        let mut plan = Self {
-            judged: Vec::new(),
-            not_in_model: Vec::new(),
-            not_labelled: Vec::new(),
-            judged_id: HashMap::new(),
-        };
+        let mut plan = Self::none();
         for class in classes {
             let ours = ours_of(class);
             let name = match labels {
@@ -145,6 +140,16 @@ impl ClassPlan {
             });
         }
         Ok(plan)
+    }
+
+    /// No class at all: findings are judged, no boxes.
+    pub fn none() -> Self {
+        Self {
+            judged: Vec::new(),
+            not_in_model: Vec::new(),
+            not_labelled: Vec::new(),
+            judged_id: HashMap::new(),
+        }
     }
 
     fn add(&mut self, name: &str, class: &LabelledClass) {

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use self::words::{Words, words};
 use super::bench::Picture;
+use crate::eval::Interval;
 use crate::eval::clips::{ClipReport, ClipsReport, KindTotal};
 use crate::eval::episodes::Verdict;
 use crate::geometry::BBox;
@@ -75,23 +76,21 @@ struct KindRow<'a> {
 impl<'a> KindRow<'a> {
     fn new(total: &'a KindTotal) -> Self {
         let m = &total.counts;
-        let large =
-            (m.large_enough > 0).then(|| m.found_large_enough as f64 / m.large_enough as f64);
         let seconds = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.1} s"));
         Self {
             code: &m.code,
             found: [
                 m.episodes.to_string(),
                 m.found.to_string(),
-                share(total.recall),
+                shares(&total.recall),
                 m.large_enough.to_string(),
                 m.found_large_enough.to_string(),
-                share(large),
+                shares(&total.recall_large_enough),
             ],
             told: [
                 m.fragments.to_string(),
                 m.false_alarms.to_string(),
-                format!("{:.1}", total.false_alarms_per_hour),
+                rate(&total.false_alarms_per_hour),
                 m.overclaimed.to_string(),
                 seconds(total.median_delay_s),
                 seconds(m.time_to_detect_s.last().copied()),
@@ -305,22 +304,36 @@ fn facts(report: &ClipsReport, w: &'static Words) -> Vec<(&'static str, String)>
                 ),
             },
         ),
-        (
-            w.machine,
-            format!(
-                "{}, {} {}, {} {}",
-                m.cpu.as_deref().unwrap_or("?"),
-                m.os,
-                m.arch,
-                m.cores,
-                w.cores
-            ),
-        ),
+        (w.machine, super::machine_line(m, w.cores)),
     ];
     for clip in &report.clips {
         facts.push((w.digest_clip, format!("{} {}", clip.file, clip.sha256)));
+        let zones = clip.zones.zones.iter().map(|z| z.name.as_str());
+        let zones: Vec<&str> = zones.collect();
+        if !zones.is_empty() {
+            facts.push((w.zones, zones.join(", ")));
+        }
     }
     facts
+}
+
+/// A share with its interval.
+fn shares(of: &Interval) -> String {
+    match (of.value, of.low, of.high) {
+        (Some(v), Some(low), Some(high)) => {
+            let [v, low, high] = [v, low, high].map(|v| 100.0 * v);
+            format!("{v:.0} % [{low:.0}, {high:.0}]")
+        }
+        _ => "–".to_owned(),
+    }
+}
+
+/// A rate with its interval.
+fn rate(of: &Interval) -> String {
+    match (of.value, of.low, of.high) {
+        (Some(v), Some(low), Some(high)) => format!("{v:.1} [{low:.1}, {high:.1}]"),
+        _ => "–".to_owned(),
+    }
 }
 
 fn share(value: Option<f64>) -> String {

@@ -1,7 +1,8 @@
 //! The report's figures made ready for the template.
 
 use super::words::Words;
-use crate::eval::findings::{FindingMetrics, Interval};
+use crate::eval::Interval;
+use crate::eval::findings::FindingMetrics;
 use crate::eval::report::{ClassMetrics, Confusion, Worst};
 
 /// Three decimals, or a dash.
@@ -125,6 +126,8 @@ pub(super) struct FindingRow<'a> {
     /// Precision, recall, F1 with their intervals.
     pub(super) figures: [String; 3],
     pub(super) abstained: String,
+    /// Rightly abstained, of the photos that do not allow to say.
+    pub(super) rightly: String,
     /// Share answered and risk: at the model's thresholds, and higher up.
     pub(super) curve: Vec<String>,
 }
@@ -137,10 +140,15 @@ impl<'a> FindingRow<'a> {
             _ => "–".to_owned(),
         };
         let shown = m.risk_coverage.iter().step_by(3);
+        let undecidable = m.answers[3];
         Self {
             m,
             figures: [&m.precision, &m.recall, &m.f1].map(figure),
             abstained: share(m.abstained),
+            rightly: match undecidable.iter().sum::<usize>() {
+                0 => "–".to_owned(),
+                photos => format!("{} / {photos}", undecidable[3]),
+            },
             curve: shown
                 .map(|p| {
                     format!(
