@@ -92,7 +92,10 @@ mod tests {
     fn columns_stand_below_one_another() {
         let rows = [["种类", "n"], ["PPE-01", "12"]].map(|r| r.map(str::to_owned).to_vec());
         assert_eq!(aligned(&rows), ["种类    n", "PPE-01  12"]);
-        assert_eq!(markdown(&rows), "| 种类 | n |\n|---|---|\n| PPE-01 | 12 |\n");
+        assert_eq!(
+            markdown(&rows),
+            "| 种类 | n |\n|---|---|\n| PPE-01 | 12 |\n"
+        );
     }
 
     #[test]

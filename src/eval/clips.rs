@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Interval;
 use super::clip_changes::ClipSide;
 use super::clip_findings::ClipFinding;
 use super::episodes::{ClipTruth, EpisodeMetrics, EpisodeResult, Found, Verdict, judge};
 use super::report::Machine;
-use super::Interval;
 use crate::zone::Zones;
 
 /// What came of all clips.

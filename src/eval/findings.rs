@@ -131,12 +131,7 @@ pub struct Fault {
 }
 
 /// Judges the findings of `rules` on photos of known truth. `thresholds` are the model's, by class.
-pub fn judge(
-    rules: &RuleSet,
-    labels: &LabelMap,
-    thresholds: &[f32],
-    cases: &[Case],
-) -> Judgement {
+pub fn judge(rules: &RuleSet, labels: &LabelMap, thresholds: &[f32], cases: &[Case]) -> Judgement {
     let curves: Vec<Vec<Answers>> = (0..CURVE_STEPS)
         .map(|step| {
             let rise = CURVE_RISE * step as f32 / (CURVE_STEPS - 1) as f32;

@@ -118,7 +118,11 @@ mod tests {
         close(Interval::rate(0, 1.0), [0.0, 0.0, 3.6889], 5e-4);
         close(Interval::rate(1, 1.0), [1.0, 0.0253, 5.5716], 5e-4);
         close(Interval::rate(5, 1.0), [5.0, 1.6235, 11.6683], 5e-4);
-        close(Interval::rate(10, 2.0), [5.0, 4.7954 / 2.0, 18.3904 / 2.0], 5e-4);
+        close(
+            Interval::rate(10, 2.0),
+            [5.0, 4.7954 / 2.0, 18.3904 / 2.0],
+            5e-4,
+        );
         // beyond what e^-mean can hold the normal interval is near
         close(Interval::rate(2000, 1.0), [2000.0, 1913.0, 2089.0], 3.0);
         assert_eq!(Interval::rate(3, 0.0), Interval::NONE);

@@ -26,12 +26,16 @@ pub(super) fn set(
     truth: &PhotoTruth,
 ) -> anyhow::Result<LabelledSet> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let photos = truth.photos.iter().zip(1..).map(|(photo, id)| LabelledPhoto {
-        id,
-        file: photo.file.clone(),
-        width: 0,
-        height: 0,
-    });
+    let photos = truth
+        .photos
+        .iter()
+        .zip(1..)
+        .map(|(photo, id)| LabelledPhoto {
+            id,
+            file: photo.file.clone(),
+            width: 0,
+            height: 0,
+        });
     let mut photos: Vec<LabelledPhoto> = photos.collect();
     if photos.is_empty() {
         bail!(
@@ -141,11 +145,7 @@ pub(super) fn judge(
 }
 
 /// Boxes of the truth that reach beyond their photo: its size was not known when they were read.
-fn outside<'f>(
-    truth: &PhotoTruth,
-    look: &Look,
-    file: &impl Fn(u64) -> &'f str,
-) -> Option<Finding> {
+fn outside<'f>(truth: &PhotoTruth, look: &Look, file: &impl Fn(u64) -> &'f str) -> Option<Finding> {
     const SLACK_PX: f32 = 2.0;
     let sizes: HashMap<&str, (u32, u32)> =
         look.seen.iter().map(|s| (file(s.photo), s.size)).collect();

@@ -64,7 +64,10 @@ fn a_second_finding_is_a_fragment_and_one_elsewhere_a_false_alarm() {
     assert!((rate.value.unwrap() - 60.0).abs() < 1e-6);
     // Garwood's limits for one event, 0.0253 and 5.572, in a minute
     assert!((rate.low.unwrap() - 60.0 * 0.0253).abs() < 0.01, "{rate:?}");
-    assert!((rate.high.unwrap() - 60.0 * 5.5716).abs() < 0.01, "{rate:?}");
+    assert!(
+        (rate.high.unwrap() - 60.0 * 5.5716).abs() < 0.01,
+        "{rate:?}"
+    );
 }
 
 #[test]

@@ -190,7 +190,10 @@ impl ClipTruth {
                 return Err(format!("episode {}: {fault}", e.id));
             }
         }
-        let distractors = truth.distractors.iter().map(|d| (d.start_s, d.end_s, d.bbox));
+        let distractors = truth
+            .distractors
+            .iter()
+            .map(|d| (d.start_s, d.end_s, d.bbox));
         let ignored = truth.ignore.iter().map(|i| (i.start_s, i.end_s, i.bbox));
         for (what, (start_s, end_s, bbox)) in distractors
             .map(|d| ("distractors", d))
@@ -263,10 +266,14 @@ impl ClipTruth {
     pub fn watch_zones(&self) -> Zones {
         let mut zones = self.zones();
         let work_area = |z: &Zone| z.kind == ZoneKind::WorkArea;
-        let bound = self.episodes.iter().filter_map(|e| e.zone.as_ref()).any(|name| {
-            let mut areas = zones.zones.iter().filter(|z| work_area(z));
-            areas.any(|z| z.name == *name)
-        });
+        let bound = self
+            .episodes
+            .iter()
+            .filter_map(|e| e.zone.as_ref())
+            .any(|name| {
+                let mut areas = zones.zones.iter().filter(|z| work_area(z));
+                areas.any(|z| z.name == *name)
+            });
         if !bound && !zones.zones.is_empty() {
             zones.zones.retain(|z| !work_area(z));
             zones.zones.push(Zone::whole(ZoneKind::WorkArea));
@@ -314,4 +321,3 @@ impl Episode {
             .max_by(|a, b| area(a).total_cmp(&area(b)))
     }
 }
-

@@ -83,7 +83,11 @@ fn what_is_wrong_is_told_by_its_place() {
         ("[100, 100, 50, 80]", "[100, 100, -50, 80]", "width"),
         ("[100, 100, 50, 80]", "[100, 100, 1e99, 80]", "width"),
         ("\"part_px\": 9", "\"part_px\": -9", "part_px"),
-        ("cannot_determine", "not_applicable", "leave the episode out"),
+        (
+            "cannot_determine",
+            "not_applicable",
+            "leave the episode out",
+        ),
         ("[0.5, 0], [0.5, 1]", "[320, 0], [320, 480]", "0 to 1"),
         ("\"note\"", "\"remark\"", "remark"),
         ("\"non_compliant\"", "\"bad\"", "bad"),
