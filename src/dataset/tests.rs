@@ -130,6 +130,27 @@ fn yolo() {
 }
 
 #[test]
+fn a_data_yaml_that_leads_nowhere_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let refused = |text: &str| {
+        write(root.path(), "data.yaml", text);
+        set(root.path(), None).unwrap_err().to_string()
+    };
+    for (text, says) in [
+        ("names: [head]\n", "val: path/to/images"),
+        ("names: [head]\nval: [a, b]\n", "one folder"),
+        ("names: [head]\nval: nowhere\n", "`val` leads to"),
+        ("names: [head]\nval: data.yaml\n", "text files"),
+        ("names: {0: head, x: y}\nval: .\n", "`names`"),
+        ("names: [head\nval: .\n", "no YAML"),
+        ("", "`names`"),
+    ] {
+        let error = refused(text);
+        assert!(error.contains(says), "{text:?}: {error}");
+    }
+}
+
+#[test]
 fn pascal_voc() {
     let root = tempfile::tempdir().unwrap();
     let object = |name: &str, [x1, y1, x2, y2]: [i32; 4], difficult: i32| {

@@ -59,6 +59,11 @@ pub enum ClassError {
         /// The model's names.
         has: Vec<String>,
     },
+    /// The set labels nothing.
+    #[error(
+        "the set names no class at all, so there is nothing to judge by; are these the right labels?"
+    )]
+    NoClasses,
     /// Nothing to judge.
     #[error(
         "no class of the set {set:?} is a class of the model {model:?}; say which is which, \
@@ -86,6 +91,9 @@ impl ClassPlan {
         required: &[(String, String)],
         labels: Option<&[String]>,
     ) -> Result<Self, ClassError> {
+        if classes.is_empty() {
+            return Err(ClassError::NoClasses);
+        }
         let names = || classes.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
         for (ours, theirs) in required {
             if !classes.iter().any(|c| same(&c.name, theirs)) {
@@ -299,6 +307,8 @@ mod tests {
         assert!(text(&[pair("helmet", "hut")]).contains("it has [\"hat\"]"));
         assert!(text(&[pair("helm", "hat")]).contains("it has [\"helmet\"]"));
         assert!(text(&[]).contains("--map helmet=Hardhat"));
+        let none = ClassPlan::new(&[], &ClassMap::default(), &[], None).unwrap_err();
+        assert!(none.to_string().contains("no class at all"));
         assert!(plan(&[pair("helmet", "hat")]).is_ok());
     }
 }

@@ -3,16 +3,16 @@
 mod pictures;
 
 use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use super::args::Format;
 use super::judge::machine;
 use super::part::{self, ClipDone, Part};
+use super::progress;
 use super::table::interval;
 use super::write::write_file;
 use super::{Setup, make_folder, model_folder};
@@ -87,7 +87,7 @@ fn judge(
         clips: Vec::new(),
         total: Vec::new(),
     };
-    let progress = progress(truths.iter().map(|(_, t)| t.clip.duration_s).sum())?;
+    let progress = progress::clips(truths.iter().map(|(_, t)| t.clip.duration_s).sum())?;
     let mut pictures = Vec::new();
     for ((manifest, truth), path) in truths.iter().zip(clips) {
         progress.set_message(truth.clip.file.clone());
@@ -230,13 +230,4 @@ fn print(format: Format, report: &ClipsReport) -> anyhow::Result<()> {
         report.subject.model.version
     )?;
     Ok(())
-}
-
-/// How far along the clips are, for a person who waits.
-fn progress(seconds: f64) -> anyhow::Result<ProgressBar> {
-    if !std::io::stderr().is_terminal() {
-        return Ok(ProgressBar::hidden());
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} s, {eta} left, {msg}")?;
-    Ok(ProgressBar::new(seconds as u64).with_style(style))
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Setup;
 use super::photos::{Look, MAX_PER_PHOTO, MIN_SCORE, rounded};
+use super::progress::Stages;
 use crate::dataset::LabelledSet;
 use crate::detection::LabelMap;
 use crate::eval::findings::{self, FindingMetrics};
@@ -102,8 +103,14 @@ pub(super) fn report(
     truth: &GroundTruth,
     found: &[Finding],
     look: &Look,
+    stages: &Stages,
 ) -> anyhow::Result<BenchReport> {
     let (set, plan) = (case.set, case.plan);
+    stages.at(format!(
+        "matching {} predictions with {} boxes",
+        look.predictions.len(),
+        truth.boxes.len()
+    ));
     let start = Instant::now();
     let evaluation = Evaluation::new(truth, plan, &look.predictions)?;
     let evaluation_ms = start.elapsed().as_secs_f64() * 1e3;
@@ -116,7 +123,11 @@ pub(super) fn report(
             (class.id, own.unwrap_or(best))
         })
         .collect();
+    stages.at("finding the worst errors");
     let operating = operate(truth, plan, &look.predictions, &thresholds, &mut per_class)?;
+    stages.at("telling kinds of errors apart");
+    let errors = evaluation.error_types()?;
+    stages.at("judging the findings");
     let mut health: Vec<Finding> = found.iter().chain(&look.findings).cloned().collect();
     health.extend(partial_labels(plan));
     health.sort_by_key(|f| f.weight);
@@ -147,7 +158,7 @@ pub(super) fn report(
             .unwrap_or_default(),
         confusion: operating.confusion,
         calibration: evaluation.calibration().ok(),
-        errors: Some(evaluation.error_types()?),
+        errors: Some(errors),
         latency: latency(&look.times, look.wall_s),
         misses: operating.misses,
         false_alarms: operating.false_alarms,

@@ -8,6 +8,7 @@ mod compare;
 mod judge;
 mod part;
 mod photos;
+mod progress;
 mod stated;
 mod table;
 mod write;
@@ -21,6 +22,7 @@ use anyhow::{Context, bail};
 pub(super) use self::args::Args;
 use self::args::Format;
 use self::photos::{Look, Others, look_at};
+use self::progress::Stages;
 use super::scan::{load_model, workers};
 use super::{exit, hazards, stop};
 use crate::config::Config;
@@ -221,7 +223,10 @@ fn judge_file(
     out: &Path,
 ) -> anyhow::Result<BenchReport> {
     let plan = ClassPlan::new(&set.truth.classes, &set.map, &setup.args.map, None)?;
+    let stages = Stages::new()?;
+    stages.at(format!("reading {}", file.display()));
     let (mut predictions, sha256) = dataset::read_predictions(file)?;
+    drop(stages);
     make_folder(out)?;
     let mut findings = Vec::new();
     let known: HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
@@ -286,17 +291,25 @@ fn finish(
     case.plan.keep_judged(&mut truth);
     leave_out(&mut truth, &look);
     if truth.photos.is_empty() {
-        bail!(
-            "none of the {} photos of {} could be read in {}; say with --images where they lie",
-            case.set.truth.photos.len(),
-            case.set.name,
-            case.set.photos_dir.display()
-        );
+        return Err(nothing_seen(case.set, &look));
     }
-    let report = judge::report(setup, case, &truth, found, &look)?;
+    let stages = Stages::new()?;
+    let report = judge::report(setup, case, &truth, found, &look, &stages)?;
     let predictions: &[Prediction] = &look.predictions;
+    stages.at("writing the report");
     write::all(setup, case.set, &report, predictions, out)?;
     Ok(report)
+}
+
+/// Not one photo could be looked at: where, and why the first one not.
+fn nothing_seen(set: &LabelledSet, look: &Look) -> anyhow::Error {
+    let why = look.findings.iter().flat_map(|f| f.examples.first()).next();
+    anyhow::anyhow!(
+        "no photo of {} could be read in {} ({}); say with --images where they lie",
+        set.name,
+        set.photos_dir.display(),
+        why.map_or("", |w| w)
+    )
 }
 
 /// Photos that nobody could look at say nothing about the model.

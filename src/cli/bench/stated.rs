@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::judge::{ModelClasses, dataset_record, machine, parameters, subject};
 use super::photos::{Look, Others, look_at};
-use super::{Setup, make_folder, part, write};
+use super::{Setup, make_folder, nothing_seen, part, write};
 use crate::cli::scan::load_model;
 use crate::dataset::LabelledSet;
 use crate::eval::findings::{self, Case, Fault};
@@ -86,12 +86,7 @@ pub(super) fn judge(
     let plan = ClassPlan::none();
     let look = look_at(setup, set, &plan, &model, &Others::default(), out)?;
     if look.seen.is_empty() {
-        bail!(
-            "none of the {} photos of {} could be read in {}; say with --images where they lie",
-            set.truth.photos.len(),
-            set.name,
-            set.photos_dir.display()
-        );
+        return Err(nothing_seen(set, &look));
     }
     let files: HashMap<u64, &str> = set.truth.photos.iter().map(|p| (p.id, &*p.file)).collect();
     let file = |id: u64| files.get(&id).copied().unwrap_or_default();

@@ -81,7 +81,7 @@ fn what_is_wrong_is_told_by_its_place() {
         ("{\"code\": \"FIR-03\"}", "{\"code\": \"FIR-01\"}", "judged"),
         ("\"zone\": \"left\"", "\"zone\": \"right\"", "\"right\""),
         ("[100, 100, 50, 80]", "[100, 100, -50, 80]", "width"),
-        ("[100, 100, 50, 80]", "[100, 100, 1e99, 80]", "width"),
+        ("[100, 100, 50, 80]", "[100, 100, 1e99, 80]", "out of range"),
         ("\"part_px\": 9", "\"part_px\": -9", "part_px"),
         (
             "cannot_determine",
