@@ -434,8 +434,8 @@ fn text(document: &ReplayDocument) -> String {
     }
     text += &not_compared(&document.not_compared);
     text += &format!(
-        "{} photos compared, {} would be decided otherwise, {} not compared\n",
-        document.compared,
+        "{} compared, {} would be decided otherwise, {} not compared\n",
+        table::count(document.compared, "photo"),
         document.photos.len(),
         document.not_compared.len()
     );

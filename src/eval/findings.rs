@@ -78,11 +78,12 @@ pub struct FindingMetrics {
     pub missed_too_small: usize,
     /// Candidates of what a photo does not allow to say, by the truth: neither right nor wrong.
     pub overclaimed: usize,
-    /// right / (right + wrong), with the interval of 95 % over resampled photos.
+    /// right / (right + wrong), with the interval of 95 % over resampled photos; at 0 and 1, where
+    /// all resamples are alike, Wilson's.
     pub precision: Interval,
     /// right / hazards, likewise.
     pub recall: Interval,
-    /// Harmonic mean of precision and recall, likewise.
+    /// Harmonic mean of precision and recall, likewise; at 0 and 1 from the ends of theirs.
     pub f1: Interval,
     /// Photos by the answer of the truth (rows: non_compliant, compliant, not_applicable,
     /// cannot_determine) and of the program (columns: the same). Labels never give the last row.
@@ -288,6 +289,11 @@ fn summary(code: &str, counts: &[Counts], curve: Vec<Vec<(Answer, Answer)>>) -> 
         .enumerate()
         .map(|(step, pairs)| point(step, pairs))
         .collect();
+    let precision = resamples.interval(|c| ratio(c.right, c.right + c.wrong));
+    let precision = precision.or_wilson(right, right + wrong);
+    let recall = resamples.interval(|c| ratio(c.right, c.right + c.missed));
+    let recall = recall.or_wilson(right, right + missed);
+    let f1 = resamples.interval(|c| ratio(2 * c.right, 2 * c.right + c.wrong + c.missed));
     FindingMetrics {
         code: code.to_owned(),
         photos: counts.len(),
@@ -297,9 +303,9 @@ fn summary(code: &str, counts: &[Counts], curve: Vec<Vec<(Answer, Answer)>>) -> 
         missed,
         missed_too_small: sum(|c| c.missed_too_small),
         overclaimed: sum(|c| c.overclaimed),
-        precision: resamples.interval(|c| ratio(c.right, c.right + c.wrong)),
-        recall: resamples.interval(|c| ratio(c.right, c.right + c.missed)),
-        f1: resamples.interval(|c| ratio(2 * c.right, 2 * c.right + c.wrong + c.missed)),
+        precision,
+        recall,
+        f1: f1.or_harmonic(precision, recall),
         answers: table,
         abstained: 1.0 - points.first().map_or(0.0, |p| p.coverage),
         risk_coverage: points,

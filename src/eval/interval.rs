@@ -45,6 +45,35 @@ impl Interval {
         }
     }
 
+    /// Wilson's interval where all or none of `whole` cases are counted: resamples of them are all
+    /// alike, as if one case proved everything.
+    pub(super) fn or_wilson(self, part: usize, whole: usize) -> Self {
+        match part == 0 || part == whole {
+            true => Self::share(part, whole),
+            false => self,
+        }
+    }
+
+    /// The harmonic mean of two figures' ends where this one, their mean, is 0 or 1.
+    pub(super) fn or_harmonic(self, a: Self, b: Self) -> Self {
+        if !matches!(self.value, Some(v) if v == 0.0 || v == 1.0) {
+            return self;
+        }
+        let mean = |a: f64, b: f64| {
+            if a + b > 0.0 {
+                2.0 * a * b / (a + b)
+            } else {
+                0.0
+            }
+        };
+        Self {
+            // of which nothing is known, anything may be true
+            low: Some(mean(a.low.unwrap_or(0.0), b.low.unwrap_or(0.0))),
+            high: Some(mean(a.high.unwrap_or(1.0), b.high.unwrap_or(1.0))),
+            ..self
+        }
+    }
+
     /// Events in an hour where `events` came in `hours`, with the exact Poisson interval of Garwood
     /// (1936).
     pub fn rate(events: usize, hours: f64) -> Self {
@@ -110,6 +139,28 @@ mod tests {
         close(Interval::share(1, 29), [0.0345, 0.0061, 0.1718], 5e-5);
         close(Interval::share(20, 20), [1.0, 1.0 - 0.1611, 1.0], 5e-5);
         assert_eq!(Interval::share(0, 0), Interval::NONE);
+    }
+
+    #[test]
+    fn one_case_does_not_prove_everything() {
+        let certain = Interval {
+            value: Some(0.0),
+            low: Some(0.0),
+            high: Some(0.0),
+        };
+        let recall = certain.or_wilson(0, 1);
+        close(recall, [0.0, 0.0, 0.7935], 5e-5);
+        close(
+            certain.or_harmonic(Interval::NONE, recall),
+            [0.0, 0.0, 0.8848],
+            5e-4,
+        );
+        let half = Interval {
+            value: Some(0.5),
+            ..certain
+        };
+        assert_eq!(half.or_wilson(1, 2), half);
+        assert_eq!(half.or_harmonic(recall, recall), half);
     }
 
     /// The published table of exact limits for Poisson counts (Garwood 1936).

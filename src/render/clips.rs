@@ -67,31 +67,35 @@ struct ClipsPage<'a> {
 
 struct KindRow<'a> {
     code: &'a str,
-    /// Episodes, found, recall, large enough, of those found, their recall.
-    found: [String; 6],
-    /// Fragments, false alarms, a camera-hour, overclaimed, median and longest delay.
-    told: [String; 6],
+    /// Episodes, found, recall, large enough, of those found, their recall; with intervals.
+    found: [(String, String); 6],
+    /// Fragments, false alarms, a camera-hour, overclaimed, median and longest delay; likewise.
+    told: [(String, String); 6],
 }
 
 impl<'a> KindRow<'a> {
     fn new(total: &'a KindTotal) -> Self {
         let m = &total.counts;
-        let seconds = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.1} s"));
+        let seconds = |v: Option<f64>| {
+            let text = v.map_or("–".to_owned(), |v| format!("{v:.1} s"));
+            (text, String::new())
+        };
+        let plain = |count: usize| (count.to_string(), String::new());
         Self {
             code: &m.code,
             found: [
-                m.episodes.to_string(),
-                m.found.to_string(),
+                plain(m.episodes),
+                plain(m.found),
                 shares(&total.recall),
-                m.large_enough.to_string(),
-                m.found_large_enough.to_string(),
+                plain(m.large_enough),
+                plain(m.found_large_enough),
                 shares(&total.recall_large_enough),
             ],
             told: [
-                m.fragments.to_string(),
-                m.false_alarms.to_string(),
+                plain(m.fragments),
+                plain(m.false_alarms),
                 rate(&total.false_alarms_per_hour),
-                m.overclaimed.to_string(),
+                plain(m.overclaimed),
                 seconds(total.median_delay_s),
                 seconds(m.time_to_detect_s.last().copied()),
             ],
@@ -318,21 +322,21 @@ fn facts(report: &ClipsReport, w: &'static Words) -> Vec<(&'static str, String)>
 }
 
 /// A share with its interval.
-fn shares(of: &Interval) -> String {
+fn shares(of: &Interval) -> (String, String) {
     match (of.value, of.low, of.high) {
         (Some(v), Some(low), Some(high)) => {
             let [v, low, high] = [v, low, high].map(|v| 100.0 * v);
-            format!("{v:.0} % [{low:.0}, {high:.0}]")
+            (format!("{v:.0} %"), format!("[{low:.0}, {high:.0}]"))
         }
-        _ => "–".to_owned(),
+        _ => ("–".to_owned(), String::new()),
     }
 }
 
 /// A rate with its interval.
-fn rate(of: &Interval) -> String {
+fn rate(of: &Interval) -> (String, String) {
     match (of.value, of.low, of.high) {
-        (Some(v), Some(low), Some(high)) => format!("{v:.1} [{low:.1}, {high:.1}]"),
-        _ => "–".to_owned(),
+        (Some(v), Some(low), Some(high)) => (format!("{v:.1}"), format!("[{low:.1}, {high:.1}]")),
+        _ => ("–".to_owned(), String::new()),
     }
 }
 

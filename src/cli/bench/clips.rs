@@ -158,8 +158,10 @@ fn find(setup: &Setup<'_>, manifest: &Path, truth: &ClipTruth) -> anyhow::Result
     })?;
     if sha256 != truth.clip.sha256 {
         bail!(
-            "{} is not the clip that was annotated: its digest differs",
-            path.display()
+            "{} is not the clip that was annotated: its digest differs; get that one ({}), or annotate \
+             this one anew",
+            path.display(),
+            truth.clip.origin
         );
     }
     Ok(path)
@@ -222,8 +224,8 @@ fn print(format: Format, report: &ClipsReport) -> anyhow::Result<()> {
     }
     writeln!(
         out,
-        "\n{} clips, {:.1} minutes, {} frames a second, {} {}",
-        report.clips.len(),
+        "\n{}, {:.1} minutes, {} frames a second, {} {}",
+        table::count(report.clips.len(), "clip"),
         60.0 * report.camera_hours(),
         report.subject.fps,
         report.subject.model.name,

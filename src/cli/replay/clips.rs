@@ -291,8 +291,8 @@ fn text(document: &ClipReplayDocument) -> String {
     }
     text += &not_compared(&document.not_compared);
     text += &format!(
-        "{} clips compared, {} would be told otherwise, {} not compared\n",
-        document.compared,
+        "{} compared, {} would be told otherwise, {} not compared\n",
+        table::count(document.compared, "clip"),
         document.clips.len(),
         document.not_compared.len()
     );

@@ -156,6 +156,22 @@ fn without_a_bound_episode_the_whole_picture_is_a_work_area() {
 }
 
 #[test]
+fn one_hazard_of_one_person_is_not_told_twice_at_one_time() {
+    let one = |id: u32, person: u32| {
+        let whole = walker("non_compliant", 20.0);
+        let id = format!("\"id\": {id}, \"person\": {person},");
+        whole.replacen("\"id\": 1,", &id, 1)
+    };
+    truth(&format!("{}, {}", one(1, 1), one(2, 2)));
+    let text = r#"{"truth": 1, "clip": {"file": "a", "sha256": "", "width": 640, "height": 480,
+        "fps": 10, "frames": 600, "duration_s": 60, "origin": "", "licence": ""},
+        "judged": [{"code": "PPE-01"}], "episodes": [EPISODES]}"#;
+    let twice = format!("{}, {}", one(1, 1), one(2, 1));
+    let error = ClipTruth::parse(&text.replace("EPISODES", &twice)).unwrap_err();
+    assert!(error.contains("1 and 2"), "{error}");
+}
+
+#[test]
 fn what_is_wrong_is_told_by_its_place() {
     let text = |from: &str, to: &str| {
         let good = format!(

@@ -189,6 +189,12 @@ impl ClipTruth {
             if let Some(fault) = truth.fault(e) {
                 return Err(format!("episode {}: {fault}", e.id));
             }
+            if let Some(other) = truth.episodes.iter().find(|o| e.is_again(o)) {
+                return Err(format!(
+                    "episodes {} and {}: one hazard of one person at the same time; make one of them",
+                    other.id, e.id
+                ));
+            }
         }
         let distractors = truth
             .distractors
@@ -303,6 +309,16 @@ impl ClipAbout {
 }
 
 impl Episode {
+    /// Whether an earlier one tells the same: one of the two could never be found.
+    fn is_again(&self, other: &Self) -> bool {
+        other.id < self.id
+            && self.code == other.code
+            && self.person.is_some()
+            && self.person == other.person
+            && self.start_s < other.end_s
+            && other.start_s < self.end_s
+    }
+
     /// Where it is at a time, between two boxes on the straight line; `None` outside.
     pub(super) fn at(&self, time_s: f64) -> Option<BBox> {
         let (first, last) = (self.boxes.first()?, self.boxes.last()?);
