@@ -236,6 +236,7 @@ fn the_findings_on_photos_are_judged_by_what_people_say_that_they_show() {
             .is_valid(&report)
     );
     assert_eq!(report["dataset"]["format"], "hazards");
+    assert!(!out.join("predictions.json").exists(), "of no boxes");
     assert_eq!(report["health"][0]["code"], "photo_missing");
     let findings = report["findings"].as_array().unwrap();
     assert_eq!(findings.len(), 2);
