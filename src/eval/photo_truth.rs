@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -144,14 +144,25 @@ impl PhotoTruth {
         codes.filter(|c| seen.insert(c.clone())).collect()
     }
 
-    /// What is known of one photo, by kind of `rules`.
-    pub fn of(&self, file: &str, rules: &RuleSet) -> Vec<Truth> {
+    /// What is known of each photo, by its file and by kind of `rules`.
+    pub fn by_photo(&self, rules: &RuleSet) -> HashMap<&str, Vec<Truth>> {
+        let mut episodes: HashMap<&str, Vec<&PhotoEpisode>> = HashMap::new();
+        for e in &self.episodes {
+            episodes.entry(&e.photo).or_default().push(e);
+        }
+        let photos = self.photos.iter().map(|p| {
+            let of_photo = episodes.get(&*p.file).map_or(&[][..], Vec::as_slice);
+            (&*p.file, self.truth(of_photo, rules))
+        });
+        photos.collect()
+    }
+
+    fn truth(&self, episodes: &[&PhotoEpisode], rules: &RuleSet) -> Vec<Truth> {
         let judged = |code: &str| self.judged.iter().any(|j| j.code == code);
         let kinds = rules.kinds().iter().filter(|k| judged(&k.code));
         kinds
             .map(|kind| {
-                let episodes = self.episodes.iter();
-                let of_kind = episodes.filter(|e| e.photo == file && e.code == kind.code);
+                let of_kind = episodes.iter().filter(|e| e.code == kind.code);
                 let mut truth = Truth {
                     code: kind.code.clone(),
                     hazards: Vec::new(),

@@ -90,6 +90,7 @@ pub(super) fn judge(
     }
     let files: HashMap<u64, &str> = set.truth.photos.iter().map(|p| (p.id, &*p.file)).collect();
     let file = |id: u64| files.get(&id).copied().unwrap_or_default();
+    let mut known = truth.by_photo(&classes.rules);
     let cases: Vec<Case> = look
         .seen
         .iter()
@@ -97,7 +98,7 @@ pub(super) fn judge(
             size: s.size,
             seen_scale: s.scale,
             detections: s.detections.clone(),
-            truth: truth.of(file(s.photo), &classes.rules),
+            truth: known.remove(file(s.photo)).unwrap_or_default(),
         })
         .collect();
     let judged = findings::judge(&classes.rules, &classes.labels, &classes.thresholds, &cases);
