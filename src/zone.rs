@@ -206,6 +206,23 @@ impl Zones {
 }
 
 impl Zone {
+    /// The whole picture.
+    pub fn whole(kind: ZoneKind) -> Self {
+        Self {
+            name: "(whole picture)".into(),
+            kind,
+            polygon: vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]],
+            inertia: default_inertia(),
+            loitering_time: None,
+            objects: Vec::new(),
+            min_score: None,
+            threshold: None,
+            schedule: Vec::new(),
+            hazards: Vec::new(),
+            reference: None,
+        }
+    }
+
     fn wrong(&self, field: &'static str, problem: impl Into<String>) -> ZoneError {
         ZoneError::Field {
             zone: self.name.clone(),

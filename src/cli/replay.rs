@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
+use serde::Serialize;
 
 use super::{exit, hazards, scan, stop, table};
 use crate::config::Config;
 use crate::eval::changes::{self, AnswerChange, NotCompared, PhotoChanges, ReplayDocument, Side};
 use crate::hazard::{Answer, Lang};
-use crate::inference::{Detect, Threads};
+use crate::inference::{Detect, Model, Threads};
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
 use crate::record::{CandidateRecord, ModelRecord, PhotoRecord, ScanDocument, SettingsRecord};
@@ -97,13 +98,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     }
     let mut recorded = Recorded::open(&args.run)?;
     let was = recorded.side.clone();
-    let rules = rule_set(args, &config, &was.settings)?;
-    let settings = settings(args, &config, &was.settings)?;
     let jobs = scan::workers(args.jobs, &config);
-    let name = args.model.as_deref().unwrap_or(&config.scan.model);
-    let model = scan::load_model(name, Threads::throughput(jobs))?;
-    check_labels(args, &model.manifest().labels)?;
-    let pipeline = PhotoPipeline::new(&model, &rules, settings);
+    let candidate = Candidate::new(args, &config, &was.settings, Threads::throughput(jobs))?;
+    let pipeline = candidate.pipeline();
     let heading = pipeline.document();
     let now = Side {
         model: heading.model,
@@ -114,11 +111,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         (&was.model, &was.settings),
         (&now.model, &now.settings),
     );
-    let mut page = args
-        .report
-        .as_deref()
-        .map(|path| report::Report::new(path, was.settings.lang))
-        .transpose()?;
+    let mut page = report::Report::asked(args, was.settings.lang)?;
     stop::on_signal().context("cannot listen to signals")?;
 
     let mut document = ReplayDocument {
@@ -158,12 +151,57 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     if let Some(page) = page {
         page.finish(&document)?;
     }
-    print(args.format, &document)?;
-    Ok(if document.not_compared.is_empty() {
+    print(args.format, &document, text)?;
+    Ok(code(&document.not_compared))
+}
+
+/// What is tried on the run.
+struct Candidate {
+    rules: RuleSet,
+    settings: PhotoSettings,
+    model: Model,
+}
+
+impl Candidate {
+    /// The run's own settings but for what is given.
+    fn new(
+        args: &Args,
+        config: &Config,
+        was: &SettingsRecord,
+        threads: Threads,
+    ) -> anyhow::Result<Self> {
+        let rules = rule_set(args, config, was)?;
+        let settings = settings(args, config, was)?;
+        let name = args.model.as_deref().unwrap_or(&config.scan.model);
+        let model = scan::load_model(name, threads)?;
+        check_labels(args, &model.manifest().labels)?;
+        Ok(Self {
+            rules,
+            settings,
+            model,
+        })
+    }
+
+    fn pipeline(&self) -> PhotoPipeline<'_> {
+        PhotoPipeline::new(&self.model, &self.rules, self.settings.clone())
+    }
+}
+
+/// Where a photo or clip of the run lies.
+fn place(args: &Args, path: &str) -> PathBuf {
+    match &args.photos {
+        Some(dir) => dir.join(path),
+        None => PathBuf::from(path),
+    }
+}
+
+/// The exit code: were all compared?
+fn code(not_compared: &[NotCompared]) -> u8 {
+    if not_compared.is_empty() {
         exit::OK
     } else {
         exit::INCOMPLETE
-    })
+    }
 }
 
 /// What a person should know before reading the differences.
@@ -307,11 +345,7 @@ fn replay(
     if was.path == "-" {
         return not("it came from standard input; record a run of files".into());
     }
-    let path = match &args.photos {
-        Some(dir) => dir.join(&was.path),
-        None => PathBuf::from(&was.path),
-    };
-    let bytes = match photo::read_file(&path, &pipeline.settings().limits) {
+    let bytes = match photo::read_file(&place(args, &was.path), &pipeline.settings().limits) {
         Ok(bytes) => bytes,
         Err(e) => return not(format!("{e}; --photos DIR says where the run's photos are")),
     };
@@ -358,7 +392,11 @@ fn take(
     Ok(())
 }
 
-fn print(format: Format, document: &ReplayDocument) -> anyhow::Result<()> {
+fn print<D: Serialize>(
+    format: Format,
+    document: &D,
+    text: impl Fn(&D) -> String,
+) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match format {
         Format::Json => {
@@ -368,6 +406,15 @@ fn print(format: Format, document: &ReplayDocument) -> anyhow::Result<()> {
         Format::Table => out.write_all(text(document).as_bytes())?,
     }
     Ok(())
+}
+
+/// What could not be compared, for a person.
+fn not_compared(all: &[NotCompared]) -> String {
+    let rows = all.iter().map(|not| {
+        let (path, reason) = (table::plain(&not.path), table::plain(&not.reason));
+        format!("{path}\n  NOT COMPARED: {reason}\n")
+    });
+    rows.collect()
 }
 
 fn text(document: &ReplayDocument) -> String {
@@ -385,13 +432,10 @@ fn text(document: &ReplayDocument) -> String {
             text += &format!("  - {}\n", candidate_row(candidate, lang));
         }
     }
-    for not in &document.not_compared {
-        let (path, reason) = (table::plain(&not.path), table::plain(&not.reason));
-        text += &format!("{path}\n  NOT COMPARED: {reason}\n");
-    }
+    text += &not_compared(&document.not_compared);
     text += &format!(
-        "{} photos compared, {} would be decided otherwise, {} not compared\n",
-        document.compared,
+        "{} compared, {} would be decided otherwise, {} not compared\n",
+        table::count(document.compared, "photo"),
         document.photos.len(),
         document.not_compared.len()
     );

@@ -8,6 +8,34 @@ pub(super) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
+/// Rows with their columns one below the other.
+pub(super) fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.width());
+        }
+    }
+    let lines = rows.iter().map(|row| {
+        let cells = row.iter().zip(&widths).map(|(c, w)| pad(c, *w));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    lines.collect()
+}
+
+/// Rows as a Markdown table, the first one its head.
+pub(super) fn markdown(rows: &[Vec<String>]) -> String {
+    let mut text = String::new();
+    for (i, row) in rows.iter().enumerate() {
+        text += &format!("| {} |\n", row.join(" | "));
+        if i == 0 {
+            text += &format!("|{}\n", "---|".repeat(row.len()));
+        }
+    }
+    text
+}
+
 /// `1 photo`, `2 photos`.
 pub(super) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
@@ -59,6 +87,16 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_stand_below_one_another() {
+        let rows = [["种类", "n"], ["PPE-01", "12"]].map(|r| r.map(str::to_owned).to_vec());
+        assert_eq!(aligned(&rows), ["种类    n", "PPE-01  12"]);
+        assert_eq!(
+            markdown(&rows),
+            "| 种类 | n |\n|---|---|\n| PPE-01 | 12 |\n"
+        );
+    }
 
     #[test]
     fn chinese_takes_two_columns() {

@@ -130,6 +130,27 @@ fn yolo() {
 }
 
 #[test]
+fn a_data_yaml_that_leads_nowhere_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let refused = |text: &str| {
+        write(root.path(), "data.yaml", text);
+        set(root.path(), None).unwrap_err().to_string()
+    };
+    for (text, says) in [
+        ("names: [head]\n", "val: path/to/images"),
+        ("names: [head]\nval: [a, b]\n", "one folder"),
+        ("names: [head]\nval: nowhere\n", "`val` leads to"),
+        ("names: [head]\nval: data.yaml\n", "text files"),
+        ("names: {0: head, x: y}\nval: .\n", "`names`"),
+        ("names: [head\nval: .\n", "no YAML"),
+        ("", "`names`"),
+    ] {
+        let error = refused(text);
+        assert!(error.contains(says), "{text:?}: {error}");
+    }
+}
+
+#[test]
 fn pascal_voc() {
     let root = tempfile::tempdir().unwrap();
     let object = |name: &str, [x1, y1, x2, y2]: [i32; 4], difficult: i32| {
@@ -158,17 +179,41 @@ fn pascal_voc() {
     assert_eq!(boxes(&val), expected());
     // the photo that lies there, not the one on the labeller's disk
     assert_eq!(val.truth.photos[0].file, "a.jpg");
-    let all = set(root.path(), None).unwrap();
+    let refused = |split: &str| {
+        let error = set(root.path(), Some(split)).unwrap_err();
+        error.to_string()
+    };
+    assert!(refused("test").contains("[\"val\"]"));
+    // nobody named one: not all of them at once
+    let usual = set(root.path(), None).unwrap();
+    assert_eq!(usual.split.as_deref(), Some("val"));
+    assert_eq!((usual.truth, usual.other_splits), (val.truth, Vec::new()));
+
+    write(root.path(), "ImageSets/Main/train.txt", "b 1\nc -1\n");
+    let train = set(root.path(), Some("train")).unwrap();
     assert_eq!(
-        boxes(&all)[2],
-        ("person".into(), [0.0, 0.0, 9.0, 9.0], true)
+        boxes(&train),
+        [("person".into(), [0.0, 0.0, 9.0, 9.0], true)]
     );
-    assert!(
-        set(root.path(), Some("test"))
-            .unwrap_err()
-            .to_string()
-            .contains("[\"val\"]")
-    );
+    assert_eq!(train.other_splits[0].1, root.path().join("JPEGImages"));
+    assert_eq!(train.findings[0].code, "listed_without_labels");
+    assert_eq!(train.findings[0].examples, ["c"]);
+
+    std::fs::remove_dir_all(root.path().join("ImageSets")).unwrap();
+    let all = set(root.path(), None).unwrap();
+    assert_eq!((all.truth.photos.len(), all.split), (2, None));
+    assert!(refused("val").contains("leave --split out"));
+}
+
+#[test]
+fn a_pascal_voc_list_that_names_nobody_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let xml = "<annotation><filename>a.jpg</filename><size><width>20</width><height>10</height>\
+               <depth>3</depth></size></annotation>";
+    write(root.path(), "Annotations/a.xml", xml);
+    write(root.path(), "ImageSets/Main/val.txt", "\n");
+    let error = set(root.path(), None).unwrap_err().to_string();
+    assert!(error.contains("lists no photos"), "{error}");
 }
 
 #[test]

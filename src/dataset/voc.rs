@@ -1,4 +1,5 @@
 //! Pascal VOC: a folder with `Annotations/*.xml`, `JPEGImages/` and `ImageSets/Main/SPLIT.txt`.
+//! Without lists of splits all of it is one.
 //!
 //! Read by hotcoco: `xmin … ymax` are 1-based and inclusive as in the devkit, `difficult` objects
 //! count neither as misses nor as false alarms.
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use sha2::Digest;
 
 use super::{DatasetError, Labels, read_bytes};
+use crate::eval::report::{Finding, Weight};
 use crate::eval::{GroundTruth, LabelledBox, LabelledClass, LabelledPhoto};
 
 /// Whether `dir` looks like one.
@@ -21,7 +23,13 @@ pub(super) fn has_splits(dir: &Path) -> bool {
     dir.join("ImageSets").join("Main").is_dir()
 }
 
-/// Reads a folder: the photos that `ImageSets/Main/SPLIT.txt` lists, or all without `split`.
+/// Splits in the order in which one is chosen when nobody names one.
+const SPLITS: [&str; 4] = ["val", "test", "trainval", "train"];
+/// Examples kept of each finding.
+const EXAMPLES: usize = 5;
+
+/// Reads a folder: the photos that `ImageSets/Main/SPLIT.txt` lists; without `split` the first of
+/// val, test, trainval, train that has a list, or all photos where there are no lists.
 pub(super) fn read(
     dir: &Path,
     split: Option<&str>,
@@ -45,6 +53,9 @@ pub(super) fn read(
     for file in &files {
         labels.digest.update(read_bytes(file)?);
     }
+    let has = splits(&dir.join("ImageSets").join("Main"));
+    let usual = || SPLITS.into_iter().find(|s| has.iter().any(|h| h == s));
+    let split = split.or_else(usual);
     let wanted = split.map(|s| listed(dir, s)).transpose()?;
     let mut kept = HashSet::new();
     for (image, file) in read.images.iter().zip(&files) {
@@ -85,13 +96,49 @@ pub(super) fn read(
             .collect(),
         photos: labels.truth.photos,
     };
-    labels.split = split.map(str::to_owned);
+    if let Some(split) = split {
+        labels.findings = without_labels(split, wanted.unwrap_or_default(), &files);
+        labels.split = Some(split.to_owned());
+        // one folder holds the photos of all splits
+        let others = has.iter().any(|s| s != split);
+        let rest = others.then(|| ("other splits".to_owned(), labels.photos_dir.clone()));
+        labels.other_splits.extend(rest);
+    }
     Ok(labels)
+}
+
+/// Photos of a list that nobody labelled: test sets are published so.
+fn without_labels(split: &str, mut wanted: HashSet<String>, files: &[PathBuf]) -> Vec<Finding> {
+    for file in files {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        wanted.remove(&*stem);
+    }
+    let mut stems: Vec<String> = wanted.into_iter().collect();
+    if stems.is_empty() {
+        return Vec::new();
+    }
+    stems.sort();
+    vec![Finding {
+        code: "listed_without_labels".into(),
+        weight: Weight::Error,
+        count: stems.len(),
+        text: format!(
+            "photos that ImageSets/Main/{split}.txt lists have no file in Annotations/; left out"
+        ),
+        examples: stems.into_iter().take(EXAMPLES).collect(),
+    }]
 }
 
 /// Stems in a split's list.
 fn listed(dir: &Path, split: &str) -> Result<HashSet<String>, DatasetError> {
     let sets = dir.join("ImageSets").join("Main");
+    if !sets.is_dir() {
+        let reason = format!(
+            "has no ImageSets/Main/ and so no split {split:?}; leave --split out, or write \
+             ImageSets/Main/{split}.txt with a name on each line"
+        );
+        return Err(DatasetError::format(dir, reason));
+    }
     let list = sets.join(format!("{split}.txt"));
     let bytes = read_bytes(&list).map_err(|_| DatasetError::NoSplit {
         name: dir.display().to_string(),

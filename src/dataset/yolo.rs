@@ -44,7 +44,8 @@ pub(super) fn read(
     let mut labels = Labels::default();
     labels.digest.update(&bytes);
     labels.truth.classes = names(data).ok_or_else(|| {
-        let reason = "has no `names`: a list of class names, or a map from number to name";
+        let reason = "has no `names` that can be read: give a list of class names, or a map from \
+                      number to name";
         DatasetError::format(yaml, reason)
     })?;
     let root = yaml.parent().unwrap_or(Path::new(""));
@@ -57,6 +58,11 @@ pub(super) fn read(
         Some(split) => has.iter().find(|s| **s == split),
         None => has.first(),
     };
+    if has.is_empty() {
+        let reason = "names no folder of photos: give `val: path/to/images` (one folder; lists of \
+                      folders are not read)";
+        return Err(DatasetError::format(yaml, reason));
+    }
     let Some(&chosen) = chosen else {
         return Err(DatasetError::NoSplit {
             name: yaml.display().to_string(),
@@ -68,6 +74,14 @@ pub(super) fn read(
         Some(dir) => dir.to_owned(),
         None => folder(chosen).unwrap_or_default(),
     };
+    if !labels.photos_dir.is_dir() {
+        let reason = format!(
+            "`{chosen}` leads to {}, which is no folder; correct it, or say with --images where the \
+             photos lie (lists of photos in text files are not read)",
+            labels.photos_dir.display()
+        );
+        return Err(DatasetError::format(yaml, reason));
+    }
     labels.other_splits = has
         .iter()
         .filter(|s| **s != chosen)

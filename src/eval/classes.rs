@@ -59,6 +59,11 @@ pub enum ClassError {
         /// The model's names.
         has: Vec<String>,
     },
+    /// The set labels nothing.
+    #[error(
+        "the set names no class at all, so there is nothing to judge by; are these the right labels?"
+    )]
+    NoClasses,
     /// Nothing to judge.
     #[error(
         "no class of the set {set:?} is a class of the model {model:?}; say which is which, \
@@ -86,6 +91,9 @@ impl ClassPlan {
         required: &[(String, String)],
         labels: Option<&[String]>,
     ) -> Result<Self, ClassError> {
+        if classes.is_empty() {
+            return Err(ClassError::NoClasses);
+        }
         let names = || classes.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
         for (ours, theirs) in required {
             if !classes.iter().any(|c| same(&c.name, theirs)) {
@@ -113,12 +121,7 @@ impl ClassPlan {
                 None => Some(theirs.clone()),
             }
         };
-        let mut plan = Self {
-            judged: Vec::new(),
-            not_in_model: Vec::new(),
-            not_labelled: Vec::new(),
-            judged_id: HashMap::new(),
-        };
+        let mut plan = Self::none();
         for class in classes {
             let ours = ours_of(class);
             let name = match labels {
@@ -145,6 +148,16 @@ impl ClassPlan {
             });
         }
         Ok(plan)
+    }
+
+    /// No class at all: findings are judged, no boxes.
+    pub fn none() -> Self {
+        Self {
+            judged: Vec::new(),
+            not_in_model: Vec::new(),
+            not_labelled: Vec::new(),
+            judged_id: HashMap::new(),
+        }
     }
 
     fn add(&mut self, name: &str, class: &LabelledClass) {
@@ -294,6 +307,8 @@ mod tests {
         assert!(text(&[pair("helmet", "hut")]).contains("it has [\"hat\"]"));
         assert!(text(&[pair("helm", "hat")]).contains("it has [\"helmet\"]"));
         assert!(text(&[]).contains("--map helmet=Hardhat"));
+        let none = ClassPlan::new(&[], &ClassMap::default(), &[], None).unwrap_err();
+        assert!(none.to_string().contains("no class at all"));
         assert!(plan(&[pair("helmet", "hat")]).is_ok());
     }
 }

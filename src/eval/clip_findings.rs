@@ -30,6 +30,9 @@ pub struct ClipFinding {
     pub name: Text,
     /// Suggested severity.
     pub severity: Severity,
+    /// The zone, for what concerns one.
+    #[serde(default)]
+    pub zone: Option<String>,
     /// When it was told, media time, seconds.
     pub opened_s: f64,
     /// When it was cleared or ended, seconds.
@@ -108,6 +111,7 @@ pub(super) mod tests {
             code: code.into(),
             name: Text::new(code, code),
             severity: Severity::General,
+            zone: None,
             opened_s: from_s + 1.0,
             until_s,
             cleared: false,

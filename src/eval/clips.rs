@@ -3,10 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Interval;
 use super::clip_changes::ClipSide;
 use super::clip_findings::ClipFinding;
 use super::episodes::{ClipTruth, EpisodeMetrics, EpisodeResult, Found, Verdict, judge};
 use super::report::Machine;
+use crate::zone::Zones;
 
 /// What came of all clips.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,10 +34,12 @@ pub struct KindTotal {
     /// What was counted.
     #[serde(flatten)]
     pub counts: EpisodeMetrics,
-    /// Share of the real hazards that were found; null without any.
-    pub recall: Option<f64>,
-    /// False alarms for each hour of one camera.
-    pub false_alarms_per_hour: f64,
+    /// Share of the real hazards that were found, with the interval of Wilson (95 %).
+    pub recall: Interval,
+    /// The same of those that are large enough.
+    pub recall_large_enough: Interval,
+    /// False alarms for each hour of one camera, with the exact Poisson interval (95 %).
+    pub false_alarms_per_hour: Interval,
     /// Median seconds from the start of a found episode to its first finding.
     pub median_delay_s: Option<f64>,
 }
@@ -49,6 +53,8 @@ pub struct ClipReport {
     pub sha256: String,
     /// Length, seconds.
     pub duration_s: f64,
+    /// The zones that it was watched with.
+    pub zones: Zones,
     /// By hazard kind.
     pub kinds: Vec<EpisodeMetrics>,
     /// What became of each annotated episode.
@@ -84,6 +90,7 @@ impl ClipsReport {
             };
             self.total.push(KindTotal {
                 recall: counts.recall(),
+                recall_large_enough: counts.recall_large_enough(),
                 false_alarms_per_hour: counts.false_alarms_per_hour(),
                 median_delay_s: counts.median_delay_s(),
                 counts,
@@ -95,6 +102,7 @@ impl ClipsReport {
             file: truth.clip.file.clone(),
             sha256: truth.clip.sha256.clone(),
             duration_s: truth.clip.duration_s,
+            zones: truth.watch_zones(),
             kinds: judgement.kinds,
             episodes: judgement.episodes,
             findings: judged

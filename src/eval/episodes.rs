@@ -4,233 +4,23 @@
 
 #[cfg(test)]
 mod tests;
+mod truth;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::clip_findings::{ClipFinding, SeenAt, between};
+pub use self::truth::{
+    ClipAbout, ClipTruth, Distractor, Episode, Ignored, Judged, Person, TimedBox,
+};
+use super::Interval;
+use super::clip_findings::{ClipFinding, SeenAt};
 use crate::geometry::BBox;
 use crate::hazard::Answer;
 
-/// Version of the format.
-const VERSION: u32 = 1;
 /// A finding and an episode are the same place at this IoU.
 const MEET_IOU: f32 = 0.3;
 /// A finding this long after an episode ended still belongs to it: confirmation takes time, seconds.
 const LATE_S: f64 = 2.0;
-
-/// The truth about one clip.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClipTruth {
-    /// Version of the format: 1.
-    pub truth: u32,
-    /// Which clip.
-    pub clip: ClipAbout,
-    /// Who and how.
-    pub annotated_by: String,
-    /// Plausible zones.
-    pub zones: Vec<TruthZone>,
-    /// The codes that were looked for from the first frame to the last.
-    pub judged: Vec<Judged>,
-    /// One for each appearance.
-    pub people: Vec<Person>,
-    /// Ordered by their start.
-    pub episodes: Vec<Episode>,
-    /// What must not lead to a finding.
-    pub distractors: Vec<Distractor>,
-    /// Where people were not annotated one by one.
-    pub ignore: Vec<Ignored>,
-    /// Free text.
-    pub notes: String,
-}
-
-/// A clip, known by its digest.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClipAbout {
-    /// File name.
-    pub file: String,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
-    /// Frame width, pixels.
-    pub width: u32,
-    /// Frame height, pixels.
-    pub height: u32,
-    /// Frames a second.
-    pub fps: f64,
-    /// Frames that decode.
-    pub frames: u32,
-    /// Length, seconds.
-    pub duration_s: f64,
-    /// Where it comes from.
-    pub origin: String,
-    /// Its licence.
-    pub licence: String,
-}
-
-/// A zone, polygon in shares of the frame.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TruthZone {
-    /// Its name.
-    pub name: String,
-    /// `work_area`, `exit`, `aisle`, …
-    pub kind: String,
-    /// Corners, `0..=1` of width and height.
-    pub polygon: Vec<[f64; 2]>,
-}
-
-/// A code that was looked for over the whole clip.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Judged {
-    /// Hazard code.
-    pub code: String,
-    /// What was taken for granted.
-    pub condition: String,
-}
-
-/// One appearance of a person.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Person {
-    /// Number within the file.
-    pub person: u32,
-    /// What they look like.
-    pub what: String,
-}
-
-/// One real hazard, or its proven absence.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Episode {
-    /// Number within the file.
-    pub id: u32,
-    /// Hazard code.
-    pub code: String,
-    /// What the whole footage of the episode allows to say.
-    pub answer: Answer,
-    /// First frame, seconds.
-    pub start_s: f64,
-    /// Last frame, seconds.
-    pub end_s: f64,
-    /// Name of the zone, if it holds there only.
-    pub zone: Option<String>,
-    /// Number in `people`.
-    #[serde(default)]
-    pub person: Option<u32>,
-    /// Height of the part at its best, pixels.
-    #[serde(default)]
-    pub part_px: Option<f32>,
-    /// Where it is, in order of time.
-    pub boxes: Vec<TimedBox>,
-    /// The reason for the answer.
-    pub note: String,
-}
-
-/// A box at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TimedBox {
-    /// Media time, seconds.
-    pub t_s: f64,
-    /// `[x, y, width, height]`, pixels.
-    pub bbox: [f32; 4],
-}
-
-/// A look-alike.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Distractor {
-    /// From, seconds.
-    pub start_s: f64,
-    /// To, seconds.
-    pub end_s: f64,
-    /// Where, `[x, y, width, height]`, pixels.
-    pub bbox: [f32; 4],
-    /// What it is.
-    pub what: String,
-}
-
-/// A region that counts neither way.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Ignored {
-    /// From, seconds.
-    pub start_s: f64,
-    /// To, seconds.
-    pub end_s: f64,
-    /// Where, `[x, y, width, height]`, pixels.
-    pub bbox: [f32; 4],
-    /// For these codes.
-    pub codes: Vec<String>,
-    /// Why.
-    pub why: String,
-}
-
-impl ClipTruth {
-    /// Reads the truth about a clip.
-    ///
-    /// # Errors
-    /// What is wrong, and where.
-    pub fn parse(json: &str) -> Result<Self, String> {
-        let truth: Self = serde_json::from_str(json).map_err(|e| e.to_string())?;
-        if truth.truth != VERSION {
-            return Err(format!(
-                "its format is version {}; this program reads version {VERSION}",
-                truth.truth
-            ));
-        }
-        let clip = &truth.clip;
-        let inside = |[x, y, w, h]: [f32; 4]| {
-            let (width, height) = (clip.width as f32, clip.height as f32);
-            x >= 0.0 && y >= 0.0 && w >= 1.0 && h >= 1.0 && x + w <= width && y + h <= height
-        };
-        for e in &truth.episodes {
-            let at = |what: &str| format!("episode {}: {what}", e.id);
-            if !truth.judged.iter().any(|j| j.code == e.code) {
-                return Err(at("its code is not among the judged ones"));
-            }
-            if !(0.0 <= e.start_s && e.start_s <= e.end_s && e.end_s <= clip.duration_s) {
-                return Err(at("its times are not within the clip"));
-            }
-            if e.boxes.is_empty() || !e.boxes.is_sorted_by(|a, b| a.t_s <= b.t_s) {
-                return Err(at("give boxes in order of time"));
-            }
-            if !e.boxes.iter().all(|b| inside(b.bbox)) {
-                return Err(at("a box is not within the frame"));
-            }
-            if e.zone
-                .as_ref()
-                .is_some_and(|z| !truth.zones.iter().any(|t| t.name == *z))
-            {
-                return Err(at("its zone is not listed"));
-            }
-        }
-        Ok(truth)
-    }
-}
-
-impl Episode {
-    /// Where it is at a time, between two boxes on the straight line; `None` outside.
-    fn at(&self, time_s: f64) -> Option<BBox> {
-        let (first, last) = (self.boxes.first()?, self.boxes.last()?);
-        if time_s < first.t_s.min(self.start_s) || time_s > last.t_s.max(self.end_s) {
-            return None;
-        }
-        between(self.boxes.iter().map(|b| (b.t_s, b.bbox)), time_s)
-    }
-
-    /// The box in which it is seen largest.
-    fn best(&self) -> Option<TimedBox> {
-        let area = |b: &TimedBox| b.bbox[2] * b.bbox[3];
-        self.boxes
-            .iter()
-            .copied()
-            .max_by(|a, b| area(a).total_cmp(&area(b)))
-    }
-}
 
 /// A finding of the program.
 #[derive(Debug, Clone, PartialEq)]
@@ -239,6 +29,8 @@ pub struct Found {
     pub code: String,
     /// When it was told, seconds.
     pub opened_s: f64,
+    /// The zone, for what concerns one.
+    pub zone: Option<String>,
     /// Places where it was seen: media time in seconds and box. At least one.
     pub seen: Vec<(f64, BBox)>,
 }
@@ -249,6 +41,7 @@ impl From<&ClipFinding> for Found {
         Self {
             code: finding.code.clone(),
             opened_s: finding.opened_s,
+            zone: finding.zone.clone(),
             seen: seen.map(|s| (s.time_s, BBox::from_xywh(s.bbox))).collect(),
         }
     }
@@ -350,13 +143,18 @@ pub struct EpisodeMetrics {
 
 impl EpisodeMetrics {
     /// Share of the real hazards that were found.
-    pub fn recall(&self) -> Option<f64> {
-        (self.episodes > 0).then(|| self.found as f64 / self.episodes as f64)
+    pub fn recall(&self) -> Interval {
+        Interval::share(self.found, self.episodes)
+    }
+
+    /// The same of those that are large enough.
+    pub fn recall_large_enough(&self) -> Interval {
+        Interval::share(self.found_large_enough, self.large_enough)
     }
 
     /// False alarms for each hour of one camera.
-    pub fn false_alarms_per_hour(&self) -> f64 {
-        self.false_alarms as f64 / self.camera_hours
+    pub fn false_alarms_per_hour(&self) -> Interval {
+        Interval::rate(self.false_alarms, self.camera_hours)
     }
 
     /// Median seconds from the start of a found episode to its first finding.
@@ -403,7 +201,7 @@ pub fn judge(truth: &ClipTruth, found: &[Found], min_part_px: f32) -> Judgement 
             found_after_s: *first,
             largest: SeenAt {
                 time_s: best.map_or(e.start_s, |b| b.t_s),
-                bbox: best.map_or([0.0; 4], |b| b.bbox),
+                bbox: best.map_or_else(|| truth.zone_bbox(e), |b| b.bbox),
             },
             note: e.note.clone(),
         }
@@ -503,10 +301,16 @@ fn look_alike(truth: &ClipTruth, finding: &Found) -> Option<String> {
         .map(|d| d.what.clone())
 }
 
-/// The best IoU at any moment of the finding within the episode.
+/// How well a finding and an episode are one: the best IoU at any moment of the finding within the
+/// episode; 1 where both are of one zone, which is judged as a whole.
 fn overlap(episode: &Episode, finding: &Found) -> f32 {
     if finding.opened_s > episode.end_s + LATE_S {
         return 0.0;
+    }
+    if let (Some(theirs), Some(ours)) = (&episode.zone, &finding.zone) {
+        let during = |(t, _): &(f64, BBox)| (episode.start_s..=episode.end_s).contains(t);
+        let one = theirs == ours && finding.seen.iter().any(during);
+        return if one { 1.0 } else { 0.0 };
     }
     let ious = finding.seen.iter().filter_map(|(time_s, bbox)| {
         let at = episode.at(*time_s)?;

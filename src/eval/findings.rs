@@ -1,116 +1,35 @@
 //! How good are the *findings*: are the candidates right, and was it right to abstain?
 //!
-//! Truth comes from the labels of a set: where a set labels both the bare part and the item of a
-//! `person_item` rule, each bare part is a hazard and each item one that is not; where it labels
-//! an object of a `presence` rule, each place that the rule makes of those boxes is a hazard. The
-//! candidates come from the production rules ([`rules::evaluate`]) on the detections that reach
-//! the model's thresholds.
+//! Truth comes from people who say which hazards a photo shows ([`PhotoTruth`]), or from the labels
+//! of a set ([`truth_of`]): where it labels both the bare part and the item of a `person_item` rule,
+//! each bare part is a hazard and each item one that is not; where it labels an object of a
+//! `presence` rule, each place that the rule makes of those boxes is a hazard. The candidates come
+//! from the production rules ([`rules::evaluate`]) on the detections that reach the model's
+//! thresholds.
+//!
+//! [`PhotoTruth`]: super::photo_truth::PhotoTruth
 
-mod interval;
+mod resamples;
 #[cfg(test)]
 mod tests;
+mod truth;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use interval::Interval;
-use interval::Resamples;
+use resamples::Resamples;
+pub use truth::{Hazard, Place, Truth, min_part_px, truth_of};
 
+use super::Interval;
+use super::operating::take_turns;
 use crate::detection::{Detection, LabelMap};
 use crate::geometry::BBox;
 use crate::hazard::{Answer, Candidate};
-use crate::rules::{self, Group, PhotoRule, RuleSet, Scene};
+use crate::rules::{self, RuleSet, Scene};
 
-/// A candidate meets a hazard of the truth when the smaller of the two boxes lies in the other by
-/// this share of its area: a candidate without a person is the head alone, and labels draw heads
-/// tighter or wider.
-const MEET: f32 = 0.5;
 /// Steps of the risk–coverage curve, and how far the thresholds rise towards 1 over all of them.
 const CURVE_STEPS: usize = 10;
 const CURVE_RISE: f32 = 0.9;
-
-/// What a set's labels say about one kind of hazard in one photo.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Truth {
-    /// Hazard code.
-    pub code: String,
-    /// One box for each hazard, pixels of the upright photo.
-    pub hazards: Vec<BBox>,
-    /// Number of labelled items that are as they should be.
-    pub in_order: usize,
-    /// A part lower than this as the model sees it is not judged by the rule, pixels; 0 if the
-    /// rule has no such limit.
-    pub min_part_px: f32,
-}
-
-impl Truth {
-    /// The answer that somebody who sees all of the labels gives.
-    pub fn answer(&self) -> Answer {
-        match (self.hazards.is_empty(), self.in_order) {
-            (false, _) => Answer::NonCompliant,
-            (true, 0) => Answer::NotApplicable,
-            (true, _) => Answer::Compliant,
-        }
-    }
-}
-
-/// The kinds that the labels of a set can judge, with their truth in one photo. `boxes` are its
-/// labelled boxes, by class of `labels`.
-pub fn truth_of(
-    rules: &RuleSet,
-    labels: &LabelMap,
-    size: (u32, u32),
-    boxes: &[(usize, BBox)],
-) -> Vec<Truth> {
-    let of = |group: &Group| -> Vec<BBox> {
-        boxes
-            .iter()
-            .filter(|(class, _)| group.matches(labels.name(*class)))
-            .map(|(_, bbox)| *bbox)
-            .collect()
-    };
-    // what the rules would say of a detector that sees exactly the labels
-    let detections: Vec<Detection> = boxes
-        .iter()
-        .map(|&(class, bbox)| Detection {
-            class,
-            bbox,
-            score: 1.0,
-        })
-        .collect();
-    let scene = Scene {
-        width: size.0,
-        height: size.1,
-        detections: &detections,
-        labels,
-        seen_scale: 1.0,
-    };
-    let seen = rules::evaluate(rules, &scene, None).candidates;
-    let truth = |code: &str, rule: &PhotoRule| match rule {
-        PhotoRule::PersonItem(r) if r.bare.known(labels) && r.item.known(labels) => {
-            Some((of(&r.bare), of(&r.item).len(), r.min_part_px))
-        }
-        PhotoRule::Presence(r) if r.objects.iter().any(|o| o.object.known(labels)) => {
-            let places = seen.iter().filter(|c| c.code == code).map(|c| c.bbox);
-            Some((places.collect(), 0, 0.0))
-        }
-        _ => None,
-    };
-    rules
-        .kinds()
-        .iter()
-        .filter_map(|kind| {
-            let mut truths = kind.rules.iter().filter_map(|r| truth(&kind.code, r));
-            let (hazards, in_order, min_part_px) = truths.next()?;
-            Some(Truth {
-                code: kind.code.clone(),
-                hazards,
-                in_order,
-                min_part_px,
-            })
-        })
-        .collect()
-}
 
 /// One labelled photo as the detector saw it.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,7 +40,7 @@ pub struct Case {
     pub seen_scale: f32,
     /// Detections, down to scores below any threshold.
     pub detections: Vec<Detection>,
-    /// From [`truth_of`].
+    /// Of the kinds that can be judged in it.
     pub truth: Vec<Truth>,
 }
 
@@ -136,16 +55,18 @@ struct Counts {
     missed: usize,
     /// Of those, the ones too small for the rule to judge.
     missed_too_small: usize,
+    /// Candidates of what the photo does not allow to say.
+    overclaimed: usize,
 }
 
-/// How good the findings of one kind are, over all photos whose labels can judge it.
+/// How good the findings of one kind are, over all photos in which it can be judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingMetrics {
     /// Hazard code.
     pub code: String,
     /// Photos judged.
     pub photos: usize,
-    /// Hazards in the labels.
+    /// Hazards in the truth.
     pub hazards: usize,
     /// Candidates that meet a hazard, each hazard once.
     pub right: usize,
@@ -155,15 +76,18 @@ pub struct FindingMetrics {
     pub missed: usize,
     /// Of the missed ones, those that the model saw lower than the rule judges.
     pub missed_too_small: usize,
-    /// right / (right + wrong), with the interval of 95 % over resampled photos.
+    /// Candidates of what a photo does not allow to say, by the truth: neither right nor wrong.
+    pub overclaimed: usize,
+    /// right / (right + wrong), with the interval of 95 % over resampled photos; at 0 and 1, where
+    /// all resamples are alike, Wilson's.
     pub precision: Interval,
     /// right / hazards, likewise.
     pub recall: Interval,
-    /// Harmonic mean of precision and recall, likewise.
+    /// Harmonic mean of precision and recall, likewise; at 0 and 1 from the ends of theirs.
     pub f1: Interval,
-    /// Photos by the answer of the labels (rows: non_compliant, compliant, not_applicable) and of
-    /// the program (columns: those, then cannot_determine).
-    pub answers: [[usize; 4]; 3],
+    /// Photos by the answer of the truth (rows: non_compliant, compliant, not_applicable,
+    /// cannot_determine) and of the program (columns: the same). Labels never give the last row.
+    pub answers: [[usize; 4]; 4],
     /// Share of the photos with a settled truth (non_compliant or compliant) on which the program
     /// abstained.
     pub abstained: f64,
@@ -183,14 +107,32 @@ pub struct RiskCoverage {
     pub risk: Option<f64>,
 }
 
-/// Judges the findings of `rules` on labelled photos. `thresholds` are the model's, by class.
-/// Kinds that no photo can judge are left out.
-pub fn judge(
-    rules: &RuleSet,
-    labels: &LabelMap,
-    thresholds: &[f32],
-    cases: &[Case],
-) -> Vec<FindingMetrics> {
+/// The findings on all photos, judged.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Judgement {
+    /// Of each kind that some photo can judge.
+    pub metrics: Vec<FindingMetrics>,
+    /// Hazards without a candidate, the largest first, kinds taking turns; at most a dozen.
+    pub missed: Vec<Fault>,
+    /// Candidates that meet no hazard, the surest first, kinds taking turns; at most a dozen.
+    pub wrong: Vec<Fault>,
+}
+
+/// A miss or a false finding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// Index of the case.
+    pub case: usize,
+    /// Hazard code.
+    pub code: String,
+    /// Where, pixels of the upright photo.
+    pub bbox: BBox,
+    /// Of a candidate.
+    pub score: Option<f32>,
+}
+
+/// Judges the findings of `rules` on photos of known truth. `thresholds` are the model's, by class.
+pub fn judge(rules: &RuleSet, labels: &LabelMap, thresholds: &[f32], cases: &[Case]) -> Judgement {
     let curves: Vec<Vec<Answers>> = (0..CURVE_STEPS)
         .map(|step| {
             let rise = CURVE_RISE * step as f32 / (CURVE_STEPS - 1) as f32;
@@ -202,6 +144,7 @@ pub fn judge(
         })
         .collect();
     let mut metrics = Vec::new();
+    let (mut missed, mut wrong) = (Vec::new(), Vec::new());
     for (k, kind) in rules.kinds().iter().enumerate() {
         let judged: Vec<(usize, &Truth)> = cases
             .iter()
@@ -211,16 +154,19 @@ pub fn judge(
         if judged.is_empty() {
             continue;
         }
-        let counts: Vec<Counts> = judged
-            .iter()
-            .map(|&(i, truth)| {
-                count(
-                    truth,
-                    &curves[0][i].candidates(&kind.code),
-                    cases[i].seen_scale,
-                )
-            })
-            .collect();
+        let mut counts = Vec::with_capacity(judged.len());
+        for &(i, truth) in &judged {
+            let held = hold(truth, &curves[0][i].candidates(&kind.code), &cases[i]);
+            let fault = |(bbox, score)| Fault {
+                case: i,
+                code: kind.code.clone(),
+                bbox,
+                score,
+            };
+            missed.extend(held.missed.into_iter().map(|b| fault((b, None))));
+            wrong.extend(held.wrong.into_iter().map(|(b, s)| fault((b, Some(s)))));
+            counts.push(held.counts);
+        }
         let at = |step: &Vec<Answers>| -> Vec<(Answer, Answer)> {
             let pair = |&(i, truth): &(usize, &Truth)| (truth.answer(), step[i].answers[k]);
             judged.iter().map(pair).collect()
@@ -231,7 +177,20 @@ pub fn judge(
             curves.iter().map(at).collect(),
         ));
     }
-    metrics
+    Judgement {
+        metrics,
+        missed: worst(missed, |f| f.bbox.area()),
+        wrong: worst(wrong, |f| f.score.unwrap_or(0.0)),
+    }
+}
+
+/// The gravest ones, the kinds taking turns.
+fn worst(mut faults: Vec<Fault>, weight: impl Fn(&Fault) -> f32) -> Vec<Fault> {
+    faults.sort_by(|a, b| weight(b).total_cmp(&weight(a)).then(a.case.cmp(&b.case)));
+    let chosen = take_turns((0..faults.len()).collect(), |i| {
+        (faults[i].code.clone(), faults[i].case)
+    });
+    chosen.into_iter().map(|i| faults[i].clone()).collect()
 }
 
 /// The evaluation of one photo: an answer for each kind, and the candidates.
@@ -276,36 +235,44 @@ fn place(candidate: &Candidate) -> BBox {
         .map_or(candidate.bbox, BBox::from_xywh)
 }
 
-fn meet(a: BBox, b: BBox) -> f32 {
-    a.share_inside(b).max(b.share_inside(a))
+/// The candidates of one kind in one photo held against its truth.
+#[derive(Default)]
+struct Held {
+    counts: Counts,
+    missed: Vec<BBox>,
+    wrong: Vec<(BBox, f32)>,
 }
 
 /// Best candidates first, each takes the hazard that it meets best among those left.
-fn count(truth: &Truth, candidates: &[&Candidate], seen_scale: f32) -> Counts {
-    let mut left: Vec<BBox> = truth.hazards.clone();
-    let mut counts = Counts::default();
+fn hold(truth: &Truth, candidates: &[&Candidate], case: &Case) -> Held {
+    let mut left: Vec<&Hazard> = truth.hazards.iter().collect();
+    let mut held = Held::default();
     for candidate in candidates {
         let place = place(candidate);
+        let meets = |p: &Place| p.meets(place, candidate.bbox, case.size);
         let best = left
             .iter()
             .enumerate()
-            .map(|(i, hazard)| (i, meet(place, *hazard), place.iou(*hazard)))
-            .filter(|(_, share, _)| *share >= MEET)
-            .max_by(|a, b| a.2.total_cmp(&b.2));
-        match best {
-            Some((i, ..)) => {
-                left.swap_remove(i);
-                counts.right += 1;
-            }
-            None => counts.wrong += 1,
+            .filter_map(|(i, hazard)| Some((i, meets(&hazard.place)?)))
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        if let Some((i, _)) = best {
+            left.swap_remove(i);
+            held.counts.right += 1;
+        } else if truth.undecidable.iter().any(|p| meets(p).is_some()) {
+            held.counts.overclaimed += 1;
+        } else {
+            held.counts.wrong += 1;
+            held.wrong.push((place, candidate.score));
         }
     }
-    counts.missed = left.len();
-    counts.missed_too_small = left
-        .iter()
-        .filter(|h| h.height() * seen_scale < truth.min_part_px)
-        .count();
-    counts
+    held.counts.missed = left.len();
+    let too_small = |h: &&&Hazard| {
+        let part_px = h.part_px.map(|px| px * case.seen_scale);
+        part_px.is_some_and(|px| px < truth.min_part_px)
+    };
+    held.counts.missed_too_small = left.iter().filter(too_small).count();
+    held.missed = left.iter().map(|h| h.place.bbox(case.size)).collect();
+    held
 }
 
 fn summary(code: &str, counts: &[Counts], curve: Vec<Vec<(Answer, Answer)>>) -> FindingMetrics {
@@ -313,15 +280,20 @@ fn summary(code: &str, counts: &[Counts], curve: Vec<Vec<(Answer, Answer)>>) -> 
     let (right, wrong, missed) = (sum(|c| c.right), sum(|c| c.wrong), sum(|c| c.missed));
     let ratio = |over: usize, under: usize| (under > 0).then(|| over as f64 / under as f64);
     let resamples = Resamples::new(counts);
-    let mut table = [[0; 4]; 3];
+    let mut table = [[0; 4]; 4];
     for (truth, said) in curve.first().into_iter().flatten() {
-        table[column(*truth).min(2)][column(*said)] += 1;
+        table[column(*truth)][column(*said)] += 1;
     }
     let points: Vec<RiskCoverage> = curve
         .iter()
         .enumerate()
         .map(|(step, pairs)| point(step, pairs))
         .collect();
+    let precision = resamples.interval(|c| ratio(c.right, c.right + c.wrong));
+    let precision = precision.or_wilson(right, right + wrong);
+    let recall = resamples.interval(|c| ratio(c.right, c.right + c.missed));
+    let recall = recall.or_wilson(right, right + missed);
+    let f1 = resamples.interval(|c| ratio(2 * c.right, 2 * c.right + c.wrong + c.missed));
     FindingMetrics {
         code: code.to_owned(),
         photos: counts.len(),
@@ -330,9 +302,10 @@ fn summary(code: &str, counts: &[Counts], curve: Vec<Vec<(Answer, Answer)>>) -> 
         wrong,
         missed,
         missed_too_small: sum(|c| c.missed_too_small),
-        precision: resamples.interval(|c| ratio(c.right, c.right + c.wrong)),
-        recall: resamples.interval(|c| ratio(c.right, c.right + c.missed)),
-        f1: resamples.interval(|c| ratio(2 * c.right, 2 * c.right + c.wrong + c.missed)),
+        overclaimed: sum(|c| c.overclaimed),
+        precision,
+        recall,
+        f1: f1.or_harmonic(precision, recall),
         answers: table,
         abstained: 1.0 - points.first().map_or(0.0, |p| p.coverage),
         risk_coverage: points,

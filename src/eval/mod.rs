@@ -15,9 +15,11 @@ mod detection;
 pub mod episodes;
 pub mod findings;
 mod fingerprint;
+mod interval;
 mod labels;
 mod latency;
 mod operating;
+pub mod photo_truth;
 pub mod report;
 
 #[cfg(test)]
@@ -27,6 +29,7 @@ pub use classes::{ClassError, ClassMap, ClassPlan, JudgedClass};
 pub use compare::{Comparison, Difference, Verdict, compare};
 pub use detection::{EvalError, Evaluation, MATCH_IOU};
 pub use fingerprint::{FINGERPRINT_SIDE, fingerprint, look_alike, near_pairs};
+pub use interval::Interval;
 pub use labels::{
     GroundTruth, LabelledBox, LabelledClass, LabelledPhoto, Prediction, keep_counted,
 };

@@ -1,6 +1,7 @@
 //! At the threshold that decides whether an alarm is raised: counts, and the worst of the errors.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use hotcoco::{DtStatus, GtStatus};
 
@@ -192,9 +193,12 @@ impl<'a> Scene<'a> {
 
 /// The first of each class, then the second of each, …: one class with many errors does not hide
 /// the others, nor does one photo.
-fn take_turns(sorted: Vec<usize>, class_and_photo: impl Fn(usize) -> (u64, u64)) -> Vec<usize> {
-    let mut of_photo: HashMap<u64, usize> = HashMap::new();
-    let mut of_class: HashMap<u64, usize> = HashMap::new();
+pub(super) fn take_turns<C: Hash + Eq, P: Hash + Eq>(
+    sorted: Vec<usize>,
+    class_and_photo: impl Fn(usize) -> (C, P),
+) -> Vec<usize> {
+    let mut of_photo: HashMap<P, usize> = HashMap::new();
+    let mut of_class: HashMap<C, usize> = HashMap::new();
     let mut turns: Vec<(usize, usize, usize)> = Vec::new();
     for (rank, i) in sorted.into_iter().enumerate() {
         let (class, photo) = class_and_photo(i);

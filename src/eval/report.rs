@@ -29,7 +29,7 @@ pub struct BenchReport {
     pub classes: Classes,
     /// What is wrong with the set, worst first. Empty when nothing was found.
     pub health: Vec<Finding>,
-    /// COCO's twelve figures, means over the judged classes: AP, AP50, AP75, APs, APm, APl, AR1,
+    /// COCO's twelve figures (none where no boxes are judged), means over the judged classes: AP, AP50, AP75, APs, APm, APl, AR1,
     /// AR10, AR100, ARs, ARm, ARl; null where there is no object to judge by.
     pub metrics: BTreeMap<String, Option<f64>>,
     /// Figures of each judged class.
@@ -37,17 +37,18 @@ pub struct BenchReport {
     /// Which class is taken for which at the operating point.
     pub confusion: Confusion,
     /// How good the findings are that the rules make of the detections at the model's thresholds,
-    /// by hazard kind; empty for predictions from a file, and where the labels can judge no kind.
+    /// by hazard kind; empty for predictions from a file, and where the truth can judge no kind.
     pub findings: Vec<FindingMetrics>,
     /// How confidence and being right go together; null when a score lies outside 0 to 1.
     pub calibration: Option<Calibration>,
-    /// TIDE: what kind of error costs how much.
-    pub errors: ErrorTypes,
+    /// TIDE: what kind of error costs how much; null where no boxes are judged.
+    pub errors: Option<ErrorTypes>,
     /// Time for each photo by stage; null for predictions from a file.
     pub latency: Option<Latency>,
-    /// The worst misses at the operating point, at most a dozen.
+    /// The worst misses at the operating point, at most a dozen: of boxes, or of hazards where no
+    /// boxes are judged (`class` is then the hazard's code).
     pub misses: Vec<Worst>,
-    /// The worst false alarms at the operating point, at most a dozen.
+    /// The worst false alarms at the operating point, at most a dozen; likewise.
     pub false_alarms: Vec<Worst>,
     /// Milliseconds that matching and the twelve figures took.
     pub evaluation_ms: f64,
@@ -93,7 +94,7 @@ pub struct DatasetRecord {
     pub name: String,
     /// `train`, `val`, …; null where the set has only one.
     pub split: Option<String>,
-    /// `coco`, `yolo` or `voc`.
+    /// `coco`, `yolo`, `voc`, or `hazards`: hazards that people annotated.
     pub format: String,
     /// SHA-256 over the label files, lower-case hexadecimal.
     pub sha256: String,
@@ -110,10 +111,10 @@ pub struct DatasetRecord {
 /// What the figures depend on besides model and set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Parameters {
-    /// Least score of a prediction.
-    pub min_score: f64,
-    /// Most predictions for one photo.
-    pub max_per_photo: usize,
+    /// Least score of a prediction; null for predictions from a file, which are judged as they are.
+    pub min_score: Option<f64>,
+    /// Most predictions for one photo; null for predictions from a file.
+    pub max_per_photo: Option<usize>,
     /// COCO's least IoU of a match, 0.50 to 0.95.
     pub iou_thresholds: Vec<f64>,
     /// COCO's most detections for one photo and class.
@@ -144,7 +145,7 @@ pub struct Machine {
 }
 
 /// What is judged and what is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Classes {
     /// From our name to the set's.
     pub judged: BTreeMap<String, Vec<String>>,
@@ -245,7 +246,7 @@ pub struct OperatingPoint {
 }
 
 /// Counts of pairs; the last row and column stand for "nothing".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Confusion {
     /// Names of rows and columns but the last.
     pub classes: Vec<String>,

@@ -242,6 +242,7 @@ pub fn findings_of(events: &[FindingEvent]) -> Vec<ClipFinding> {
                 code: event.code.clone(),
                 name: event.name.clone(),
                 severity: event.severity,
+                zone: event.zone.clone(),
                 opened_s: event.time_s,
                 until_s: event.time_s,
                 cleared: false,

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use self::view::{BoxView, ClassRow, ConfusionRow, FindingRow, PictureView, figure, percent};
 use self::words::{Words, words};
+use crate::eval::findings::FindingMetrics;
 use crate::eval::report::{BenchReport, Finding, Subject, Weight, Worst};
 use crate::geometry::BBox;
 use crate::hazard::Lang;
@@ -49,11 +50,12 @@ pub fn bench_page(
             .calibration
             .as_ref()
             .map(|c| charts::calibration(c, w)),
-        errors: charts::errors(&report.errors, w),
+        errors: report.errors.as_ref().map(|e| charts::errors(e, w)),
         confusion: ConfusionRow::all(&report.confusion, w),
         findings: report.findings.iter().map(FindingRow::new).collect(),
-        misses: gallery(&report.misses, misses, w),
-        false_alarms: gallery(&report.false_alarms, false_alarms, w),
+        risk: charts::risk_coverage(&report.findings, w),
+        misses: gallery(report, &report.misses, misses, w),
+        false_alarms: gallery(report, &report.false_alarms, false_alarms, w),
         facts: facts(report, w),
     }
     .render()
@@ -72,15 +74,29 @@ struct BenchPage<'a> {
     /// SVG.
     curves: charts::Curves,
     calibration: Option<String>,
-    errors: String,
+    errors: Option<String>,
     confusion: Vec<ConfusionRow<'a>>,
     findings: Vec<FindingRow<'a>>,
+    risk: Option<charts::Curves>,
     misses: Vec<PictureView<'a>>,
     false_alarms: Vec<PictureView<'a>>,
     facts: Vec<(&'static str, String)>,
 }
 
 impl BenchPage<'_> {
+    /// Whether boxes are judged, not findings alone.
+    fn boxes(&self) -> bool {
+        !self.r.per_class.is_empty()
+    }
+
+    /// How to read the page, then what to know of the findings, the misses and the false alarms.
+    fn notes(&self) -> &'static [&'static str] {
+        match self.boxes() {
+            true => self.w.notes,
+            false => self.w.stated_notes,
+        }
+    }
+
     fn subject(&self) -> String {
         match &self.r.subject {
             Subject::Model(m) => format!("{} {}", m.name, m.version),
@@ -113,13 +129,23 @@ fn metric(report: &BenchReport, name: &str) -> String {
 fn tiles(report: &BenchReport, w: &'static Words) -> Vec<(String, &'static str, bool)> {
     let count = |weight| report.health.iter().filter(|f| f.weight == weight).count();
     let faults = count(Weight::Error) + count(Weight::Warning);
-    let mut tiles = vec![
-        (metric(report, "AP"), w.ap, false),
-        (metric(report, "AP50"), w.ap50, false),
-        (report.dataset.judged_photos.to_string(), w.photos, false),
-        (report.dataset.judged_boxes.to_string(), w.boxes, false),
-        (faults.to_string(), w.faults, faults > 0),
-    ];
+    let sum = |of: fn(&FindingMetrics) -> usize| report.findings.iter().map(of).sum::<usize>();
+    let mut tiles = if report.per_class.is_empty() {
+        let (found, hazards) = (sum(|m| m.right), sum(|m| m.hazards));
+        let wrong = sum(|m| m.wrong);
+        vec![
+            (format!("{found} / {hazards}"), w.found_hazards, false),
+            (wrong.to_string(), w.false_alarms, wrong > 0),
+        ]
+    } else {
+        vec![
+            (metric(report, "AP"), w.ap, false),
+            (metric(report, "AP50"), w.ap50, false),
+            (report.dataset.judged_boxes.to_string(), w.boxes, false),
+        ]
+    };
+    tiles.push((report.dataset.judged_photos.to_string(), w.photos, false));
+    tiles.push((faults.to_string(), w.faults, faults > 0));
     if let Some(total) = report.latency.as_ref().and_then(|l| l.stages.last()) {
         tiles.push((format!("{:.0} ms", total.p50_ms), w.latency_p50, false));
     }
@@ -136,26 +162,17 @@ fn facts(report: &BenchReport, w: &'static Words) -> Vec<(&'static str, String)>
         (w.digest_subject, report.subject.sha256().to_owned()),
         (w.digest_labels, format!("{} ({})", set.sha256, set.format)),
         (w.license, set.license.clone().unwrap_or_else(|| "?".into())),
-        (
-            w.min_score,
-            format!("{}, {} {}", p.min_score, p.max_per_photo, w.a_photo),
-        ),
-        ("IoU", thresholds.collect::<Vec<_>>().join(" ")),
-        (w.max_detections, max.join(", ")),
         (w.tiles, if p.tiles { "auto" } else { "off" }.to_owned()),
         (w.jobs, p.jobs.to_string()),
-        (
-            w.machine,
-            format!(
-                "{}, {} {}, {} {}",
-                m.cpu.as_deref().unwrap_or("?"),
-                m.os,
-                m.arch,
-                m.cores,
-                w.cores
-            ),
-        ),
+        (w.machine, super::machine_line(m, w.cores)),
     ];
+    if let (Some(score), Some(most)) = (p.min_score, p.max_per_photo) {
+        facts.push((w.min_score, format!("{score}, {most} {}", w.a_photo)));
+    }
+    if !report.per_class.is_empty() {
+        facts.push(("IoU", thresholds.collect::<Vec<_>>().join(" ")));
+        facts.push((w.max_detections, max.join(", ")));
+    }
     if !p.map.is_empty() {
         facts.push((w.map, p.map.join(", ")));
     }
@@ -166,6 +183,7 @@ fn facts(report: &BenchReport, w: &'static Words) -> Vec<(&'static str, String)>
 }
 
 fn gallery<'a>(
+    report: &BenchReport,
     worst: &'a [Worst],
     pictures: &[Option<Picture>],
     w: &'static Words,
@@ -174,17 +192,23 @@ fn gallery<'a>(
         .iter()
         .zip(pictures.iter().chain(std::iter::repeat(&None)));
     pairs
-        .map(|(one, picture)| picture_view(one, picture.as_ref(), w))
+        .map(|(one, picture)| {
+            let boxes = !report.per_class.is_empty();
+            picture_view(one, picture.as_ref(), boxes, w)
+        })
         .collect()
 }
 
 fn picture_view<'a>(
     worst: &'a Worst,
     picture: Option<&Picture>,
+    boxes: bool,
     w: &'static Words,
 ) -> PictureView<'a> {
     let missed = worst.score.is_none();
     let text = match &worst.nearest {
+        // of findings nobody looked for it
+        None if !boxes => String::new(),
         None => w.nothing_near.to_owned(),
         Some(n) => format!(
             "{} {}{}, IoU {:.2}",

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use self::words::{Words, words};
 use super::bench::Picture;
+use crate::eval::Interval;
 use crate::eval::clips::{ClipReport, ClipsReport, KindTotal};
 use crate::eval::episodes::Verdict;
 use crate::geometry::BBox;
@@ -66,33 +67,35 @@ struct ClipsPage<'a> {
 
 struct KindRow<'a> {
     code: &'a str,
-    /// Episodes, found, recall, large enough, of those found, their recall.
-    found: [String; 6],
-    /// Fragments, false alarms, a camera-hour, overclaimed, median and longest delay.
-    told: [String; 6],
+    /// Episodes, found, recall, large enough, of those found, their recall; with intervals.
+    found: [(String, String); 6],
+    /// Fragments, false alarms, a camera-hour, overclaimed, median and longest delay; likewise.
+    told: [(String, String); 6],
 }
 
 impl<'a> KindRow<'a> {
     fn new(total: &'a KindTotal) -> Self {
         let m = &total.counts;
-        let large =
-            (m.large_enough > 0).then(|| m.found_large_enough as f64 / m.large_enough as f64);
-        let seconds = |v: Option<f64>| v.map_or("–".to_owned(), |v| format!("{v:.1} s"));
+        let seconds = |v: Option<f64>| {
+            let text = v.map_or("–".to_owned(), |v| format!("{v:.1} s"));
+            (text, String::new())
+        };
+        let plain = |count: usize| (count.to_string(), String::new());
         Self {
             code: &m.code,
             found: [
-                m.episodes.to_string(),
-                m.found.to_string(),
-                share(total.recall),
-                m.large_enough.to_string(),
-                m.found_large_enough.to_string(),
-                share(large),
+                plain(m.episodes),
+                plain(m.found),
+                shares(&total.recall),
+                plain(m.large_enough),
+                plain(m.found_large_enough),
+                shares(&total.recall_large_enough),
             ],
             told: [
-                m.fragments.to_string(),
-                m.false_alarms.to_string(),
-                format!("{:.1}", total.false_alarms_per_hour),
-                m.overclaimed.to_string(),
+                plain(m.fragments),
+                plain(m.false_alarms),
+                rate(&total.false_alarms_per_hour),
+                plain(m.overclaimed),
                 seconds(total.median_delay_s),
                 seconds(m.time_to_detect_s.last().copied()),
             ],
@@ -305,22 +308,36 @@ fn facts(report: &ClipsReport, w: &'static Words) -> Vec<(&'static str, String)>
                 ),
             },
         ),
-        (
-            w.machine,
-            format!(
-                "{}, {} {}, {} {}",
-                m.cpu.as_deref().unwrap_or("?"),
-                m.os,
-                m.arch,
-                m.cores,
-                w.cores
-            ),
-        ),
+        (w.machine, super::machine_line(m, w.cores)),
     ];
     for clip in &report.clips {
         facts.push((w.digest_clip, format!("{} {}", clip.file, clip.sha256)));
+        let zones = clip.zones.zones.iter().map(|z| z.name.as_str());
+        let zones: Vec<&str> = zones.collect();
+        if !zones.is_empty() {
+            facts.push((w.zones, zones.join(", ")));
+        }
     }
     facts
+}
+
+/// A share with its interval.
+fn shares(of: &Interval) -> (String, String) {
+    match (of.value, of.low, of.high) {
+        (Some(v), Some(low), Some(high)) => {
+            let [v, low, high] = [v, low, high].map(|v| 100.0 * v);
+            (format!("{v:.0} %"), format!("[{low:.0}, {high:.0}]"))
+        }
+        _ => ("–".to_owned(), String::new()),
+    }
+}
+
+/// A rate with its interval.
+fn rate(of: &Interval) -> (String, String) {
+    match (of.value, of.low, of.high) {
+        (Some(v), Some(low), Some(high)) => (format!("{v:.1}"), format!("[{low:.1}, {high:.1}]")),
+        _ => ("–".to_owned(), String::new()),
+    }
 }
 
 fn share(value: Option<f64>) -> String {

@@ -26,3 +26,14 @@ pub use redact::{blur, faces};
 pub use replay::{ReplayPhoto, write_replay_head, write_replay_photo, write_replay_tail};
 pub use report::{KindName, ReportAbout, ReportWriter};
 pub use words::severity_name;
+
+/// The computer that a report was made on; `cores` is the word for them.
+fn machine_line(machine: &crate::eval::report::Machine, cores: &str) -> String {
+    format!(
+        "{}, {} {}, {} {cores}",
+        machine.cpu.as_deref().unwrap_or("?"),
+        machine.os,
+        machine.arch,
+        machine.cores
+    )
+}

@@ -183,6 +183,144 @@ fn a_model_is_run_and_what_cannot_be_judged_is_left_out_and_said() {
     assert!(!out.join("predictions.part.jsonl").exists());
 }
 
+/// Photos of which people say what they show: two with her bare head, one flat, one missing.
+fn stated(folder: &Path) -> PathBuf {
+    fs::create_dir_all(folder.join("photos")).unwrap();
+    for file in ["a.jpg", "b.jpg"] {
+        fs::copy(astronaut(), folder.join("photos").join(file)).unwrap();
+    }
+    let flat = image::DynamicImage::ImageRgb8(gradient(320, 240));
+    flat.save(folder.join("photos/flat.png")).unwrap();
+    let episode = |photo: &str, code: &str| json!({"photo": photo, "code": code});
+    let mut there = episode("a.jpg", "PPE-01");
+    // her head, hair and all
+    there["bbox"] = json!([152, 8, 150, 150]);
+    let mut elsewhere = episode("b.jpg", "PPE-01");
+    elsewhere["zone"] = "corner".into();
+    let mut doubtful = episode("flat.png", "PPE-01");
+    doubtful["answer"] = "cannot_determine".into();
+    let files = ["a.jpg", "b.jpg", "flat.png", "gone.jpg"];
+    let truth = json!({
+        "truth": 1,
+        "judged": [{"code": "PPE-01"}, {"code": "STO-03", "condition": "no aisle in sight"}],
+        "photos": (files.map(|f| json!({"file": f}))),
+        "zones": [{"name": "corner", "kind": "work_area",
+          "polygon": [[0.9, 0], [1, 0], [1, 0.1], [0.9, 0.1]]}],
+        "episodes": [there, elsewhere, doubtful, episode("flat.png", "STO-03")],
+    });
+    let path = folder.join("hall.json");
+    fs::write(&path, truth.to_string()).unwrap();
+    path
+}
+
+#[test]
+fn the_findings_on_photos_are_judged_by_what_people_say_that_they_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let truth = stated(folder.path());
+    let (out, photos) = (folder.path().join("out"), folder.path().join("photos"));
+    let run = |more: &[&str]| {
+        let mut arguments = vec![truth.to_str().unwrap(), "--model", "site-nano"];
+        arguments.extend(["--images", photos.to_str().unwrap()]);
+        arguments.extend(["--out", out.to_str().unwrap()]);
+        arguments.extend(more);
+        bench(&arguments)
+    };
+    let output = run(&["--format", "json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let report = read(out.join("report.json"));
+    let schema = program().args(["schema", "bench"]).output().unwrap();
+    let schema = serde_json::from_slice(&schema.stdout).unwrap();
+    assert!(
+        jsonschema::validator_for(&schema)
+            .unwrap()
+            .is_valid(&report)
+    );
+    assert_eq!(report["dataset"]["format"], "hazards");
+    assert!(!out.join("predictions.json").exists(), "of no boxes");
+    assert_eq!(report["health"][0]["code"], "photo_missing");
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 2);
+    let [helmets, aisles] =
+        ["PPE-01", "STO-03"].map(|code| findings.iter().find(|f| f["code"] == code).unwrap());
+    // the head in its place, the other one not in the corner where people say that it is
+    let counts = [
+        "photos",
+        "hazards",
+        "right",
+        "wrong",
+        "missed",
+        "overclaimed",
+    ];
+    assert_eq!(
+        counts.map(|c| helmets[c].as_u64().unwrap()),
+        [3, 2, 1, 1, 1, 0]
+    );
+    assert_eq!(helmets["recall"]["value"], 0.5);
+    assert!(helmets["recall"]["low"].as_f64().unwrap() < 0.5);
+    // on the flat photo nobody can say, and the program does not
+    assert_eq!(helmets["answers"][3][0], 0);
+    // one photo proves nothing of an aisle
+    assert_eq!(
+        (&aisles["missed"], &aisles["abstained"]),
+        (&json!(1), &json!(1.0))
+    );
+    assert_eq!(report["false_alarms"][0]["photo"], "b.jpg");
+    let table = text(&run(&[]).stdout);
+    assert!(
+        table.contains("PPE-01") && !table.contains("AP50"),
+        "{table}"
+    );
+    let table = text(&run(&["--format", "markdown"]).stdout);
+    assert!(table.starts_with("| set | model | findings |"), "{table}");
+    assert_eq!(table.lines().count(), 4, "{table}");
+    for (lang, says) in [
+        ("en", "The largest hazards without"),
+        ("zh", "未判定出的最大隐患"),
+    ] {
+        run(&["--lang", lang]);
+        let page = fs::read_to_string(out.join("report.html")).unwrap();
+        assert!(page.contains(says) && !page.contains("TIDE"), "{lang}");
+        assert!(page.matches("data:image/jpeg").count() >= 3, "{lang}");
+    }
+}
+
+#[test]
+fn annotated_hazards_that_make_no_sense_are_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = stated(folder.path());
+    let good = fs::read_to_string(&path).unwrap();
+    let out = folder.path().join("out");
+    let refused = |arguments: &[&str]| {
+        let all = [
+            &[path.to_str().unwrap(), "--out", out.to_str().unwrap()],
+            arguments,
+        ]
+        .concat();
+        let output = bench(&all);
+        assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    for (from, to, says) in [
+        ("\"STO-03\"", "\"STO-99\"", "sitewarden hazards"),
+        ("\"photos\":", "\"pictures\":", "one `clip`"),
+        ("\"b.jpg\"", "\"../b.jpg\"", "--images"),
+    ] {
+        fs::write(&path, good.replace(from, to)).unwrap();
+        let error = refused(&[]);
+        assert!(error.contains(says), "{from} -> {to}: {error}");
+    }
+    fs::write(&path, &good).unwrap();
+    for arguments in [
+        &["--fail-below", "0.5"][..],
+        &["--map", "a=b"],
+        &["--split", "val"],
+    ] {
+        assert!(refused(arguments).contains("labelled boxes"));
+    }
+    let labels = data("labels.json");
+    assert!(refused(&[labels.to_str().unwrap()]).contains("apart"));
+}
+
 #[test]
 fn two_models_have_a_folder_and_rows_each() {
     let folder = tempfile::tempdir().unwrap();

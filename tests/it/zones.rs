@@ -150,6 +150,79 @@ fn six_minutes_of_obstruction_in_ten_are_exactly_one_finding() {
     }
 }
 
+#[test]
+fn an_annotated_clip_is_watched_with_its_zones() {
+    use sha2::{Digest, Sha256};
+    let folder = tempfile::tempdir().unwrap();
+    let clean = written(folder.path(), "floor.png", &floor());
+    let goods = written(folder.path(), "goods.png", &goods());
+    let video = folder.path().join("yard.mp4");
+    let [clean, goods] = [&clean, &goods].map(|p| p.to_str().unwrap());
+    let filter = "[0][1]overlay=130:120:enable='gte(t,10)',noise=alls=10:allf=t";
+    rtsp::encode(
+        &video,
+        &[
+            "-loop",
+            "1",
+            "-r",
+            "5",
+            "-i",
+            clean,
+            "-loop",
+            "1",
+            "-r",
+            "5",
+            "-i",
+            goods,
+            "-filter_complex",
+            filter,
+            "-t",
+            "30",
+        ],
+    );
+    let digest = Sha256::digest(std::fs::read(&video).unwrap());
+    let sha256: String = digest.iter().map(|b| format!("{b:02x}")).collect();
+    let zone = |name: &str, kind: &str, [x1, y1, x2, y2]: [f64; 4]| {
+        serde_json::json!({"name": name, "kind": kind, "loitering_time": 8,
+            "polygon": [[x1, y1], [x2, y1], [x2, y2], [x1, y2]]})
+    };
+    let truth = serde_json::json!({"truth": 1,
+        "clip": {"file": "yard.mp4", "sha256": sha256, "width": 320, "height": 240, "fps": 5,
+            "frames": 150, "duration_s": 30, "origin": "", "licence": ""},
+        "zones": [zone("hydrant", "keep_clear", [0.3, 0.35, 0.75, 0.95]),
+            zone("door", "exit", [0.0, 0.3, 0.25, 0.9])],
+        "judged": [{"code": "FIR-01"}, {"code": "EGR-01"}, {"code": "PPE-01"}],
+        "episodes": [{"id": 1, "code": "FIR-01", "answer": "non_compliant", "start_s": 10,
+            "end_s": 30, "zone": "hydrant"}]});
+    let path = folder.path().join("yard.json");
+    std::fs::write(&path, truth.to_string()).unwrap();
+    let out = folder.path().join("out");
+    let mut command = program();
+    let command = command.arg("bench").arg(&path).arg("--out").arg(&out);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(out.join("report.json")).unwrap()).unwrap();
+    let total = |code: &str| {
+        let totals = report["total"].as_array().unwrap();
+        totals.iter().find(|t| t["code"] == code).unwrap().clone()
+    };
+    let hydrant = total("FIR-01");
+    assert_eq!(
+        (&hydrant["found"], &hydrant["false_alarms"]),
+        (&1.into(), &0.into())
+    );
+    let delay = hydrant["median_delay_s"].as_f64().unwrap();
+    assert!((8.0..14.0).contains(&delay), "eight seconds: {delay}");
+    assert_eq!(total("EGR-01")["false_alarms"], 0);
+    let finding = &report["clips"][0]["findings"][0]["finding"];
+    assert_eq!(finding["zone"], "hydrant", "{finding}");
+    assert_eq!(
+        report["clips"][0]["zones"]["zone"][2]["name"],
+        "(whole picture)"
+    );
+}
+
 /// Puts pictures of these seconds into a folder.
 fn fill(folder: &Path, seconds: std::ops::Range<u64>, picture: &RgbImage) {
     let began = SystemTime::now() - Duration::from_secs(3600);

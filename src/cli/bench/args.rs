@@ -20,8 +20,9 @@ use crate::tiling::Tiles;
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Name or path of a manifest (datasets/NAME.toml), or the path of a COCO JSON, a YOLO
-    /// data.yaml or a Pascal VOC folder; or annotated clips (datasets/episodes/*.json), for which
-    /// the findings of `watch` are judged
+    /// data.yaml or a Pascal VOC folder; or hazards that people annotated (JSON): in photos, for
+    /// which the findings of `scan` are judged, or in clips (datasets/episodes/*.json), for which
+    /// those of `watch` are
     #[arg(required = true, value_name = "DATASET")]
     pub(super) datasets: Vec<String>,
     /// Folder of photos or clips, where it is not where the format has it
@@ -30,7 +31,8 @@ pub(in crate::cli) struct Args {
     /// Model names (see `sitewarden models list`) or folders
     #[arg(long, value_name = "NAME|DIR", num_args = 1.., value_delimiter = ',')]
     pub(super) model: Vec<String>,
-    /// Judge these predictions (COCO results) instead of running a model
+    /// Judge these predictions (COCO results) instead of running a model: as they are, but for the
+    /// surest 100 of a class in a photo, as pycocotools does
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(super) predictions: Option<PathBuf>,
     /// Where the results go
@@ -50,7 +52,7 @@ pub(in crate::cli) struct Args {
     /// Which class of the set (right) is which of ours (left), for example helmet=Hardhat
     #[arg(long, value_name = "OURS=THEIRS", value_delimiter = ',', value_parser = parse_pair)]
     pub(super) map: Vec<(String, String)>,
-    /// Split of the set [default: val, else test]
+    /// Split of the set [default: val, else test, else what there is]
     #[arg(long, value_name = "NAME")]
     pub(super) split: Option<String>,
     /// Folder that the paths in manifests start from [default: that of the manifest]

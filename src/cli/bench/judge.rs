@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Setup;
 use super::photos::{Look, MAX_PER_PHOTO, MIN_SCORE, rounded};
+use super::progress::Stages;
 use crate::dataset::LabelledSet;
 use crate::detection::LabelMap;
 use crate::eval::findings::{self, FindingMetrics};
@@ -13,6 +14,8 @@ use crate::eval::report::{
 };
 use crate::eval::{ClassPlan, Evaluation, GroundTruth, latency, operate};
 use crate::geometry::BBox;
+use crate::inference::Manifest;
+use crate::record::ModelRecord;
 use crate::rules::{Catalogue, RuleSet};
 use crate::tiling::Tiles;
 
@@ -90,7 +93,7 @@ fn findings(
             ),
         })
         .collect();
-    findings::judge(&model.rules, &model.labels, &model.thresholds, &cases)
+    findings::judge(&model.rules, &model.labels, &model.thresholds, &cases).metrics
 }
 
 /// All figures. `truth` holds judged classes and photos only.
@@ -100,8 +103,14 @@ pub(super) fn report(
     truth: &GroundTruth,
     found: &[Finding],
     look: &Look,
+    stages: &Stages,
 ) -> anyhow::Result<BenchReport> {
     let (set, plan) = (case.set, case.plan);
+    stages.at(format!(
+        "matching {} predictions with {} boxes",
+        look.predictions.len(),
+        truth.boxes.len()
+    ));
     let start = Instant::now();
     let evaluation = Evaluation::new(truth, plan, &look.predictions)?;
     let evaluation_ms = start.elapsed().as_secs_f64() * 1e3;
@@ -114,47 +123,25 @@ pub(super) fn report(
             (class.id, own.unwrap_or(best))
         })
         .collect();
+    stages.at("finding the worst errors");
     let operating = operate(truth, plan, &look.predictions, &thresholds, &mut per_class)?;
+    stages.at("telling kinds of errors apart");
+    let errors = evaluation.error_types()?;
+    stages.at("judging the findings");
     let mut health: Vec<Finding> = found.iter().chain(&look.findings).cloned().collect();
     health.extend(partial_labels(plan));
     health.sort_by_key(|f| f.weight);
     Ok(BenchReport {
         sitewarden: env!("CARGO_PKG_VERSION").to_owned(),
-        created: jiff::Timestamp::now()
-            .strftime("%Y-%m-%d %H:%M UTC")
-            .to_string(),
+        created: now(),
         subject: case.subject.clone(),
-        dataset: DatasetRecord {
-            name: set.name.clone(),
-            split: set.split.clone(),
-            format: set.format.to_owned(),
-            sha256: set.sha256.clone(),
-            license: set.license.clone(),
-            photos: set.truth.photos.len(),
-            judged_photos: truth.photos.len(),
-            judged_boxes: truth.boxes.len(),
-        },
-        parameters: Parameters {
-            min_score: rounded(MIN_SCORE, 1e6),
-            max_per_photo: MAX_PER_PHOTO,
-            iou_thresholds: evaluation.iou_thresholds().to_vec(),
-            max_detections: evaluation.max_detections().to_vec(),
-            tiles: setup.tiles == Tiles::Auto,
-            map: setup
-                .args
-                .map
-                .iter()
-                .map(|(o, t)| format!("{o}={t}"))
-                .collect(),
-            limit: setup.args.limit.map(std::num::NonZero::get),
-            jobs: setup.jobs.get(),
-            operating_point: if case.model.is_some() {
-                "model"
-            } else {
-                "best_f1"
-            }
-            .to_owned(),
-        },
+        dataset: dataset_record(set, truth, truth.photos.len()),
+        parameters: parameters(
+            setup,
+            case.model.is_some(),
+            evaluation.iou_thresholds().to_vec(),
+            evaluation.max_detections().to_vec(),
+        ),
         machine: machine(),
         classes: Classes {
             judged: judged(plan),
@@ -171,12 +158,66 @@ pub(super) fn report(
             .unwrap_or_default(),
         confusion: operating.confusion,
         calibration: evaluation.calibration().ok(),
-        errors: evaluation.error_types()?,
+        errors: Some(errors),
         latency: latency(&look.times, look.wall_s),
         misses: operating.misses,
         false_alarms: operating.false_alarms,
         evaluation_ms,
     })
+}
+
+/// The moment of a report.
+pub(super) fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A model as it stands in a report.
+pub(super) fn subject(manifest: &Manifest) -> Subject {
+    Subject::Model(ModelRecord {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        sha256: manifest.sha256.clone(),
+    })
+}
+
+/// `truth` holds judged boxes only.
+pub(super) fn dataset_record(
+    set: &LabelledSet,
+    truth: &GroundTruth,
+    judged_photos: usize,
+) -> DatasetRecord {
+    DatasetRecord {
+        name: set.name.clone(),
+        split: set.split.clone(),
+        format: set.format.to_owned(),
+        sha256: set.sha256.clone(),
+        license: set.license.clone(),
+        photos: set.truth.photos.len(),
+        judged_photos,
+        judged_boxes: truth.boxes.len(),
+    }
+}
+
+/// `ours`: a model was run, no file read.
+pub(super) fn parameters(
+    setup: &Setup<'_>,
+    ours: bool,
+    iou_thresholds: Vec<f64>,
+    max_detections: Vec<usize>,
+) -> Parameters {
+    let map = setup.args.map.iter();
+    Parameters {
+        min_score: ours.then(|| rounded(MIN_SCORE, 1e6)),
+        max_per_photo: ours.then_some(MAX_PER_PHOTO),
+        iou_thresholds,
+        max_detections,
+        tiles: setup.tiles == Tiles::Auto,
+        map: map.map(|(o, t)| format!("{o}={t}")).collect(),
+        limit: setup.args.limit.map(std::num::NonZero::get),
+        jobs: setup.jobs.get(),
+        operating_point: if ours { "model" } else { "best_f1" }.to_owned(),
+    }
 }
 
 fn judged(plan: &ClassPlan) -> BTreeMap<String, Vec<String>> {

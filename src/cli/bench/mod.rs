@@ -1,5 +1,6 @@
 //! `sitewarden bench`: how good a detector is on labelled photos.
 
+mod annotated;
 mod args;
 mod baseline;
 mod clips;
@@ -7,6 +8,8 @@ mod compare;
 mod judge;
 mod part;
 mod photos;
+mod progress;
+mod stated;
 mod table;
 mod write;
 
@@ -19,6 +22,7 @@ use anyhow::{Context, bail};
 pub(super) use self::args::Args;
 use self::args::Format;
 use self::photos::{Look, Others, look_at};
+use self::progress::Stages;
 use super::scan::{load_model, workers};
 use super::{exit, hazards, stop};
 use crate::config::Config;
@@ -51,14 +55,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
         catalogue: hazards::catalogue(&config)?,
         jobs: workers(args.jobs, &config),
     };
-    if let (Some(truths), Some(out)) = (clips::truths(&args.datasets)?, &args.out) {
-        stop::on_signal().context("cannot listen to signals")?;
-        let models = match args.model.as_slice() {
-            [] => std::slice::from_ref(&config.scan.model),
-            given => given,
-        };
-        one_folder_each(models)?;
-        return clips::run(&setup, &truths, models, out);
+    if let Some(annotated) = annotated::read(&args.datasets, &setup.catalogue)? {
+        return annotated::run(&setup, &annotated, &config.scan.model);
     }
     if args.datasets.len() > 1 && (args.predictions.is_some() || args.images.is_some()) {
         bail!("--predictions and --images belong to one dataset; name one");
@@ -84,17 +82,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     for name in &args.datasets {
         let (set, found) = open(&setup, name)?;
         let others = Others::default();
-        let out = match args.datasets.len() {
-            1 => results.clone(),
-            _ => results.join(folder_name(&set.name)),
-        };
-        if !used.insert(out.clone()) {
-            bail!(
-                "the results of {name} would overwrite those of another dataset in {}; run it apart, \
-                 with another --out",
-                out.display()
-            );
-        }
+        let out = set_folder(results, args.datasets.len(), &set.name, &mut used)?;
         match &args.predictions {
             Some(file) => reports.push(judge_file(&setup, &set, &found, file, &out)?),
             None => {
@@ -115,15 +103,41 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             return Ok(exit::FOUND);
         }
     }
+    Ok(done(&reports))
+}
+
+/// Whether all photos were looked at.
+fn done(reports: &[BenchReport]) -> u8 {
     let incomplete = reports
         .iter()
         .flat_map(|r| &r.health)
         .any(|f| matches!(f.code.as_str(), "photo_missing" | "photo_unreadable"));
-    Ok(if incomplete {
+    if incomplete {
         exit::INCOMPLETE
     } else {
         exit::OK
-    })
+    }
+}
+
+/// Where the results of a set go: a folder of its own where there are several.
+fn set_folder(
+    results: &Path,
+    sets: usize,
+    name: &str,
+    used: &mut HashSet<PathBuf>,
+) -> anyhow::Result<PathBuf> {
+    let out = match sets {
+        1 => results.to_owned(),
+        _ => results.join(folder_name(name)),
+    };
+    if !used.insert(out.clone()) {
+        bail!(
+            "the results of {name} would overwrite those of another dataset in {}; run it apart, \
+             with another --out",
+            out.display()
+        );
+    }
+    Ok(out)
 }
 
 /// Opens a set and looks at its labels.
@@ -188,11 +202,7 @@ fn judge_model(
         thresholds: manifest.class_thresholds(),
         rules: judge::judgeable(&setup.catalogue, &plan)?,
     };
-    let subject = Subject::Model(crate::record::ModelRecord {
-        name: manifest.name.clone(),
-        version: manifest.version.clone(),
-        sha256: manifest.sha256.clone(),
-    });
+    let subject = judge::subject(manifest);
     let case = judge::Case {
         set,
         plan: &plan,
@@ -213,7 +223,10 @@ fn judge_file(
     out: &Path,
 ) -> anyhow::Result<BenchReport> {
     let plan = ClassPlan::new(&set.truth.classes, &set.map, &setup.args.map, None)?;
+    let stages = Stages::new()?;
+    stages.at(format!("reading {}", file.display()));
     let (mut predictions, sha256) = dataset::read_predictions(file)?;
+    drop(stages);
     make_folder(out)?;
     let mut findings = Vec::new();
     let known: HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
@@ -278,17 +291,25 @@ fn finish(
     case.plan.keep_judged(&mut truth);
     leave_out(&mut truth, &look);
     if truth.photos.is_empty() {
-        bail!(
-            "none of the {} photos of {} could be read in {}; say with --images where they lie",
-            case.set.truth.photos.len(),
-            case.set.name,
-            case.set.photos_dir.display()
-        );
+        return Err(nothing_seen(case.set, &look));
     }
-    let report = judge::report(setup, case, &truth, found, &look)?;
+    let stages = Stages::new()?;
+    let report = judge::report(setup, case, &truth, found, &look, &stages)?;
     let predictions: &[Prediction] = &look.predictions;
+    stages.at("writing the report");
     write::all(setup, case.set, &report, predictions, out)?;
     Ok(report)
+}
+
+/// Not one photo could be looked at: where, and why the first one not.
+fn nothing_seen(set: &LabelledSet, look: &Look) -> anyhow::Error {
+    let why = look.findings.iter().flat_map(|f| f.examples.first()).next();
+    anyhow::anyhow!(
+        "no photo of {} could be read in {} ({}); say with --images where they lie",
+        set.name,
+        set.photos_dir.display(),
+        why.map_or("", |w| w)
+    )
 }
 
 /// Photos that nobody could look at say nothing about the model.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::STAGES;
 use crate::eval::clip_findings::ClipFinding;
+use crate::zone::Zones;
 
 /// One photo that is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub(super) struct Done {
 pub(super) struct ClipDone {
     /// Its digest.
     pub(super) sha256: String,
+    /// What it was watched with.
+    pub(super) zones: Zones,
     /// What was found in it.
     pub(super) findings: Vec<ClipFinding>,
 }
@@ -61,7 +64,7 @@ struct Heading {
 }
 
 /// Version of the lines.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The file that a run appends to.
 pub(super) struct Part {

@@ -2,17 +2,16 @@
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
-use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use super::Setup;
 use super::part::{self, Done, Part, Unseen};
+use super::progress;
 use crate::dataset::{self, LabelledSet};
 use crate::detection::Detection;
 use crate::eval::report::Finding;
@@ -103,7 +102,7 @@ pub(super) fn look_at(
         .filter(|p| !done.contains_key(&p.id))
         .collect();
 
-    let progress = progress(set.truth.photos.len(), done.len(), "")?;
+    let progress = progress::photos(set.truth.photos.len(), done.len(), "")?;
     let start = Instant::now();
     let mut failed = None;
     let workers = (0..setup.jobs.get()).map(|_| Scratch::default()).collect();
@@ -156,20 +155,6 @@ fn key(
         (MIN_SCORE, MAX_PER_PHOTO),
     ))?;
     Ok(hex(&Sha256::digest(parts)))
-}
-
-fn progress(photos: usize, done: usize, what: &'static str) -> anyhow::Result<ProgressBar> {
-    if !std::io::stderr().is_terminal() {
-        return Ok(ProgressBar::hidden());
-    }
-    let style =
-        ProgressStyle::with_template("{bar:30} {pos}/{len} photos{msg}, {per_sec}, {eta} left")?;
-    let bar = ProgressBar::new(photos as u64)
-        .with_style(style)
-        .with_message(what);
-    bar.set_position(done as u64);
-    bar.reset_eta();
-    Ok(bar)
 }
 
 fn look(
@@ -322,7 +307,7 @@ fn gather(
 fn other_hashes(set: &LabelledSet, limits: &PhotoLimits) -> anyhow::Result<Vec<(String, u128)>> {
     use rayon::prelude::*;
     let photos = other_photos(set);
-    let progress = progress(photos.len(), 0, " of other splits")?;
+    let progress = progress::photos(photos.len(), 0, " of other splits")?;
     let hashes = photos.par_iter().filter_map(|(name, path)| {
         progress.inc(1);
         let bytes = read_file(path, limits).ok()?;

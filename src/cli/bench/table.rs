@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::Format;
-use crate::cli::table::{pad, plain, wrap};
+use crate::cli::table::{self, aligned, count, pad, plain, wrap};
+use crate::eval::Interval;
+use crate::eval::findings::FindingMetrics;
 use crate::eval::report::{BenchReport, Finding, Subject, Weight};
 
 /// Columns of text.
@@ -60,12 +62,15 @@ fn for_people(report: &BenchReport, name: &str) -> String {
         .map(|s| format!(" ({s})"))
         .unwrap_or_default();
     let mut text = format!(
-        "{} on {}{split}: {} photos, {} boxes\n",
+        "{} on {}{split}: {}",
         plain(name),
         plain(&set.name),
-        set.judged_photos,
-        set.judged_boxes
+        count(set.judged_photos, "photo")
     );
+    if !report.per_class.is_empty() {
+        let _ = write!(text, ", {} boxes", set.judged_boxes);
+    }
+    text.push('\n');
     for finding in report.health.iter().filter(|f| f.weight < Weight::Note) {
         text += &finding_lines(finding);
     }
@@ -78,6 +83,66 @@ fn for_people(report: &BenchReport, name: &str) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
+    if !report.per_class.is_empty() {
+        text += &classes(report);
+    }
+    let rows: Vec<Vec<String>> = report.findings.iter().map(finding_row).collect();
+    if !rows.is_empty() {
+        let head = FINDINGS.map(str::to_owned).to_vec();
+        let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+        for line in aligned(&rows) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    if let Some(total) = report.latency.as_ref().and_then(|l| l.stages.last()) {
+        let _ = writeln!(
+            text,
+            "  a photo takes {:.1} ms (p50), {:.1} ms (p95)",
+            total.p50_ms, total.p95_ms
+        );
+    }
+    text
+}
+
+const FINDINGS: [&str; 9] = [
+    "findings",
+    "photos",
+    "hazards",
+    "found",
+    "false",
+    "precision [95 %]",
+    "recall [95 %]",
+    "F1 [95 %]",
+    "abstained",
+];
+
+fn finding_row(m: &FindingMetrics) -> Vec<String> {
+    vec![
+        plain(&m.code),
+        m.photos.to_string(),
+        m.hazards.to_string(),
+        m.right.to_string(),
+        m.wrong.to_string(),
+        interval(&m.precision, 2),
+        interval(&m.recall, 2),
+        interval(&m.f1, 2),
+        format!("{:.0} %", 100.0 * m.abstained),
+    ]
+}
+
+/// A figure with its interval.
+pub(super) fn interval(of: &Interval, decimals: usize) -> String {
+    match (of.value, of.low, of.high) {
+        (Some(v), Some(low), Some(high)) => {
+            format!("{v:.decimals$} [{low:.decimals$}, {high:.decimals$}]")
+        }
+        _ => "–".to_owned(),
+    }
+}
+
+/// A row for each class, and one for the mean.
+fn classes(report: &BenchReport) -> String {
+    let mut text = String::new();
     let name_width = report
         .per_class
         .iter()
@@ -123,19 +188,12 @@ fn for_people(report: &BenchReport, name: &str) -> String {
         text,
         "  {}  {:>5}",
         pad("mean", name_width),
-        set.judged_boxes
+        report.dataset.judged_boxes
     );
     for name in ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"] {
         let _ = write!(text, "  {}", metric(name));
     }
     text.push('\n');
-    if let Some(total) = report.latency.as_ref().and_then(|l| l.stages.last()) {
-        let _ = writeln!(
-            text,
-            "  a photo takes {:.1} ms (p50), {:.1} ms (p95)",
-            total.p50_ms, total.p95_ms
-        );
-    }
     text
 }
 
@@ -157,8 +215,35 @@ fn finding_lines(finding: &Finding) -> String {
     text
 }
 
-/// One table for all reports: a row for each class, after one for the mean where there are several.
-pub(super) fn markdown(reports: &[BenchReport]) -> String {
+/// A table of the boxes, and one of the findings, for all reports that have some.
+fn markdown(reports: &[BenchReport]) -> String {
+    let mut tables = Vec::new();
+    if reports.iter().any(|r| !r.per_class.is_empty()) {
+        tables.push(boxes(reports));
+    }
+    if reports.iter().any(|r| !r.findings.is_empty()) {
+        tables.push(findings(reports));
+    }
+    tables.join("\n")
+}
+
+/// A row for each kind of hazard.
+fn findings(reports: &[BenchReport]) -> String {
+    let mut head = vec!["set".to_owned(), "model".to_owned()];
+    head.extend(FINDINGS.map(str::to_owned));
+    let mut rows = vec![head];
+    for (report, model) in reports.iter().zip(names(reports)) {
+        for m in &report.findings {
+            let mut row = vec![cell(&report.dataset.name), cell(&model)];
+            row.extend(finding_row(m));
+            rows.push(row);
+        }
+    }
+    table::markdown(&rows)
+}
+
+/// A row for each class, after one for the mean where there are several.
+fn boxes(reports: &[BenchReport]) -> String {
     let models = names(reports);
     let several = models.iter().any(|m| *m != models[0]);
     let model_head = if several { " model |" } else { "" };

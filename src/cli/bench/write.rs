@@ -23,7 +23,7 @@ const MARGIN: f32 = 0.6;
 /// Least side of what a picture shows, pixels of the photo.
 const LEAST_SIDE: f32 = 96.0;
 
-/// Writes predictions.json, report.json and report.html.
+/// Writes report.html, report.json and, of boxes, predictions.json.
 pub(super) fn all(
     setup: &Setup<'_>,
     set: &LabelledSet,
@@ -37,15 +37,18 @@ pub(super) fn all(
     let (misses, alarms) = (pictures(&report.misses), pictures(&report.false_alarms));
     let page = bench_page(report, &misses, &alarms, setup.lang)?;
     write_file(&out.join("report.html"), |f| f.write_all(page.as_bytes()))?;
-    write_file(&out.join("predictions.json"), |f| {
-        // one on a line: a list of millions is still no single line
-        f.write_all(b"[")?;
-        for (i, p) in predictions.iter().enumerate() {
-            f.write_all(if i > 0 { b",\n" } else { b"\n" })?;
-            serde_json::to_writer(&mut *f, p)?;
-        }
-        f.write_all(b"\n]\n")
-    })?;
+    // where findings alone are judged no boxes were kept
+    if !report.per_class.is_empty() {
+        write_file(&out.join("predictions.json"), |f| {
+            // one on a line: a list of millions is still no single line
+            f.write_all(b"[")?;
+            for (i, p) in predictions.iter().enumerate() {
+                f.write_all(if i > 0 { b",\n" } else { b"\n" })?;
+                serde_json::to_writer(&mut *f, p)?;
+            }
+            f.write_all(b"\n]\n")
+        })?;
+    }
     write_file(&out.join("report.json"), |f| {
         serde_json::to_writer_pretty(&mut *f, report)?;
         f.write_all(b"\n")

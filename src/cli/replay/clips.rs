@@ -1,23 +1,23 @@
 //! A recorded run of `watch` against a change: which findings would be told otherwise.
 
 use std::fs::File;
-use std::io::{BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::BufReader;
+use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
 use super::{
-    Args, Format, PICTURE_SIDE, check_labels, not_a_run, notes, report, rule_set, settings,
+    Args, Candidate, PICTURE_SIDE, code, not_a_run, not_compared, notes, place, print, report,
 };
 use crate::cli::watch::{Line, findings, side};
-use crate::cli::{exit, scan, stop, table};
+use crate::cli::{scan, stop, table};
 use crate::config::Config;
 use crate::eval::changes::NotCompared;
 use crate::eval::clip_changes::{self, ClipChanges, ClipReplayDocument, ClipSide, clip_changes};
 use crate::eval::clip_findings::ClipFinding;
 use crate::hazard::Lang;
-use crate::inference::{Detect, Threads};
+use crate::inference::Threads;
 use crate::pipeline::clip::FindingEvent;
 use crate::pipeline::clip_file::{WatchConfig, findings_of, frames_at, sha256_of};
 use crate::pipeline::photo::PhotoPipeline;
@@ -121,13 +121,9 @@ fn take(run: &mut Option<Recorded>, line: Line) -> anyhow::Result<()> {
 
 pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::Result<u8> {
     let was = recorded.side;
-    let rules = rule_set(args, config, &was.settings)?;
-    let settings = settings(args, config, &was.settings)?;
     let jobs = scan::workers(args.jobs, config);
-    let name = args.model.as_deref().unwrap_or(&config.scan.model);
-    let model = scan::load_model(name, Threads::latency(jobs))?;
-    check_labels(args, &model.manifest().labels)?;
-    let pipeline = PhotoPipeline::new(&model, &rules, settings);
+    let candidate = Candidate::new(args, config, &was.settings, Threads::latency(jobs))?;
+    let pipeline = candidate.pipeline();
     let watch = WatchConfig {
         fps: was.fps,
         tracker: was.tracker.clone(),
@@ -140,11 +136,7 @@ pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::R
         (&was.model, &was.settings),
         (&now.model, &now.settings),
     );
-    let mut page = args
-        .report
-        .as_deref()
-        .map(|path| report::Report::new(path, was.settings.lang))
-        .transpose()?;
+    let mut page = report::Report::asked(args, was.settings.lang)?;
     stop::on_signal().context("cannot listen to signals")?;
     let mut document = ClipReplayDocument {
         sitewarden: env!("CARGO_PKG_VERSION").to_owned(),
@@ -156,10 +148,7 @@ pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::R
         summary: Vec::new(),
     };
     for clip in recorded.clips {
-        let path = match &args.photos {
-            Some(dir) => dir.join(&clip.path),
-            None => PathBuf::from(&clip.path),
-        };
+        let path = place(args, &clip.path);
         let replayed = match replay(&pipeline, &watch, &clip, &path) {
             Ok(now) => now,
             Err(e) => {
@@ -187,12 +176,8 @@ pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::R
     if let Some(page) = page {
         page.finish_clips(&document)?;
     }
-    print(args.format, &document)?;
-    Ok(if document.not_compared.is_empty() {
-        exit::OK
-    } else {
-        exit::INCOMPLETE
-    })
+    print(args.format, &document, text)?;
+    Ok(code(&document.not_compared))
 }
 
 /// What would be told of a clip now.
@@ -286,18 +271,6 @@ fn record(findings: &[ClipFinding], time_s: f64, (width, height): (u32, u32)) ->
     }
 }
 
-fn print(format: Format, document: &ClipReplayDocument) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match format {
-        Format::Json => {
-            serde_json::to_writer_pretty(&mut out, document)?;
-            writeln!(out)?;
-        }
-        Format::Table => out.write_all(text(document).as_bytes())?,
-    }
-    Ok(())
-}
-
 fn text(document: &ClipReplayDocument) -> String {
     let lang = document.was.settings.lang;
     let mut text = String::new();
@@ -317,13 +290,10 @@ fn text(document: &ClipReplayDocument) -> String {
             );
         }
     }
-    for not in &document.not_compared {
-        let (path, reason) = (table::plain(&not.path), table::plain(&not.reason));
-        text += &format!("{path}\n  NOT COMPARED: {reason}\n");
-    }
+    text += &not_compared(&document.not_compared);
     text += &format!(
-        "{} clips compared, {} would be told otherwise, {} not compared\n",
-        document.compared,
+        "{} compared, {} would be told otherwise, {} not compared\n",
+        table::count(document.compared, "clip"),
         document.clips.len(),
         document.not_compared.len()
     );

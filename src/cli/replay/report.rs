@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::Args;
 use crate::cli::files::{check_place, write_with};
 use crate::eval::changes::{PhotoChanges, ReplayDocument};
 use crate::eval::clip_changes::{ClipChanges, ClipReplayDocument};
@@ -21,7 +22,13 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(path: &Path, lang: Lang) -> anyhow::Result<Self> {
+    /// A page, if one was asked for.
+    pub(super) fn asked(args: &Args, lang: Lang) -> anyhow::Result<Option<Self>> {
+        let path = args.report.as_deref();
+        path.map(|path| Self::new(path, lang)).transpose()
+    }
+
+    fn new(path: &Path, lang: Lang) -> anyhow::Result<Self> {
         check_place(path).with_context(|| cannot_write(path))?;
         Ok(Self {
             path: path.to_owned(),

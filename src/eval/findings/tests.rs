@@ -39,7 +39,7 @@ fn case(truth: &[(&str, BBox)], seen: &[(&str, BBox, f32)]) -> Case {
 }
 
 fn judged(cases: &[Case]) -> Vec<FindingMetrics> {
-    judge(&rules(&["PPE-01", "FIR-03"]), &labels(), &[0.3; 5], cases)
+    judge(&rules(&["PPE-01", "FIR-03"]), &labels(), &[0.3; 5], cases).metrics
 }
 
 fn ppe_01(cases: &[Case]) -> FindingMetrics {
@@ -57,7 +57,8 @@ fn labels_give_the_truth_of_the_kinds_that_they_can_judge() {
     );
     let codes: Vec<&str> = truth.iter().map(|t| t.code.as_str()).collect();
     assert_eq!(codes, ["FIR-03", "PPE-01"], "vests are not labelled");
-    assert_eq!(truth[1].hazards, [head(10.0)]);
+    assert_eq!(truth[1].hazards.len(), 1);
+    assert_eq!(truth[1].hazards[0].place, Place::Box(head(10.0)));
     assert_eq!(truth[1].in_order, 1);
     assert_eq!(truth[1].answer(), Answer::NonCompliant);
     assert_eq!(truth[0].answer(), Answer::NotApplicable);

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::words::Words;
+use crate::eval::findings::FindingMetrics;
 use crate::eval::report::{Calibration, ClassMetrics, ErrorTypes};
 
 /// Colours that the colour-blind tell apart (Okabe, Ito 2008); then again with dashes.
@@ -18,7 +19,7 @@ const SIDE: f64 = 360.0;
 
 pub(super) struct Curves {
     pub(super) svg: String,
-    /// Colour, dashes, name, AP50.
+    /// Colour, dashes, name, figure.
     pub(super) legend: Vec<(&'static str, &'static str, String, String)>,
 }
 
@@ -54,6 +55,37 @@ pub(super) fn curves(classes: &[ClassMetrics], w: &Words) -> Curves {
     }
     svg += "</svg>";
     Curves { svg, legend }
+}
+
+/// Risk by coverage, a line for each kind of hazard of which something was answered. The dot is at
+/// the model's thresholds; to the left of it the model must be surer.
+pub(super) fn risk_coverage(findings: &[FindingMetrics], w: &Words) -> Option<Curves> {
+    let mut svg = frame(w.coverage, w.risk);
+    let mut legend = Vec::new();
+    for m in findings {
+        let reached = m.risk_coverage.iter();
+        let reached: Vec<(f64, f64)> = reached
+            .filter_map(|p| Some((p.coverage, p.risk?)))
+            .collect();
+        let Some(&(coverage, risk)) = reached.first() else {
+            continue;
+        };
+        let color = COLORS[legend.len() % COLORS.len()];
+        let dash = DASHES[(legend.len() / COLORS.len()) % DASHES.len()];
+        let points: Vec<String> = reached.iter().map(|(c, r)| at(*c, *r)).collect();
+        let (x, y) = place(coverage, risk);
+        let _ = write!(
+            svg,
+            "<polyline class=\"line\" stroke=\"{color}\" stroke-dasharray=\"{dash}\" points=\"{}\"/>\
+             <circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\" fill=\"{color}\" class=\"dot\"/>",
+            points.join(" ")
+        );
+        let share = |v: f64| format!("{:.0} %", 100.0 * v);
+        let figures = format!("{} → {}", share(coverage), share(risk));
+        legend.push((color, dash, m.code.clone(), figures));
+    }
+    svg += "</svg>";
+    (!legend.is_empty()).then_some(Curves { svg, legend })
 }
 
 /// Share of right ones by confidence; the diagonal is what confidence promises.

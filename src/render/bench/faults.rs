@@ -50,6 +50,7 @@ fn chinese(code: &str) -> Option<&'static str> {
         "duplicate_across_splits" => "张照片与其他子集中的照片看起来相同（感知哈希）：指标可能偏高",
         "duplicate_within_split" => "对照片在本子集中看起来相同（感知哈希）：被重复计数",
         "no_label_file" => "张照片没有标注文件；视为没有目标的照片",
+        "listed_without_labels" => "张子集列表中的照片在 Annotations/ 中没有标注文件；已剔除",
         "bad_label_line" => "行标注不符合 `class cx cy w h` 格式；已剔除",
         "prediction_of_nothing" => "个预测的照片或类别编号不在数据集中；已剔除",
         "prediction_not_counted" => "个预测在其照片和类别中排在前 100 个之后；COCO 不计，已剔除",

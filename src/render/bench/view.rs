@@ -1,7 +1,8 @@
 //! The report's figures made ready for the template.
 
 use super::words::Words;
-use crate::eval::findings::{FindingMetrics, Interval};
+use crate::eval::Interval;
+use crate::eval::findings::FindingMetrics;
 use crate::eval::report::{ClassMetrics, Confusion, Worst};
 
 /// Three decimals, or a dash.
@@ -122,34 +123,31 @@ pub(super) struct BoxView {
 /// The findings of one kind of hazard.
 pub(super) struct FindingRow<'a> {
     pub(super) m: &'a FindingMetrics,
-    /// Precision, recall, F1 with their intervals.
-    pub(super) figures: [String; 3],
+    /// Precision, recall, F1, each with its interval.
+    pub(super) figures: [(String, String); 3],
     pub(super) abstained: String,
-    /// Share answered and risk: at the model's thresholds, and higher up.
-    pub(super) curve: Vec<String>,
+    /// Rightly abstained, of the photos that do not allow to say.
+    pub(super) rightly: String,
 }
 
 impl<'a> FindingRow<'a> {
     pub(super) fn new(m: &'a FindingMetrics) -> Self {
         let share = |v: f64| format!("{:.0} %", 100.0 * v);
         let figure = |i: &Interval| match (i.value, i.low, i.high) {
-            (Some(v), Some(low), Some(high)) => format!("{v:.3} [{low:.3}, {high:.3}]"),
-            _ => "–".to_owned(),
+            (Some(v), Some(low), Some(high)) => {
+                (format!("{v:.3}"), format!("[{low:.3}, {high:.3}]"))
+            }
+            _ => ("–".to_owned(), String::new()),
         };
-        let shown = m.risk_coverage.iter().step_by(3);
+        let undecidable = m.answers[3];
         Self {
             m,
             figures: [&m.precision, &m.recall, &m.f1].map(figure),
             abstained: share(m.abstained),
-            curve: shown
-                .map(|p| {
-                    format!(
-                        "{} → {}",
-                        share(p.coverage),
-                        p.risk.map_or("–".into(), share)
-                    )
-                })
-                .collect(),
+            rightly: match undecidable.iter().sum::<usize>() {
+                0 => "–".to_owned(),
+                photos => format!("{} / {photos}", undecidable[3]),
+            },
         }
     }
 }

@@ -1,25 +1,13 @@
 //! Percentile bootstrap (Efron 1979) over photos: a photo is drawn as a whole, because the
 //! findings within it are not independent.
 
-use serde::{Deserialize, Serialize};
-
 use super::Counts;
+use crate::eval::Interval;
 
 /// Resamples drawn; the ends of a 95 % interval then rest on 25 of them each.
 const RESAMPLES: usize = 1000;
 /// Same figures for the same photos, whoever runs it.
 const SEED: u64 = 20_261_122;
-
-/// A figure and the interval in which it lies with 95 % confidence.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Interval {
-    /// The figure; null where nothing could be counted.
-    pub value: Option<f64>,
-    /// Lower end.
-    pub low: Option<f64>,
-    /// Upper end.
-    pub high: Option<f64>,
-}
 
 /// Counts summed over all photos, and over photos drawn at random with replacement.
 pub(super) struct Resamples {
@@ -55,5 +43,6 @@ fn sum(counts: impl Iterator<Item = Counts>) -> Counts {
         wrong: a.wrong + b.wrong,
         missed: a.missed + b.missed,
         missed_too_small: a.missed_too_small + b.missed_too_small,
+        overclaimed: a.overclaimed + b.overclaimed,
     })
 }
