@@ -20,7 +20,7 @@ pub use judge::{Bench, Judge, Readiness};
 use crate::evidence::Store;
 use crate::id::Id;
 use crate::ledger::Ledger;
-use crate::rules::{HazardKind, RuleSet};
+use crate::rules::{Facts, HazardKind, RuleSet};
 
 /// Milliseconds that the stages of one photo took.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -96,6 +96,11 @@ impl Jobs {
     /// The hazard kind of this code in the catalogue in force, whether or not there is a model.
     pub fn kind(&self, code: &str) -> Option<&HazardKind> {
         self.0.rules.kinds().iter().find(|kind| kind.code == code)
+    }
+
+    /// The facts of an enterprise that the catalogue in force knows.
+    pub fn facts(&self) -> &Facts {
+        self.0.rules.facts()
     }
 
     /// The judge, once there is one.

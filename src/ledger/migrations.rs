@@ -45,6 +45,11 @@ const ALL: &[Step] = &[
         "service: taken by, fingerprints",
         include_str!("migrations/0101_service.sql"),
     ),
+    both(
+        102,
+        "service: versions of answers, lists of uploads",
+        include_str!("migrations/0102_service.sql"),
+    ),
 ];
 
 /// Versions of all steps, in order.

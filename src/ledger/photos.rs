@@ -300,6 +300,17 @@ impl Ledger {
         .await
     }
 
+    /// The photo of a site that is this original.
+    pub async fn photo_of_site(&self, site: Id, sha256: &str) -> Result<Option<Photo>> {
+        let mut db = self.read().await?;
+        let row = sqlx::query(select!(" WHERE site_id = $1 AND sha256 = $2"))
+            .id(site)
+            .bind(sha256)
+            .fetch_optional(db.conn())
+            .await?;
+        row.as_ref().map(Photo::from_row).transpose()
+    }
+
     /// A page of photos, newest first.
     pub async fn photos(&self, filter: &PhotoFilter, page: &Page) -> Result<Paged<Photo>> {
         let mut conditions = Conditions::default();

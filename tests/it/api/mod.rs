@@ -3,7 +3,11 @@
 mod accounts;
 mod contract;
 mod findings;
+mod jobs;
+mod originals;
 mod photos;
+mod pictures;
 mod register;
 mod session;
 mod support;
+mod uploads;
