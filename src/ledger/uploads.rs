@@ -191,11 +191,7 @@ pub async fn get(db: &mut impl Db, id: Id) -> Result<Upload> {
 }
 
 /// A page of uploads, newest first.
-pub async fn list(
-    db: &mut impl Db,
-    filter: &UploadFilter,
-    page: &Page,
-) -> Result<Paged<Upload>> {
+pub async fn list(db: &mut impl Db, filter: &UploadFilter, page: &Page) -> Result<Paged<Upload>> {
     let mut conditions = Conditions::default();
     conditions.and_scope("enterprise_id", &filter.scope);
     conditions.and_maybe("account_id = {}", filter.account_id);

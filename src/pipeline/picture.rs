@@ -228,3 +228,38 @@ pub(super) fn fingerprint_of(decoded: &DecodedPhoto) -> Result<Option<u128>, Jud
     let small = preprocess::resized_upright(decoded.stored(), whole, side)?;
     Ok(fingerprint(&small))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_region_that_is_partly_in_a_piece_no_more_is_shown_than_in_the_whole() {
+        let picture = RgbImage::from_fn(100, 100, |x, y| image::Rgb([(x + y) as u8, 0, 0]));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .unwrap();
+        // its mosaic has cells of 20 pixels: one of them is in the piece
+        let hidden = [BBox::new(0.0, 0.0, 80.0, 80.0)];
+        let shown = |hidden: &[BBox]| {
+            let how = View {
+                part: Part::Piece(BBox::new(60.0, 60.0, 100.0, 100.0)),
+                max_side: 100,
+                hidden,
+                comment: "",
+            };
+            let jpeg = view(bytes.get_ref(), &PhotoLimits::default(), &how).unwrap();
+            image::load_from_memory(&jpeg).unwrap().into_rgb8()
+        };
+        let spread = |picture: &RgbImage, from: u32| {
+            let of = |n: u32| picture.get_pixel(from + n, from + n)[0];
+            of(15).abs_diff(of(4))
+        };
+        let (open, closed) = (shown(&[]), shown(&hidden));
+        assert_eq!(closed.dimensions(), (40, 40));
+        assert!(spread(&open, 0) > 15);
+        assert!(spread(&closed, 0) < 5, "finer than in the whole");
+        assert!(spread(&closed, 20) > 15, "more than the region is hidden");
+    }
+}

@@ -90,7 +90,9 @@ async fn photos_are_accepted_once_claimed_and_found_again_by_their_look() {
 
     let mut db = world.ledger.read().await.unwrap();
     let upload = uploads::get(&mut db, accepted.upload).await.unwrap();
-    assert_eq!(upload.photos[0].taken.unwrap().by, TakenBy::Exif);
+    assert_eq!((upload.total, upload.done), (4, 4));
+    let of_upload = uploads::photos(&mut db, upload.id).await.unwrap();
+    assert_eq!(of_upload[0].taken.unwrap().by, TakenBy::Exif);
     for (first, n) in [(0xaa, 1), (0xab, 1), (0xac, 0), (0xaf, 1), (0xb0, 1)] {
         let named = photos::originals(&mut db, first).await.unwrap();
         assert_eq!(named.len(), n, "{first:x}");

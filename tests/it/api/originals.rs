@@ -12,7 +12,7 @@ async fn originals_of_refused_uploads_are_found_and_deleted_and_lost_ones_report
         site,
         inspector,
         ..
-    } = place(Service::idle(ServeConfig::default()).await).await;
+    } = place(Service::idle(ServeConfig::default()).await, "Europe/Berlin").await;
     let fields = [("site", site.as_str())];
     let (kept, refused) = (photo(1), photo(2));
     let job = service
@@ -31,11 +31,11 @@ async fn originals_of_refused_uploads_are_found_and_deleted_and_lost_ones_report
         )
         .await
         .problem(422);
-    let folder = service.end().await;
+    let data = service.end().await;
     let check = |more: &[&str]| {
         let output = program()
-            .args(["ledger", "check", "--data"])
-            .arg(folder.path())
+            .args(["ledger", "check"])
+            .args(data.arguments())
             .args(more)
             .output()
             .unwrap();
@@ -51,8 +51,8 @@ async fn originals_of_refused_uploads_are_found_and_deleted_and_lost_ones_report
     assert!(!said.contains("that nothing names"), "{said}");
 
     let sha256 = job["photos"][0]["sha256"].as_str().unwrap();
-    let original = folder
-        .path()
+    let original = data
+        .folder()
         .join("originals")
         .join(&sha256[..2])
         .join(sha256);
@@ -65,7 +65,7 @@ async fn originals_of_refused_uploads_are_found_and_deleted_and_lost_ones_report
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_new_photos_and_loses_none() {
-    let first = place(Service::start().await).await;
+    let first = place(Service::start().await, "Europe/Berlin").await;
     let fields = [("site", first.site.as_str())];
     let (a, b) = (photo(1), photo(2));
     let job = first

@@ -1,9 +1,11 @@
 //! `/photos`
 
+use std::process::Command;
+
 use serde_json::json;
 
 use super::support::{Place, Service, first_photo, photo, place};
-use crate::support::{jpeg_taken};
+use crate::support::{LATITUDE, gradient, jpeg_taken, png_taken, tiff_taken, webp_taken};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn photos_become_records_and_candidates() {
@@ -12,7 +14,7 @@ async fn photos_become_records_and_candidates() {
         site,
         inspector,
         ..
-    } = place(Service::start().await).await;
+    } = place(Service::start().await, "Europe/Berlin").await;
     let fields = [("site", site.as_str()), ("taken_at", "2026-06-01T09:00:00")];
     let (a, b) = (photo(1), photo(2));
     let photos: [(&str, &[u8]); 2] = [("a.jpg", &a), ("b.jpg", &b)];
@@ -67,7 +69,7 @@ async fn the_same_photo_twice_is_one_photo() {
         site,
         inspector,
         ..
-    } = place(Service::start().await).await;
+    } = place(Service::start().await, "Europe/Berlin").await;
     let fields = [("site", site.as_str())];
     let a = photo(1);
     let photos: [(&str, &[u8]); 2] = [("a.jpg", &a), ("copy of a.jpg", &a)];
@@ -97,10 +99,9 @@ async fn a_photo_is_asked_when_it_was_taken_unless_the_sender_says() {
         site,
         inspector,
         ..
-    } = place(Service::start().await).await;
-    let taken = |number: u32, time: &str, offset| {
-        jpeg_taken(&crate::support::gradient(100 + number, 100), time, offset)
-    };
+    } = place(Service::start().await, "Europe/Berlin").await;
+    let taken =
+        |number: u32, time: &str, offset| jpeg_taken(&gradient(100 + number, 100), time, offset);
     let with_offset = taken(1, "2026:05:31 09:00:00", Some("+08:00"));
     let without = taken(2, "2026:05:31 09:00:00", None);
     let twice = taken(3, "2025:10:26 02:30:00", None);
@@ -158,7 +159,7 @@ async fn what_is_no_picture_is_kept_and_told() {
         site,
         inspector,
         ..
-    } = place(Service::start().await).await;
+    } = place(Service::start().await, "Europe/Berlin").await;
     let fields = [("site", site.as_str())];
     let words: &[u8] = b"not a picture";
     let job = service
@@ -179,4 +180,77 @@ async fn what_is_no_picture_is_kept_and_told() {
         .get(&inspector, &format!("{path}/picture"))
         .await
         .problem(409);
+}
+
+/// A HEIC of a JPEG, with its EXIF; nothing where the encoder is not installed.
+#[expect(clippy::print_stdout, reason = "a skipped part says so")]
+fn heic_of(jpeg: &[u8]) -> Option<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (folder.path().join("a.jpg"), folder.path().join("a.heic"));
+    std::fs::write(&source, jpeg).unwrap();
+    let made = Command::new("heif-enc")
+        .arg(source)
+        .arg("-o")
+        .arg(&target)
+        .output();
+    if made.is_ok_and(|output| output.status.success()) {
+        return Some(std::fs::read(target).unwrap());
+    }
+    println!("HEIC skipped: heif-enc is not here; `make test` installs it");
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_format_says_when_it_was_taken_and_no_copy_says_where() {
+    let Place {
+        service,
+        site,
+        inspector,
+        enterprise,
+    } = place(Service::start().await, "Europe/Berlin").await;
+    let company = service
+        .key("company", &["enterprise"], &[&enterprise])
+        .await;
+    let (picture, time, offset) = (gradient(320, 240), "2026:05:31 09:00:00", Some("+08:00"));
+    let jpeg = jpeg_taken(&picture, time, offset);
+    let mut all = vec![
+        ("a.png", png_taken(&picture, time, offset)),
+        ("a.webp", webp_taken(&picture, time, offset)),
+        ("a.tiff", tiff_taken(Some(&picture), time, offset)),
+    ];
+    all.extend(heic_of(&jpeg).map(|heic| ("a.heic", heic)));
+    all.push(("a.jpg", jpeg));
+    let holds = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).any(|w| w == what);
+    for (name, bytes) in &all {
+        assert!(holds(bytes, &LATITUDE), "{name} does not say where");
+        let fields = [("site", site.as_str())];
+        let photos: [(&str, &[u8]); 1] = [(name, bytes)];
+        let job = service
+            .upload(&inspector, "?wait=60", &[], &fields, &photos)
+            .await
+            .is(200)
+            .json();
+        let photo = &job["photos"][0];
+        assert_eq!(photo["state"], "judged", "{name}: {photo}");
+        let told = json!([photo["taken_at"], photo["taken_at_source"]]);
+        assert_eq!(told, json!(["2026-05-31T01:00:00Z", "exif"]), "{name}");
+        let path = first_photo(&job);
+        for key in [&inspector, &company] {
+            for address in [
+                path.clone(),
+                format!("{path}/picture"),
+                format!("{path}/picture?annotated=false"),
+                format!("{path}/candidates/0/crop"),
+            ] {
+                let reply = service.get(key, &address).await.is(200);
+                for where_or_more in [&LATITUDE[..], b"Exif", b"2026:05:31"] {
+                    assert!(!holds(&reply.bytes, where_or_more), "{name}: {address}");
+                }
+            }
+        }
+        let original = format!("{path}/original");
+        service.get(&company, &original).await.problem(403);
+        let kept = service.get(&inspector, &original).await.is(200);
+        assert_eq!(&kept.bytes, bytes, "{name}: kept as received");
+    }
 }

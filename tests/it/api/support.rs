@@ -311,7 +311,10 @@ impl Service {
     /// Every entry of a list, a page of `limit` at a time.
     pub(crate) async fn all_pages(&self, key: &str, path: &str, limit: u32) -> Vec<Value> {
         let mut all = Vec::new();
-        let first = format!("{path}{}limit={limit}", if path.contains('?') { '&' } else { '?' });
+        let first = format!(
+            "{path}{}limit={limit}",
+            if path.contains('?') { '&' } else { '?' }
+        );
         let mut next = first.clone();
         loop {
             let page = self.get(key, &next).await.is(200).json();
@@ -380,8 +383,8 @@ pub(crate) struct Place {
     pub(crate) inspector: String,
 }
 
-pub(crate) async fn place(service: Service) -> Place {
-    let (enterprise, site) = service.site("Store Ltd", "Europe/Berlin").await;
+pub(crate) async fn place(service: Service, time_zone: &str) -> Place {
+    let (enterprise, site) = service.site("Store Ltd", time_zone).await;
     let inspector = service.key("inspector", &["inspector"], &[]).await;
     Place {
         service,

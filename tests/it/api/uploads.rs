@@ -14,7 +14,7 @@ async fn a_key_that_is_sent_again_has_one_effect() {
         site,
         inspector,
         ..
-    } = place(Service::start().await).await;
+    } = place(Service::start().await, "Europe/Berlin").await;
     let fields = [("site", site.as_str())];
     let (a, b) = (photo(1), photo(2));
     let key = [("idempotency-key", "visit-17")];
@@ -78,7 +78,7 @@ async fn forms_that_are_wrong_are_told_how() {
         site,
         inspector,
         ..
-    } = place(Service::idle(ServeConfig::default()).await).await;
+    } = place(Service::idle(ServeConfig::default()).await, "Europe/Berlin").await;
     let a = photo(1);
     let photos: [(&str, &[u8]); 1] = [("a.jpg", &a)];
     let site = site.as_str();
@@ -148,7 +148,7 @@ async fn an_upload_that_waits_is_answered_the_same_again() {
         site,
         inspector,
         ..
-    } = place(Service::start().await).await;
+    } = place(Service::start().await, "Europe/Berlin").await;
     let fields = [("site", site.as_str())];
     let key = [("idempotency-key", "waiting")];
     let (a, b) = (photo(1), photo(2));
@@ -179,7 +179,7 @@ async fn too_much_is_refused_and_what_was_accepted_is_kept() {
         site,
         inspector,
         ..
-    } = place(Service::idle(config).await).await;
+    } = place(Service::idle(config).await, "Europe/Berlin").await;
     let fields = [("site", site.as_str())];
     let pictures: Vec<Vec<u8>> = (0..5).map(photo).collect();
     let send = |from: usize, to: usize| {
