@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
-use super::events::Context;
+use super::events::{Context, NewEvent};
 use super::page::{self, Conditions, Entity};
 use super::sql::{Bind, Columns, from_json, json};
-use super::{Db, Error, Ledger, Page, Paged, Result, Scope};
+use super::{Db, Error, Ledger, Page, Paged, Result, Scope, Tx};
 use crate::finding::Actor;
 use crate::id::Id;
 use crate::record::PhotoRecord;
@@ -241,6 +241,7 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
+        ended(&mut tx, claim.id, claim.enterprise_id, &context, &judged.record).await?;
         super::filing::file(&mut tx, claim, judged).await?;
         tx.commit().await?;
         Ok(true)
@@ -251,7 +252,7 @@ impl Ledger {
     pub async fn recover_photos(&self, decided_by: &Context) -> Result<u64> {
         let mut tx = self.begin(&Actor::Machine).await?;
         let poison = sqlx::query(
-            "SELECT id, attempts, name, sha256 FROM photos WHERE state = 'working' AND attempts >= $1",
+            "SELECT id, enterprise_id, attempts, name, sha256 FROM photos WHERE state = 'working' AND attempts >= $1",
         )
         .bind(MAX_ATTEMPTS)
         .fetch_all(tx.conn())
@@ -266,6 +267,8 @@ impl Ledger {
             record.sha256 = Some(row.text("sha256")?);
             let context = tx.context(decided_by).await?;
             let now = tx.now();
+            let id = row.id("id")?;
+            ended(&mut tx, id, row.id("enterprise_id")?, &context, &record).await?;
             sqlx::query(
                 "UPDATE photos SET state = 'unreadable', judged_ms = $1, record = $2, context = $3 \
                  WHERE id = $4",
@@ -273,7 +276,7 @@ impl Ledger {
             .time(now)
             .bind(json(&record)?)
             .bind(context)
-            .id(row.id("id")?)
+            .id(id)
             .execute(tx.conn())
             .await?;
         }
@@ -349,6 +352,29 @@ impl Ledger {
         }
         Ok(n)
     }
+}
+
+/// Records that a photo has its result.
+async fn ended(
+    tx: &mut Tx,
+    id: Id,
+    enterprise_id: Id,
+    context: &str,
+    record: &PhotoRecord,
+) -> Result<()> {
+    tx.record(NewEvent {
+        kind: match record.error {
+            None => "photo.judged",
+            Some(_) => "photo.unreadable",
+        },
+        entity: "photo",
+        entity_id: id,
+        enterprise_id: Some(enterprise_id),
+        context: Some(context),
+        data: serde_json::json!({ "candidates": record.candidates.len(), "error": record.error }),
+    })
+    .await?;
+    Ok(())
 }
 
 /// The originals that rows name and whose digest begins with this byte; and whether one is a photo's,

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::any::AnyRow;
 
+use super::events::NewEvent;
 use super::page::{self, Conditions, Entity};
 use super::photos::{PhotoState, Taken, TakenBy};
 use super::sql::{Bind, Columns};
@@ -157,6 +159,7 @@ pub async fn accept(tx: &mut Tx, new: &NewUpload) -> Result<Accepted> {
     .await?;
     let mut here: BTreeMap<&str, Id> = BTreeMap::new();
     let mut accepted = Accepted { upload, new: 0 };
+    let mut told = Vec::new();
     for (photo, place) in new.photos.iter().zip(0i64..) {
         let found = match here.get(photo.sha256.as_str()) {
             Some(id) => Some(*id),
@@ -170,6 +173,7 @@ pub async fn accept(tx: &mut Tx, new: &NewUpload) -> Result<Accepted> {
             }
         };
         here.insert(&photo.sha256, id);
+        told.push(json!({ "photo_id": id, "sha256": photo.sha256, "known": found.is_some() }));
         sqlx::query(
             "INSERT INTO upload_photos (upload_id, place, photo_id, name, known) \
                  VALUES ($1, $2, $3, $4, $5)",
@@ -182,6 +186,17 @@ pub async fn accept(tx: &mut Tx, new: &NewUpload) -> Result<Accepted> {
         .execute(tx.conn())
         .await?;
     }
+    tx.record(NewEvent {
+        kind: "upload.accepted",
+        entity: "upload",
+        entity_id: upload,
+        enterprise_id: Some(new.enterprise_id),
+        context: None,
+        data: json!({
+            "site_id": new.site_id, "inspection_id": new.inspection_id, "photos": told,
+        }),
+    })
+    .await?;
     Ok(accepted)
 }
 

@@ -46,6 +46,17 @@ async fn photos_become_records_and_candidates() {
         .await
         .is(200);
     assert_eq!(original.bytes, a, "kept as received");
+    // who sent it, and what it was judged by
+    let log = |id: &serde_json::Value| format!("/api/v1/audit?entity={}", id.as_str().unwrap());
+    let of_job = service.get(&service.admin, &log(&job["id"])).await.json();
+    let sent = &of_job["items"][0];
+    assert_eq!(sent["kind"], "upload.accepted");
+    assert!(sent["actor"]["person"].is_string(), "{sent}");
+    assert_eq!(sent["data"]["photos"][1]["photo_id"], job["photos"][1]["id"]);
+    let of_photo = service.get(&service.admin, &log(&shown["id"])).await.json();
+    let judged = &of_photo["items"][0];
+    assert_eq!(judged["kind"], "photo.judged");
+    assert_eq!(judged["context"].as_str().unwrap().len(), 64);
 
     let list = service
         .get(&inspector, "/api/v1/photos?limit=1")
