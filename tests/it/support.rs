@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use image::{DynamicImage, ImageFormat, RgbImage};
+use image::{DynamicImage, ImageEncoder, ImageFormat, RgbImage};
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sitewarden"));
@@ -129,7 +129,7 @@ pub(crate) fn tiff_taken(stored: Option<&RgbImage>, time: &str, offset: Option<&
 /// follows.
 fn directory(at: usize, entries: &[(u16, u16, usize, Vec<u8>)]) -> Vec<u8> {
     let mut out = (entries.len() as u16).to_be_bytes().to_vec();
-    let mut behind = Vec::new();
+    let mut behind = Vec::<u8>::new();
     let behind_at = at + 2 + 12 * entries.len() + 4;
     for (tag, kind, count, data) in entries {
         out.extend(tag.to_be_bytes());

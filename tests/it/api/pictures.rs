@@ -225,8 +225,8 @@ async fn what_was_seen_is_cut_out_of_the_original() {
     let list = service.get(&inspector, "/api/v1/findings?code=PPE-01");
     let finding = list.await.is(200).json()["items"][0]["id"].clone();
     let finding = format!("/api/v1/findings/{}", finding.as_str().unwrap());
-    let seen = service.get(&inspector, &format!("{finding}/occurrences"));
-    let seen = seen.await.is(200).json()["items"][0]["id"].clone();
+    let seen = format!("{finding}/occurrences");
+    let seen = service.get(&inspector, &seen).await.is(200).json()["items"][0]["id"].clone();
     let of_seen = format!("{finding}/crop?occurrence={}", seen.as_str().unwrap());
     for address in [format!("{finding}/crop"), of_seen] {
         let of_finding = pixels(&service.get(&inspector, &address).await.is(200));
