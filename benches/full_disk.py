@@ -94,7 +94,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--program", required=True)
     parser.add_argument("--photo", default="tests/data/astronaut.jpg")
-    parser.add_argument("--disk", type=int, default=48, help="MiB")
+    parser.add_argument("--disk", type=int, default=32, help="MiB")
     args = parser.parse_args()
     in_own_namespace()
     check = Check()
@@ -112,7 +112,7 @@ def drive(args, disk, check):
     data, ballast = disk / "data", disk / "ballast"
     data.mkdir()
     jpeg = pathlib.Path(args.photo).read_bytes()
-    reserve = f"{CONFIG}\n[evidence]\nmin_free_bytes = {16 * MIB}\n"
+    reserve = f"{CONFIG}\n[evidence]\nmin_free_bytes = {args.disk * MIB // 3}\n"
     service = Service(args.program, data, reserve)
     service.begin()
     admin = service.key

@@ -110,8 +110,12 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     api::listen::serve(listener, app.router(), signal()).await?;
     reminding.abort();
     say("ending: the photos in hand are finished first");
-    if let Some(workers) = starting.await? {
-        tokio::task::spawn_blocking(move || workers.stop()).await?;
+    // of no effect where it has started
+    starting.abort();
+    match starting.await {
+        Ok(Some(workers)) => tokio::task::spawn_blocking(move || workers.stop()).await?,
+        Err(error) if !error.is_cancelled() => return Err(error.into()),
+        Ok(None) | Err(_) => {}
     }
     ledger.close().await;
     Ok(())
@@ -145,7 +149,7 @@ async fn start(app: App, jobs: Jobs, load: LoadJudge) -> Option<crate::jobs::Wor
     let loaded = tokio::task::spawn_blocking(load).await;
     let started = async {
         let judge = loaded??;
-        let again = app.begin_work(&judge).await?;
+        let again = take_up(&app, &judge).await?;
         if again > 0 {
             tracing::warn!(
                 photos = again,
@@ -164,6 +168,22 @@ async fn start(app: App, jobs: Jobs, load: LoadJudge) -> Option<crate::jobs::Wor
         }
     }
 }
+
+/// Takes up what a dead process left. A full disk and a busy database pass: the service must not need
+/// another start after that.
+async fn take_up(app: &App, judge: &Judge) -> Result<u64, api::Problem> {
+    loop {
+        match app.begin_work(judge).await {
+            Err(problem) if matches!(problem.status().as_u16(), 503 | 507) => {
+                super::eprintln_line(&format!("sitewarden: not ready yet: {problem}"));
+                tokio::time::sleep(TAKE_UP_EVERY).await;
+            }
+            taken_up => return taken_up,
+        }
+    }
+}
+
+const TAKE_UP_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Sends the reminders of deadlines as they fall due. What fell due while the service was down goes
 /// out at the next start; each goes out once.
