@@ -194,7 +194,8 @@ macro_rules! select {
 }
 
 impl Ledger {
-    /// Takes the photo that has waited longest.
+    /// Takes the photo that has waited longest, of those that were tried least: one that ends the process
+    /// must not hold up the others, and one that was only in hand when it ended is not soon tried again.
     pub async fn claim_photo(&self) -> Result<Option<ClaimedPhoto>> {
         if self.photos_waiting().await? == 0 {
             return Ok(None); // no need to wait for the writer
@@ -202,7 +203,7 @@ impl Ledger {
         let mut tx = self.begin(&Actor::Machine).await?;
         let row = sqlx::query(
             "UPDATE photos SET state = 'working', attempts = attempts + 1 WHERE id = \
-             (SELECT id FROM photos WHERE state = 'queued' ORDER BY id LIMIT 1) \
+             (SELECT id FROM photos WHERE state = 'queued' ORDER BY attempts, id LIMIT 1) \
              RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
              taken_ms, received_ms, \
              (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
@@ -241,7 +242,14 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        ended(&mut tx, claim.id, claim.enterprise_id, &context, &judged.record).await?;
+        ended(
+            &mut tx,
+            claim.id,
+            claim.enterprise_id,
+            &context,
+            &judged.record,
+        )
+        .await?;
         super::filing::file(&mut tx, claim, judged).await?;
         tx.commit().await?;
         Ok(true)

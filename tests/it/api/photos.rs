@@ -52,7 +52,10 @@ async fn photos_become_records_and_candidates() {
     let sent = &of_job["items"][0];
     assert_eq!(sent["kind"], "upload.accepted");
     assert!(sent["actor"]["person"].is_string(), "{sent}");
-    assert_eq!(sent["data"]["photos"][1]["photo_id"], job["photos"][1]["id"]);
+    assert_eq!(
+        sent["data"]["photos"][1]["photo_id"],
+        job["photos"][1]["id"]
+    );
     let of_photo = service.get(&service.admin, &log(&shown["id"])).await.json();
     let judged = &of_photo["items"][0];
     assert_eq!(judged["kind"], "photo.judged");

@@ -213,7 +213,7 @@ async fn what_was_seen_is_cut_out_of_the_original() {
     let theirs = pixels(&service.get(&company, &crop).await.is(200));
     assert_eq!(theirs.dimensions(), piece.dimensions());
     let (plain, hidden) = (plain_share(&piece), plain_share(&theirs));
-    assert!(plain > 0.8 && hidden < 0.5 * plain, "{plain} {hidden}");
+    assert!(plain > 0.8 && plain - hidden > 0.05, "{plain} {hidden}");
 
     let small = service.get(&inspector, &format!("{crop}?size=32")).await;
     let small = pixels(&small.is(200));
