@@ -128,7 +128,8 @@ impl Jobs {
     pub fn start(&self, judge: Judge) -> Workers {
         let judge = Arc::new(judge);
         let runtime = tokio::runtime::Handle::current();
-        let threads = (0..judge.parallelism())
+        // one more than can be judged at once: while one waits for the ledger, another judges
+        let threads = (0..=judge.parallelism())
             .map(|_| {
                 let (jobs, judge, runtime) = (self.clone(), judge.clone(), runtime.clone());
                 std::thread::spawn(move || worker::work(&jobs.0, &judge, &runtime))
