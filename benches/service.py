@@ -120,7 +120,8 @@ class Service:
             if status == 200:
                 return
             time.sleep(0.1)
-        sys.exit(f"not ready after two minutes: {text.decode()}")
+        said = "".join(self.said[-20:])
+        sys.exit(f"not ready after two minutes: {text.decode()}\n{said}")
 
     def site_and_key(self):
         """A site of a new enterprise, and the key of a machine that may send photos of it."""

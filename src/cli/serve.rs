@@ -149,7 +149,7 @@ async fn start(app: App, jobs: Jobs, load: LoadJudge) -> Option<crate::jobs::Wor
     let loaded = tokio::task::spawn_blocking(load).await;
     let started = async {
         let judge = loaded??;
-        let again = take_up(&app, &judge).await?;
+        let again = take_up(&app, &judge).await;
         if again > 0 {
             tracing::warn!(
                 photos = again,
@@ -169,16 +169,16 @@ async fn start(app: App, jobs: Jobs, load: LoadJudge) -> Option<crate::jobs::Wor
     }
 }
 
-/// Takes up what a dead process left. A full disk and a busy database pass: the service must not need
-/// another start after that.
-async fn take_up(app: &App, judge: &Judge) -> Result<u64, api::Problem> {
+/// Takes up what a dead process left. What ails the ledger may pass, a full disk above all: the service
+/// must not need another start after that.
+async fn take_up(app: &App, judge: &Judge) -> u64 {
     loop {
         match app.begin_work(judge).await {
-            Err(problem) if matches!(problem.status().as_u16(), 503 | 507) => {
+            Err(problem) => {
                 super::eprintln_line(&format!("sitewarden: not ready yet: {problem}"));
                 tokio::time::sleep(TAKE_UP_EVERY).await;
             }
-            taken_up => return taken_up,
+            Ok(photos) => return photos,
         }
     }
 }
