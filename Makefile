@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-idle bench-cost test-postgres lint chaos fuzz fuzz-api ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-idle bench-cost test-postgres lint chaos full-disk bench-serve fuzz fuzz-api ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -124,7 +124,7 @@ test: tools runtime ## all tests
 	$(SAY) "building and running the tests (the first time takes some minutes)"
 	cargo test --locked
 
-test-postgres: tools ## the ledger's tests on a PostgreSQL of their own
+test-postgres: tools ## the tests of ledger and API on a PostgreSQL of their own
 	$(call install,PostgreSQL,ls /usr/lib/postgresql/*/bin/initdb && command -v setpriv,postgresql util-linux)
 	tests/postgres.sh
 
@@ -167,6 +167,9 @@ bench-ledger: tools ## lists and statistics over 1,000,000 findings (LEDGER=fold
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)
 
+bench-serve: build runtime $(CACHE)/venv-peers/ready ## eight clients against scan of the same photos
+	$(CACHE)/venv-peers/bin/python benches/peers/serve_load.py --program $(PROGRAM)
+
 bench-idle: build runtime ## CPU of an idle 1080p25 camera against a full decode of the same stream
 	$(call install,ffmpeg,command -v ffmpeg,ffmpeg)
 	python3 benches/peers/watch_idle.py --program $(PROGRAM)
@@ -179,6 +182,10 @@ KILLS ?= 1000
 chaos: build runtime ## kill -9 `serve` KILLS times under load; every accepted photo must have its effect once
 	$(SAY) "ending the service $(KILLS) times without warning"
 	python3 benches/chaos.py --program $(PROGRAM) --kills $(KILLS)
+
+full-disk: build runtime ## fill the disk under `serve` and make room again: nothing accepted may be lost
+	$(SAY) "filling a small disk of its own under the service"
+	python3 benches/full_disk.py --program $(PROGRAM)
 
 EXAMPLES ?= 100
 

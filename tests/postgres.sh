@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the ledger's tests on a PostgreSQL of their own: a new cluster in a temporary folder, on
+# Runs the tests of the ledger and of the API on a PostgreSQL of their own: a new cluster in a temporary folder, on
 # loopback, gone afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,4 +22,4 @@ cd "$folder"
 cd - >/dev/null
 
 export SITEWARDEN_TEST_POSTGRES="postgres://sitewarden@127.0.0.1:$port/postgres?sslmode=disable"
-cargo test --locked --features postgres --lib ledger:: "$@"
+cargo test --locked --features postgres --lib --test it -- ledger:: api:: "$@"

@@ -12,8 +12,9 @@ use utoipa_axum::routes;
 use super::App;
 use super::auth::{Caller, Role, Task, secret};
 use super::etag::created;
-use super::extract::{Json, Path};
+use super::extract::{Json, Path, Query};
 use super::idempotency::{self, Once};
+use super::paging::{Page, Paging};
 use super::problem::Problem;
 use crate::id::Id;
 use crate::ledger::accounts::{self, NewAccount};
@@ -70,12 +71,18 @@ struct CreateAccount {
 }
 
 /// Lists accounts
-#[utoipa::path(get, path = "/accounts", tag = "accounts",
-    responses((status = 200, body = Vec<Account>, description = "All accounts, by login"), Problem))]
-async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Vec<Account>>, Problem> {
+///
+/// The newest first.
+#[utoipa::path(get, path = "/accounts", tag = "accounts", params(Paging),
+    responses((status = 200, body = Page<Account>, description = "Accounts, disabled ones included"), Problem))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Account>>, Problem> {
     caller.may(Task::ManageAccounts)?;
-    let accounts = app.ledger.accounts().await?;
-    Ok(Json(accounts.into_iter().map(Into::into).collect()))
+    let accounts = app.ledger.accounts(&paging.into()).await?;
+    Ok(Json(Page::new(accounts, |a| Ok(a.into()))?))
 }
 
 /// Makes an account
@@ -244,16 +251,20 @@ struct NewKey {
 }
 
 /// Lists the keys of an account
-#[utoipa::path(get, path = "/accounts/{id}/keys", tag = "accounts", params(("id" = Id, Path, description = "The account")),
-    responses((status = 200, body = Vec<Key>, description = "Its keys, revoked ones included"), Problem))]
+///
+/// The newest first.
+#[utoipa::path(get, path = "/accounts/{id}/keys", tag = "accounts",
+    params(("id" = Id, Path, description = "The account"), Paging),
+    responses((status = 200, body = Page<Key>, description = "Its keys, revoked ones included"), Problem))]
 async fn list_keys(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<Id>,
-) -> Result<Json<Vec<Key>>, Problem> {
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Key>>, Problem> {
     caller.may(Task::ManageAccounts)?;
-    let keys = app.ledger.keys_of(id).await?;
-    Ok(Json(keys.into_iter().map(Into::into).collect()))
+    let keys = app.ledger.keys_of(id, &paging.into()).await?;
+    Ok(Json(Page::new(keys, |k| Ok(k.into()))?))
 }
 
 /// Makes a key for an account

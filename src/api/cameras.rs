@@ -472,7 +472,7 @@ async fn pin(
     };
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let accepted = uploads::accept(&mut tx, &upload).await?;
-    let job = Job::from(uploads::get(&mut tx, accepted.upload).await?);
+    let job = Job::load(&mut tx, accepted.upload).await?;
     let answer = (StatusCode::ACCEPTED, Json(&job)).into_response();
     let answer = once.commit(tx, answer).await?;
     app.jobs.wake();

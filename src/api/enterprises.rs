@@ -61,6 +61,22 @@ async fn list(
     ))
 }
 
+/// A fact that nothing asks for would be believed to have an effect.
+fn check_facts(app: &App, new: &NewEnterprise) -> Result<(), Problem> {
+    let known = app.jobs.facts();
+    let Some(unknown) = known.unknown(&new.facts) else {
+        return Ok(());
+    };
+    let names: Vec<_> = known.names().collect();
+    Err(Problem::invalid(
+        format!("No hazard kind of the catalogue is about a fact {unknown:?}."),
+        format!(
+            "Use a hazard code (`sitewarden hazards` lists them) or one of {}.",
+            names.join(", ")
+        ),
+    ))
+}
+
 /// Opens the file of an enterprise
 ///
 /// There is one for each credit code (GB 32100-2015).
@@ -79,6 +95,7 @@ async fn create(
             "This account sees some enterprises only and cannot open the file of another.",
         ));
     }
+    check_facts(&app, &new)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let made = enterprises::create(&mut tx, &new).await?;
     let answer = versioned(StatusCode::CREATED, made.version, made)?;
@@ -116,9 +133,11 @@ async fn change(
     caller.may(Task::EditRegister)?;
     caller.sees(id, "enterprise")?;
     let version = etag::if_match(&headers)?;
+    check_facts(&app, &new)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let changed = enterprises::update(&mut tx, id, Some(version), &new).await?;
-    inspections::follow_facts(&mut tx, &changed).await?;
+    let not_here = app.jobs.facts().not_here(&changed.facts);
+    inspections::follow_facts(&mut tx, id, &not_here).await?;
     tx.commit().await?;
     versioned(StatusCode::OK, changed.version, changed)
 }

@@ -25,7 +25,7 @@ use crate::id::Id;
 use crate::ledger::Db;
 use crate::ledger::findings::{
     self, Area, EvidenceLink, EvidenceRole, Filed, FindingFilter, FindingRow, NewEvidence,
-    Occurrence, Sighting,
+    Occurrence, OfFindings, Sighting,
 };
 use crate::ledger::orders::{self, Order};
 use crate::ledger::photos::Photo;
@@ -278,33 +278,45 @@ async fn occurrences(
 ///
 /// The photos that show the hazard and the proofs that it is gone, with what the checks of a
 /// proof found: information for the verifier, never a verdict.
-#[utoipa::path(get, path = "/findings/{id}/evidence", tag = "findings", params(("id" = Id, Path, description = "The finding")),
-    responses((status = 200, body = Vec<EvidenceLink>, description = "Evidence, oldest first"), Problem))]
+#[utoipa::path(get, path = "/findings/{id}/evidence", tag = "findings",
+    params(("id" = Id, Path, description = "The finding"), Paging),
+    responses((status = 200, body = Page<EvidenceLink>, description = "Evidence, newest first"), Problem))]
 async fn evidence(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<Id>,
-) -> Result<Json<Vec<EvidenceLink>>, Problem> {
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<EvidenceLink>>, Problem> {
     caller.may(Task::Read)?;
     let mut db = app.ledger.read().await?;
     visible(&mut db, &caller, id).await?;
-    Ok(Json(findings::evidence(&mut db, id).await?))
+    Ok(Json(
+        findings::all_evidence(&mut db, &OfFindings::one(id), &paging.into())
+            .await?
+            .into(),
+    ))
 }
 
 /// Lists the orders of a finding
 ///
-/// One for each order and each return; the last is the one in force.
-#[utoipa::path(get, path = "/findings/{id}/orders", tag = "findings", params(("id" = Id, Path, description = "The finding")),
-    responses((status = 200, body = Vec<Order>, description = "Orders, oldest first"), Problem))]
+/// One for each order and each return; the first is the one in force.
+#[utoipa::path(get, path = "/findings/{id}/orders", tag = "findings",
+    params(("id" = Id, Path, description = "The finding"), Paging),
+    responses((status = 200, body = Page<Order>, description = "Orders, newest first"), Problem))]
 async fn show_orders(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<Id>,
-) -> Result<Json<Vec<Order>>, Problem> {
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Order>>, Problem> {
     caller.may(Task::Read)?;
     let mut db = app.ledger.read().await?;
     visible(&mut db, &caller, id).await?;
-    Ok(Json(orders::of_finding(&mut db, id).await?))
+    Ok(Json(
+        orders::list(&mut db, &OfFindings::one(id), &paging.into())
+            .await?
+            .into(),
+    ))
 }
 
 /// Takes a finding one step further

@@ -18,10 +18,10 @@ use super::problem::Problem;
 use super::{sites, time};
 use crate::hazard::Answer;
 use crate::id::Id;
-use crate::ledger::Db;
 use crate::ledger::inspections::{
-    self, AnsweredItem, Attendee, Inspection, InspectionFilter, InspectionState,
+    self, AnsweredItem, Attendee, Given, Inspection, InspectionFilter, InspectionState,
 };
+use crate::ledger::{Db, enterprises};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show))
         .routes(routes!(step))
         .routes(routes!(add_attendee))
-        .routes(routes!(answer))
+        .routes(routes!(show_item, answer))
 }
 
 /// An inspection within the caller's view.
@@ -103,7 +103,9 @@ async fn create(
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let site = sites::visible(&mut tx, &caller, new.site).await?;
     let at = time::moment(&new.planned_for, &site.tz()?)?;
-    let made = inspections::create(&mut tx, site.id, new.checklist, at).await?;
+    let facts = enterprises::get(&mut tx, site.enterprise_id).await?.facts;
+    let not_here = app.jobs.facts().not_here(&facts);
+    let made = inspections::create(&mut tx, site.id, new.checklist, at, &not_here).await?;
     let answer = versioned(StatusCode::CREATED, made.version, made)?;
     once.commit(tx, answer).await
 }
@@ -198,22 +200,46 @@ struct GiveAnswer {
     reason: String,
 }
 
+/// Shows an item of the checklist
+#[utoipa::path(get, path = "/inspections/{id}/items/{key}", tag = "inspections",
+    params(("id" = Id, Path, description = "The inspection"), ("key" = String, Path, description = "The item")),
+    responses((status = 200, body = AnsweredItem, description = "The item and its answer"), Problem))]
+async fn show_item(
+    State(app): State<App>,
+    caller: Caller,
+    Path((id, key)): Path<(Id, String)>,
+) -> Result<Response, Problem> {
+    caller.may(Task::Read)?;
+    let mut db = app.ledger.read().await?;
+    visible(&mut db, &caller, id).await?;
+    let item = inspections::item(&mut db, id, &key).await?;
+    versioned(StatusCode::OK, item.version, item)
+}
+
 /// Answers an item of the checklist
 ///
-/// A person's answer stands; photos that come later do not change it.
+/// A person's answer stands; photos that come later do not change it. If-Match names the version of the
+/// item that you have seen: its ETag, or its `version` in the inspection.
 #[utoipa::path(put, path = "/inspections/{id}/items/{key}", tag = "inspections", request_body = GiveAnswer,
-    params(("id" = Id, Path, description = "The inspection"), ("key" = String, Path, description = "The item")),
-    responses((status = 204, description = "Answered"), Problem))]
+    params(("id" = Id, Path, description = "The inspection"), ("key" = String, Path, description = "The item"), etag::IfMatch),
+    responses((status = 200, body = AnsweredItem, description = "As it is now"), Problem))]
 async fn answer(
     State(app): State<App>,
     caller: Caller,
     Path((id, key)): Path<(Id, String)>,
+    headers: HeaderMap,
     Json(given): Json<GiveAnswer>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     caller.may(Task::Inspect)?;
+    let given = Given {
+        key: &key,
+        expected: Some(etag::if_match(&headers)?),
+        answer: given.answer,
+        reason: &given.reason,
+    };
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     visible(&mut tx, &caller, id).await?;
-    inspections::answer(&mut tx, id, &key, given.answer, &given.reason).await?;
+    let item = inspections::answer(&mut tx, id, given).await?;
     tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    versioned(StatusCode::OK, item.version, item)
 }

@@ -1,4 +1,4 @@
-//! `/jobs`: what became of an upload.
+//! `/jobs`: what became of uploads.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -7,40 +7,51 @@ use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures_util::stream::{self, Stream};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::time::Instant;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
 use super::auth::{Caller, Task};
-use super::extract::{Json, Path};
+use super::extract::{Json, Path, Query};
+use super::paging::{Page, Paging};
 use super::problem::Problem;
 use crate::id::Id;
+use crate::ledger::Db;
 use crate::ledger::photos::{PhotoState, TakenBy};
-use crate::ledger::uploads::{self, Upload};
+use crate::ledger::uploads::{self, Upload, UploadFilter, UploadedPhoto};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(list))
         .routes(routes!(show))
         .routes(routes!(events))
 }
 
 /// Photos that were sent together.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Job {
+struct JobSummary {
     id: Id,
     /// `working` until every photo is judged or found unreadable, then `done`.
     state: JobState,
     site: Id,
     inspection: Option<Id>,
     /// Photos of this request.
-    total: usize,
+    total: u64,
     /// Those that are judged or unreadable.
-    done: usize,
+    done: u64,
     created_at: String,
+}
+
+/// Photos that were sent together, and what became of each.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Job {
+    #[serde(flatten)]
+    summary: JobSummary,
+    /// In the order sent.
     photos: Vec<JobPhoto>,
 }
 
@@ -70,47 +81,60 @@ struct JobPhoto {
     candidates: u64,
 }
 
-impl From<Upload> for Job {
+impl From<Upload> for JobSummary {
     fn from(upload: Upload) -> Self {
-        let ended = |s: PhotoState| matches!(s, PhotoState::Judged | PhotoState::Unreadable);
-        let done = upload.photos.iter().filter(|p| ended(p.state)).count();
         Self {
-            state: if done == upload.photos.len() {
+            state: if upload.done == upload.total {
                 JobState::Done
             } else {
                 JobState::Working
             },
-            total: upload.photos.len(),
-            done,
+            total: upload.total,
+            done: upload.done,
             id: upload.id,
             site: upload.site_id,
             inspection: upload.inspection_id,
             created_at: upload.created_at.to_string(),
-            photos: upload
-                .photos
-                .into_iter()
-                .map(|p| JobPhoto {
-                    id: p.photo_id,
-                    name: p.name,
-                    sha256: p.sha256,
-                    state: p.state,
-                    known: p.known,
-                    taken_at: p.taken.map(|t| t.at.to_string()),
-                    taken_at_source: p.taken.map(|t| t.by),
-                    candidates: p.candidates,
-                })
-                .collect(),
+        }
+    }
+}
+
+impl From<UploadedPhoto> for JobPhoto {
+    fn from(p: UploadedPhoto) -> Self {
+        Self {
+            id: p.photo_id,
+            name: p.name,
+            sha256: p.sha256,
+            state: p.state,
+            known: p.known,
+            taken_at: p.taken.map(|t| t.at.to_string()),
+            taken_at_source: p.taken.map(|t| t.by),
+            candidates: p.candidates,
         }
     }
 }
 
 impl Job {
+    /// As it is now.
+    pub(super) async fn load(db: &mut impl Db, id: Id) -> Result<Self, Problem> {
+        let upload = uploads::get(db, id).await?;
+        Self::of(db, upload).await
+    }
+
+    async fn of(db: &mut impl Db, upload: Upload) -> Result<Self, Problem> {
+        let photos = uploads::photos(db, upload.id).await?;
+        Ok(Self {
+            summary: upload.into(),
+            photos: photos.into_iter().map(Into::into).collect(),
+        })
+    }
+
     pub(super) fn is_done(&self) -> bool {
-        self.state == JobState::Done
+        self.summary.state == JobState::Done
     }
 
     pub(super) fn id(&self) -> Id {
-        self.id
+        self.summary.id
     }
 }
 
@@ -123,7 +147,7 @@ pub(super) async fn wait(
 ) -> Result<Job, Problem> {
     let until = Instant::now() + longest;
     loop {
-        let job = Job::from(load(app, id).await?);
+        let job = Job::load(&mut app.ledger.read().await?, id).await?;
         let left = until.saturating_duration_since(Instant::now());
         if job.is_done() || left.is_zero() {
             return Ok(job);
@@ -148,19 +172,48 @@ async fn news(listener: &mut Receiver<Id>, job: &Job, longest: Duration) {
     }
 }
 
-async fn load(app: &App, id: Id) -> Result<Upload, Problem> {
-    Ok(uploads::get(&mut app.ledger.read().await?, id).await?)
-}
-
 /// An upload's own account follows it; others see those of their enterprises.
-async fn visible(app: &App, caller: &Caller, id: Id) -> Result<Upload, Problem> {
+async fn visible(db: &mut impl Db, caller: &Caller, id: Id) -> Result<Upload, Problem> {
     caller.may(Task::FollowUploads)?;
-    let upload = load(app, id).await?;
+    let upload = uploads::get(db, id).await?;
     caller.sees(upload.enterprise_id, "job")?;
     if upload.account_id != caller.account_id && !caller.can(Task::Read) {
         return Err(Problem::not_found("job"));
     }
     Ok(upload)
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Only of this site.
+    site: Option<Id>,
+    /// Only of this inspection.
+    inspection: Option<Id>,
+}
+
+/// Lists jobs
+///
+/// The newest first: those of the enterprises that the caller sees; for a machine that only sends
+/// photos, its own.
+#[utoipa::path(get, path = "/jobs", tag = "photos", params(Filter, Paging),
+    responses((status = 200, body = Page<JobSummary>, description = "Jobs, without their photos"), Problem))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<JobSummary>>, Problem> {
+    caller.may(Task::FollowUploads)?;
+    let filter = UploadFilter {
+        account_id: (!caller.can(Task::Read)).then_some(caller.account_id),
+        scope: caller.scope,
+        site_id: filter.site,
+        inspection_id: filter.inspection,
+    };
+    let mut db = app.ledger.read().await?;
+    let jobs = uploads::list(&mut db, &filter, &paging.into()).await?;
+    Ok(Json(Page::new(jobs, |upload| Ok(upload.into()))?))
 }
 
 /// Shows a job
@@ -171,7 +224,9 @@ async fn show(
     caller: Caller,
     Path(id): Path<Id>,
 ) -> Result<Json<Job>, Problem> {
-    Ok(Json(visible(&app, &caller, id).await?.into()))
+    let mut db = app.ledger.read().await?;
+    let upload = visible(&mut db, &caller, id).await?;
+    Ok(Json(Job::of(&mut db, upload).await?))
 }
 
 /// Follows a job
@@ -185,7 +240,7 @@ async fn events(
     Path(id): Path<Id>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let listener = app.jobs.listen();
-    visible(&app, &caller, id).await?;
+    visible(&mut app.ledger.read().await?, &caller, id).await?;
     let start = Follow {
         app,
         id,
@@ -208,14 +263,19 @@ struct Follow {
 }
 
 impl Follow {
+    async fn load(&self) -> Result<Job, Problem> {
+        Job::load(&mut self.app.ledger.read().await?, self.id).await
+    }
+
     /// The next event, and whether it is the last; nothing when the job cannot be read any more.
     async fn next(&mut self) -> Option<(Event, bool)> {
         loop {
             if let Some(last) = &self.last {
                 news(&mut self.listener, last, Duration::from_secs(2)).await;
             }
-            let job: Job = load(&self.app, self.id).await.ok()?.into();
-            let changed = self.last.as_ref().is_none_or(|last| last.done != job.done);
+            let job = self.load().await.ok()?;
+            let changed = |last: &Job| last.summary.done != job.summary.done;
+            let changed = self.last.as_ref().is_none_or(changed);
             let ended = job.is_done();
             if changed || ended {
                 let name = if ended { "done" } else { "progress" };

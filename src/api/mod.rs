@@ -21,6 +21,7 @@ pub mod listen;
 mod metrics;
 mod paging;
 mod photos;
+mod pictures;
 mod problem;
 mod proof;
 mod rate;
@@ -183,6 +184,7 @@ impl App {
             .merge(trail::routes())
             .merge(audit::routes())
             .merge(photos::routes())
+            .merge(pictures::routes())
             .merge(job_view::routes())
             .route("/openapi.json", get(docs::openapi))
             .layer(DefaultBodyLimit::max(idempotency::MAX_BODY))

@@ -1,6 +1,7 @@
 //! Lists in pages: `limit`, and a cursor that leads to the next page.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
@@ -11,7 +12,7 @@ use crate::ledger::{self, Paged};
 #[into_params(parameter_in = Query)]
 pub(super) struct Paging {
     /// Entries of a page, at most.
-    #[serde(default = "default_limit")]
+    #[serde(default = "default_limit", deserialize_with = "limit")]
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: u32,
     /// `next_cursor` of the page before.
@@ -22,11 +23,22 @@ const fn default_limit() -> u32 {
     50
 }
 
+const LIMITS: std::ops::RangeInclusive<u32> = 1..=200;
+
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let limit = u32::deserialize(deserializer)?;
+    if LIMITS.contains(&limit) {
+        return Ok(limit);
+    }
+    let (least, most) = (LIMITS.start(), LIMITS.end());
+    Err(D::Error::custom(format!("give {least} to {most}")))
+}
+
 impl From<Paging> for ledger::Page {
     fn from(paging: Paging) -> Self {
         Self {
             cursor: paging.cursor,
-            limit: paging.limit.clamp(1, 200),
+            limit: paging.limit,
         }
     }
 }

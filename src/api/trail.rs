@@ -12,6 +12,7 @@ use super::extract::{Json, Query};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
 use crate::id::Id;
+use crate::ledger::Read;
 use crate::ledger::findings::{self, EvidenceLink, Occurrence, OfFindings};
 use crate::ledger::orders::{self, Order};
 
@@ -34,13 +35,16 @@ struct Filter {
 }
 
 impl Filter {
-    fn within(self, caller: Caller) -> OfFindings {
-        OfFindings {
+    /// Where to look, and for what within the caller's view.
+    async fn open(self, app: &App, caller: Caller) -> Result<(Read, OfFindings), Problem> {
+        caller.may(Task::Read)?;
+        let of = OfFindings {
             scope: caller.scope,
             enterprise_id: self.enterprise,
             site_id: self.site,
             finding_id: self.finding,
-        }
+        };
+        Ok((app.ledger.read().await?, of))
     }
 }
 
@@ -55,8 +59,7 @@ async fn occurrences(
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<Occurrence>>, Problem> {
-    caller.may(Task::Read)?;
-    let (mut db, of) = (app.ledger.read().await?, filter.within(caller));
+    let (mut db, of) = filter.open(&app, caller).await?;
     let page = findings::all_occurrences(&mut db, &of, &paging.into()).await?;
     Ok(Json(page.into()))
 }
@@ -72,8 +75,7 @@ async fn all_orders(
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<Order>>, Problem> {
-    caller.may(Task::Read)?;
-    let (mut db, of) = (app.ledger.read().await?, filter.within(caller));
+    let (mut db, of) = filter.open(&app, caller).await?;
     let page = orders::list(&mut db, &of, &paging.into()).await?;
     Ok(Json(page.into()))
 }
@@ -89,8 +91,7 @@ async fn evidence(
     Query(filter): Query<Filter>,
     Query(paging): Query<Paging>,
 ) -> Result<Json<Page<EvidenceLink>>, Problem> {
-    caller.may(Task::Read)?;
-    let (mut db, of) = (app.ledger.read().await?, filter.within(caller));
+    let (mut db, of) = filter.open(&app, caller).await?;
     let page = findings::all_evidence(&mut db, &of, &paging.into()).await?;
     Ok(Json(page.into()))
 }

@@ -120,7 +120,7 @@ async fn upload(
     if accepted.new > 0 && photos::waiting(&mut tx).await? > app.config.max_queue {
         return Err(queue_is_full());
     }
-    let job = Job::from(uploads::get(&mut tx, accepted.upload).await?);
+    let job = Job::load(&mut tx, accepted.upload).await?;
     let answer = once.commit(tx, answer(&job)?).await?;
     if idempotency::is_replay(&answer) {
         return Ok(answer);

@@ -19,7 +19,7 @@ use crate::hazard::Severity;
 use crate::id::Id;
 use crate::jobs::Judge;
 use crate::ledger::camera_watch::{self, Frame};
-use crate::ledger::enterprises::{self, applies};
+use crate::ledger::enterprises;
 use crate::ledger::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Sighting};
 use crate::ledger::sites::{self, Camera};
 use crate::ledger::{Error, Result};
@@ -216,8 +216,10 @@ impl<'a> Filer<'a> {
         let site = sites::get(&mut tx, self.camera.site_id).await?;
         let facts = enterprises::get(&mut tx, site.enterprise_id).await?.facts;
         let day = site.tz()?.to_datetime(filing.at).date().to_string();
+        let not_here = self.pipeline.rules().facts().not_here(&facts);
+        let can_occur = |e: &&FindingEvent| !not_here.contains(&e.code);
         let mut is_kept = false;
-        for event in filing.events.iter().filter(|e| applies(&facts, &e.code)) {
+        for event in filing.events.iter().filter(can_occur) {
             if event.event == EventKind::Cleared {
                 findings::clear(&mut tx, &self.key(event.finding, 0), filing.at).await?;
             }

@@ -130,8 +130,12 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     if let Some(telling) = telling {
         telling.stop().await;
     }
-    if let Some(workers) = starting.await? {
-        tokio::task::spawn_blocking(move || workers.stop()).await?;
+    // of no effect where it has started
+    starting.abort();
+    match starting.await {
+        Ok(Some(workers)) => tokio::task::spawn_blocking(move || workers.stop()).await?,
+        Err(error) if !error.is_cancelled() => return Err(error.into()),
+        Ok(None) | Err(_) => {}
     }
     ledger.close().await;
     Ok(())
@@ -165,7 +169,7 @@ async fn start(app: App, jobs: Jobs, load: LoadJudge) -> Option<crate::jobs::Wor
     let loaded = tokio::task::spawn_blocking(load).await;
     let started = async {
         let judge = loaded??;
-        let again = app.begin_work(&judge).await?;
+        let again = take_up(&app, &judge).await;
         if again > 0 {
             tracing::warn!(
                 photos = again,
@@ -195,6 +199,22 @@ async fn watch(jobs: Jobs, cameras: Cameras) {
     };
     cameras.run(judge).await;
 }
+
+/// Takes up what a dead process left. What ails the ledger may pass, a full disk above all: the service
+/// must not need another start after that.
+async fn take_up(app: &App, judge: &Judge) -> u64 {
+    loop {
+        match app.begin_work(judge).await {
+            Err(problem) => {
+                super::eprintln_line(&format!("sitewarden: not ready yet: {problem}"));
+                tokio::time::sleep(TAKE_UP_EVERY).await;
+            }
+            Ok(photos) => return photos,
+        }
+    }
+}
+
+const TAKE_UP_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Sends the reminders of deadlines as they fall due. What fell due while the service was down goes
 /// out at the next start; each goes out once.

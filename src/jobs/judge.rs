@@ -4,7 +4,6 @@ use std::sync::{Arc, RwLock};
 
 use crate::evidence::Digest;
 use crate::inference::Detect;
-use crate::ledger::enterprises::applies;
 use crate::ledger::events::Context;
 use crate::ledger::photos::ClaimedPhoto;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
@@ -38,11 +37,7 @@ impl Judge {
     pub fn pipeline_for(&self, claim: &ClaimedPhoto) -> PhotoPipeline<'_> {
         let mut settings = self.settings.clone();
         settings.on = Some(claim.day.clone());
-        let codes = self.rules.kinds().iter().map(|kind| &kind.code);
-        settings.not_here = codes
-            .filter(|code| !applies(&claim.facts, code))
-            .cloned()
-            .collect();
+        settings.not_here = self.rules.facts().not_here(&claim.facts);
         PhotoPipeline::new(&*self.model, &self.rules, settings)
     }
 

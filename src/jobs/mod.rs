@@ -20,7 +20,7 @@ pub use judge::{Bench, Judge, Readiness};
 use crate::evidence::Store;
 use crate::id::Id;
 use crate::ledger::Ledger;
-use crate::rules::{HazardKind, RuleSet};
+use crate::rules::{Facts, HazardKind, RuleSet};
 
 /// Milliseconds that the stages of one photo took.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -98,6 +98,11 @@ impl Jobs {
         self.0.rules.kinds().iter().find(|kind| kind.code == code)
     }
 
+    /// The facts of an enterprise that the catalogue in force knows.
+    pub fn facts(&self) -> &Facts {
+        self.0.rules.facts()
+    }
+
     /// The judge, once there is one.
     pub fn judge(&self) -> Option<Arc<Judge>> {
         self.0.bench.judge()
@@ -123,7 +128,8 @@ impl Jobs {
     pub fn start(&self, judge: Judge) -> Workers {
         let judge = Arc::new(judge);
         let runtime = tokio::runtime::Handle::current();
-        let threads = (0..judge.parallelism())
+        // one more than can be judged at once: while one waits for the ledger, another judges
+        let threads = (0..=judge.parallelism())
             .map(|_| {
                 let (jobs, judge, runtime) = (self.clone(), judge.clone(), runtime.clone());
                 std::thread::spawn(move || worker::work(&jobs.0, &judge, &runtime))

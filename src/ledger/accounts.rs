@@ -5,8 +5,9 @@ use serde_json::{Value, json as value};
 use sqlx::any::AnyRow;
 
 use super::events::NewEvent;
+use super::page::{self, Conditions, Entity};
 use super::sql::{Bind, Columns, from_json, json};
-use super::{Db, Error, Ledger, Result, Tx};
+use super::{Db, Error, Ledger, Page, Paged, Result, Tx};
 use crate::finding::Actor;
 use crate::id::Id;
 
@@ -104,13 +105,11 @@ impl Ledger {
         tx.commit().await
     }
 
-    /// All accounts, by login.
-    pub async fn accounts(&self) -> Result<Vec<Account>> {
+    /// A page of the accounts, newest first.
+    pub async fn accounts(&self, page: &Page) -> Result<Paged<Account>> {
         let mut db = self.read().await?;
-        let rows = sqlx::query("SELECT * FROM accounts ORDER BY login")
-            .fetch_all(db.conn())
-            .await?;
-        rows.iter().map(account).collect()
+        let all = Conditions::default();
+        page::list(&mut db, "SELECT * FROM accounts", all, page).await
     }
 
     /// The account of this key, if both are in force.
@@ -125,7 +124,7 @@ impl Ledger {
         .time(self.now())
         .fetch_optional(db.conn())
         .await?;
-        row.as_ref().map(account).transpose()
+        row.as_ref().map(Account::from_row).transpose()
     }
 
     /// The account of this session, if both are in force.
@@ -139,7 +138,7 @@ impl Ledger {
         .time(self.now())
         .fetch_optional(db.conn())
         .await?;
-        row.as_ref().map(account).transpose()
+        row.as_ref().map(Account::from_row).transpose()
     }
 
     /// The account of this login, unless it is disabled.
@@ -149,7 +148,7 @@ impl Ledger {
             .bind(login)
             .fetch_optional(db.conn())
             .await?;
-        row.as_ref().map(account).transpose()
+        row.as_ref().map(Account::from_row).transpose()
     }
 
     /// Another password. Sessions end, but for the one that asks for it: whoever knew the old
@@ -187,17 +186,15 @@ impl Ledger {
             .id(id)
             .fetch_optional(db.conn())
             .await?;
-        account(&row.ok_or_else(|| Error::not_found("account", id))?)
+        Account::from_row(&row.ok_or_else(|| Error::not_found("account", id))?)
     }
 
-    /// The keys of an account, revoked ones included.
-    pub async fn keys_of(&self, account: Id) -> Result<Vec<ApiKey>> {
+    /// A page of the keys of an account, newest first, revoked ones included.
+    pub async fn keys_of(&self, account: Id, page: &Page) -> Result<Paged<ApiKey>> {
         let mut db = self.read().await?;
-        let rows = sqlx::query("SELECT * FROM api_keys WHERE account_id = $1 ORDER BY id")
-            .id(account)
-            .fetch_all(db.conn())
-            .await?;
-        rows.iter().map(key).collect()
+        let mut conditions = Conditions::default();
+        conditions.and("account_id = {}", [account.into()]);
+        page::list(&mut db, "SELECT * FROM api_keys", conditions, page).await
     }
 
     /// Gives an account a key.
@@ -366,27 +363,39 @@ async fn record(tx: &mut Tx, kind: &'static str, account: Id, data: Value) -> Re
     Ok(())
 }
 
-fn account(row: &AnyRow) -> Result<Account> {
-    Ok(Account {
-        id: row.id("id")?,
-        login: row.text("login")?,
-        roles: from_json(&row.text("roles")?)?,
-        enterprises: row
-            .maybe_text("enterprises")?
-            .map(|ids| from_json(&ids))
-            .transpose()?,
-        password_hash: row.maybe_text("password_hash")?,
-        disabled: row.int("disabled")? != 0,
-        created_at: row.time("created_ms")?,
-    })
+impl Entity for Account {
+    fn from_row(row: &AnyRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id("id")?,
+            login: row.text("login")?,
+            roles: from_json(&row.text("roles")?)?,
+            enterprises: row
+                .maybe_text("enterprises")?
+                .map(|ids| from_json(&ids))
+                .transpose()?,
+            password_hash: row.maybe_text("password_hash")?,
+            disabled: row.int("disabled")? != 0,
+            created_at: row.time("created_ms")?,
+        })
+    }
+
+    fn id(&self) -> Id {
+        self.id
+    }
 }
 
-fn key(row: &AnyRow) -> Result<ApiKey> {
-    Ok(ApiKey {
-        id: row.id("id")?,
-        label: row.text("label")?,
-        created_at: row.time("created_ms")?,
-        expires_at: row.maybe_time("expires_ms")?,
-        revoked: row.maybe_int("revoked_ms")?.is_some(),
-    })
+impl Entity for ApiKey {
+    fn from_row(row: &AnyRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id("id")?,
+            label: row.text("label")?,
+            created_at: row.time("created_ms")?,
+            expires_at: row.maybe_time("expires_ms")?,
+            revoked: row.maybe_int("revoked_ms")?.is_some(),
+        })
+    }
+
+    fn id(&self) -> Id {
+        self.id
+    }
 }

@@ -62,21 +62,14 @@ pub struct Enterprise {
     pub name: String,
     /// Industry, as the office classifies it.
     pub industry: String,
-    /// What is and is not there, by hazard code: a kind that the file says is not there
-    /// (`"ENV-01": false`) is not applicable in photos and checklists. Other names
-    /// (`combustible_dust`, …) are notes.
+    /// What is there and what is not, by names of the catalogue (`combustible_dust`) or hazard codes
+    /// (`ENV-01`): a kind about what is not there is not applicable in photos and checklists.
     pub facts: BTreeMap<String, bool>,
     /// When the file was opened.
     #[schemars(with = "String")]
     pub created_at: Timestamp,
     /// For `If-Match`.
     pub version: i64,
-}
-
-/// Whether a hazard kind can occur where these are the facts: not when the file says that what it is
-/// about is not there (`"ENV-01": false`). What the file is silent about applies.
-pub fn applies(facts: &BTreeMap<String, bool>, hazard_code: &str) -> bool {
-    facts.get(hazard_code) != Some(&false)
 }
 
 /// What is told of a company.

@@ -96,6 +96,8 @@ impl Error {
     }
 }
 
+/// SQLite's extended result code for no room for the index of its log.
+const SQLITE_IOERR_SHMSIZE: i64 = 10 | 19 << 8;
 /// SQLite's primary result codes for "database is locked" and "database or disk is full".
 const SQLITE_BUSY: i64 = 5;
 const SQLITE_FULL: i64 = 13;
@@ -109,6 +111,9 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(inner) => {
                 let code = inner.code().unwrap_or_default().into_owned();
                 if code == POSTGRES_DISK_FULL {
+                    return Self::DiskFull;
+                }
+                if code.parse() == Ok(SQLITE_IOERR_SHMSIZE) {
                     return Self::DiskFull;
                 }
                 // SQLite's extended codes carry the primary one in their low byte

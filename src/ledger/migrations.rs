@@ -46,6 +46,11 @@ const ALL: &[Step] = &[
         include_str!("migrations/0101_service.sql"),
     ),
     both(
+        102,
+        "service: versions of answers, lists of uploads",
+        include_str!("migrations/0102_service.sql"),
+    ),
+    both(
         110,
         "cameras: memory, zones",
         include_str!("migrations/0110_cameras.sql"),

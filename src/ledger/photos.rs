@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
-use super::events::Context;
+use super::events::{Context, NewEvent};
 use super::page::{self, Conditions, Entity};
 use super::sql::{Bind, Columns, from_json, json};
-use super::{Db, Error, Ledger, Page, Paged, Result, Scope};
+use super::{Db, Error, Ledger, Page, Paged, Result, Scope, Tx};
 use crate::finding::Actor;
 use crate::id::Id;
 use crate::record::PhotoRecord;
@@ -197,7 +197,8 @@ macro_rules! select {
 }
 
 impl Ledger {
-    /// Takes the photo that has waited longest.
+    /// Takes the photo that has waited longest, of those that were tried least: one that ends the process
+    /// must not hold up the others, and one that was only in hand when it ended is not soon tried again.
     pub async fn claim_photo(&self) -> Result<Option<ClaimedPhoto>> {
         if self.photos_waiting().await? == 0 {
             return Ok(None); // no need to wait for the writer
@@ -205,7 +206,7 @@ impl Ledger {
         let mut tx = self.begin(&Actor::Machine).await?;
         let row = sqlx::query(
             "UPDATE photos SET state = 'working', attempts = attempts + 1 WHERE id = \
-             (SELECT id FROM photos WHERE state = 'queued' ORDER BY id LIMIT 1) \
+             (SELECT id FROM photos WHERE state = 'queued' ORDER BY attempts, id LIMIT 1) \
              RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
              taken_ms, received_ms, \
              (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
@@ -244,6 +245,14 @@ impl Ledger {
         if done.rows_affected() == 0 {
             return Ok(false);
         }
+        ended(
+            &mut tx,
+            claim.id,
+            claim.enterprise_id,
+            &context,
+            &judged.record,
+        )
+        .await?;
         super::filing::file(&mut tx, claim, judged).await?;
         tx.commit().await?;
         Ok(true)
@@ -254,7 +263,7 @@ impl Ledger {
     pub async fn recover_photos(&self, decided_by: &Context) -> Result<u64> {
         let mut tx = self.begin(&Actor::Machine).await?;
         let poison = sqlx::query(
-            "SELECT id, attempts, name, sha256 FROM photos WHERE state = 'working' AND attempts >= $1",
+            "SELECT id, enterprise_id, attempts, name, sha256 FROM photos WHERE state = 'working' AND attempts >= $1",
         )
         .bind(MAX_ATTEMPTS)
         .fetch_all(tx.conn())
@@ -269,6 +278,8 @@ impl Ledger {
             record.sha256 = Some(row.text("sha256")?);
             let context = tx.context(decided_by).await?;
             let now = tx.now();
+            let id = row.id("id")?;
+            ended(&mut tx, id, row.id("enterprise_id")?, &context, &record).await?;
             sqlx::query(
                 "UPDATE photos SET state = 'unreadable', judged_ms = $1, record = $2, context = $3 \
                  WHERE id = $4",
@@ -276,7 +287,7 @@ impl Ledger {
             .time(now)
             .bind(json(&record)?)
             .bind(context)
-            .id(row.id("id")?)
+            .id(id)
             .execute(tx.conn())
             .await?;
         }
@@ -301,6 +312,17 @@ impl Ledger {
             id,
         )
         .await
+    }
+
+    /// The photo of a site that is this original.
+    pub async fn photo_of_site(&self, site: Id, sha256: &str) -> Result<Option<Photo>> {
+        let mut db = self.read().await?;
+        let row = sqlx::query(select!(" WHERE site_id = $1 AND sha256 = $2"))
+            .id(site)
+            .bind(sha256)
+            .fetch_optional(db.conn())
+            .await?;
+        row.as_ref().map(Photo::from_row).transpose()
     }
 
     /// A page of photos, newest first.
@@ -341,6 +363,29 @@ impl Ledger {
         }
         Ok(n)
     }
+}
+
+/// Records that a photo has its result.
+async fn ended(
+    tx: &mut Tx,
+    id: Id,
+    enterprise_id: Id,
+    context: &str,
+    record: &PhotoRecord,
+) -> Result<()> {
+    tx.record(NewEvent {
+        kind: match record.error {
+            None => "photo.judged",
+            Some(_) => "photo.unreadable",
+        },
+        entity: "photo",
+        entity_id: id,
+        enterprise_id: Some(enterprise_id),
+        context: Some(context),
+        data: serde_json::json!({ "candidates": record.candidates.len(), "error": record.error }),
+    })
+    .await?;
+    Ok(())
 }
 
 /// The originals that rows name and whose digest begins with this byte; and whether one is a photo's,

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
+use sqlx::any::AnyRow;
 
+use super::events::NewEvent;
+use super::page::{self, Conditions, Entity};
 use super::photos::{PhotoState, Taken, TakenBy};
 use super::sql::{Bind, Columns};
-use super::{Db, Error, Result, Tx};
+use super::{Db, Page, Paged, Result, Scope, Tx};
 use crate::id::Id;
 
 /// Photos to be accepted. Their originals are durable already.
@@ -50,7 +54,7 @@ pub struct Accepted {
     pub new: u64,
 }
 
-/// An upload and what became of its photos.
+/// An upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
     /// Which.
@@ -65,8 +69,56 @@ pub struct Upload {
     pub inspection_id: Option<Id>,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// In the order sent.
-    pub photos: Vec<UploadedPhoto>,
+    /// Its photos.
+    pub total: u64,
+    /// Those that are judged or unreadable.
+    pub done: u64,
+}
+
+/// Which uploads are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct UploadFilter {
+    /// Whose sites.
+    pub scope: Scope,
+    /// Only by this account.
+    pub account_id: Option<Id>,
+    /// Only of this site.
+    pub site_id: Option<Id>,
+    /// Only of this inspection.
+    pub inspection_id: Option<Id>,
+}
+
+/// An upload with the number of its photos and of those that are done.
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "SELECT uploads.*, \
+             (SELECT COUNT(*) FROM upload_photos WHERE upload_id = uploads.id) AS total, \
+             (SELECT COUNT(*) FROM upload_photos u JOIN photos p ON p.id = u.photo_id \
+             WHERE u.upload_id = uploads.id AND p.state IN ('judged', 'unreadable')) AS done \
+             FROM uploads",
+            $tail
+        )
+    };
+}
+
+impl Entity for Upload {
+    fn from_row(row: &AnyRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id("id")?,
+            account_id: row.id("account_id")?,
+            enterprise_id: row.id("enterprise_id")?,
+            site_id: row.id("site_id")?,
+            inspection_id: row.maybe_id("inspection_id")?,
+            created_at: row.time("created_ms")?,
+            total: row.int("total")?.unsigned_abs(),
+            done: row.int("done")?.unsigned_abs(),
+        })
+    }
+
+    fn id(&self) -> Id {
+        self.id
+    }
 }
 
 /// One photo of an upload.
@@ -107,6 +159,7 @@ pub async fn accept(tx: &mut Tx, new: &NewUpload) -> Result<Accepted> {
     .await?;
     let mut here: BTreeMap<&str, Id> = BTreeMap::new();
     let mut accepted = Accepted { upload, new: 0 };
+    let mut told = Vec::new();
     for (photo, place) in new.photos.iter().zip(0i64..) {
         let found = match here.get(photo.sha256.as_str()) {
             Some(id) => Some(*id),
@@ -120,6 +173,7 @@ pub async fn accept(tx: &mut Tx, new: &NewUpload) -> Result<Accepted> {
             }
         };
         here.insert(&photo.sha256, id);
+        told.push(json!({ "photo_id": id, "sha256": photo.sha256, "known": found.is_some() }));
         sqlx::query(
             "INSERT INTO upload_photos (upload_id, place, photo_id, name, known) \
                  VALUES ($1, $2, $3, $4, $5)",
@@ -132,25 +186,46 @@ pub async fn accept(tx: &mut Tx, new: &NewUpload) -> Result<Accepted> {
         .execute(tx.conn())
         .await?;
     }
+    tx.record(NewEvent {
+        kind: "upload.accepted",
+        entity: "upload",
+        entity_id: upload,
+        enterprise_id: Some(new.enterprise_id),
+        context: None,
+        data: json!({
+            "site_id": new.site_id, "inspection_id": new.inspection_id, "photos": told,
+        }),
+    })
+    .await?;
     Ok(accepted)
 }
 
-/// An upload, with its photos as they are now.
+/// An upload.
 pub async fn get(db: &mut impl Db, id: Id) -> Result<Upload> {
-    let row = sqlx::query("SELECT * FROM uploads WHERE id = $1")
-        .id(id)
-        .fetch_optional(db.conn())
-        .await?
-        .ok_or_else(|| Error::not_found("job", id))?;
-    let photos = sqlx::query(
-            "SELECT u.photo_id, u.name, u.known, p.sha256, p.state, p.candidates, p.taken_ms, p.taken_by \
-             FROM upload_photos u JOIN photos p ON p.id = u.photo_id \
-             WHERE u.upload_id = $1 ORDER BY u.place",
-        )
-        .id(id)
-        .fetch_all(db.conn())
-        .await?;
-    let photos = photos.iter().map(|row| {
+    page::get(db, "job", select!(" WHERE id = $1"), id).await
+}
+
+/// A page of uploads, newest first.
+pub async fn list(db: &mut impl Db, filter: &UploadFilter, page: &Page) -> Result<Paged<Upload>> {
+    let mut conditions = Conditions::default();
+    conditions.and_scope("enterprise_id", &filter.scope);
+    conditions.and_maybe("account_id = {}", filter.account_id);
+    conditions.and_maybe("site_id = {}", filter.site_id);
+    conditions.and_maybe("inspection_id = {}", filter.inspection_id);
+    page::list(db, select!(""), conditions, page).await
+}
+
+/// The photos of an upload as they are now, in the order sent.
+pub async fn photos(db: &mut impl Db, id: Id) -> Result<Vec<UploadedPhoto>> {
+    let rows = sqlx::query(
+        "SELECT u.photo_id, u.name, u.known, p.sha256, p.state, p.candidates, p.taken_ms, p.taken_by \
+         FROM upload_photos u JOIN photos p ON p.id = u.photo_id \
+         WHERE u.upload_id = $1 ORDER BY u.place",
+    )
+    .id(id)
+    .fetch_all(db.conn())
+    .await?;
+    let photo = |row: &AnyRow| {
         Ok(UploadedPhoto {
             photo_id: row.id("photo_id")?,
             name: row.text("name")?,
@@ -160,16 +235,8 @@ pub async fn get(db: &mut impl Db, id: Id) -> Result<Upload> {
             taken: Taken::from_row(row)?,
             candidates: row.int("candidates")?.unsigned_abs(),
         })
-    });
-    Ok(Upload {
-        id,
-        account_id: row.id("account_id")?,
-        enterprise_id: row.id("enterprise_id")?,
-        site_id: row.id("site_id")?,
-        inspection_id: row.maybe_id("inspection_id")?,
-        created_at: row.time("created_ms")?,
-        photos: photos.collect::<Result<_>>()?,
-    })
+    };
+    rows.iter().map(photo).collect()
 }
 
 async fn find(tx: &mut Tx, site: Id, sha256: &str) -> Result<Option<Id>> {

@@ -1,7 +1,7 @@
 //! Of one photo, what needs no model: its fingerprint, and pieces of it for a report.
 
-use image::RgbImage;
 use image::metadata::Orientation;
+use image::{RgbImage, imageops};
 
 use super::photo::{JudgeError, encode_jpeg, guarded};
 use crate::eval::{FINGERPRINT_SIDE, fingerprint};
@@ -40,24 +40,13 @@ pub fn crop(
     region: BBox,
     max_side: u32,
 ) -> Result<Vec<u8>, JudgeError> {
-    guarded(|| {
-        let photo = Photo::open(bytes, limits)?;
-        let (width, height) = photo.upright_size();
-        let region = region.clip(width as f32, height as f32);
-        if !region.is_valid() {
-            return Err(PrepareError::EmptyRegion.into());
-        }
-        let scale = (max_side as f32 / region.width().max(region.height())).min(1.0);
-        let side = |length: f32| ((length * scale).round() as u32).max(1);
-        let whole = (side(width as f32), side(height as f32));
-        let decoded = photo.decode(Some(whole))?;
-        let size = (side(region.width()), side(region.height()));
-        encode_jpeg(&preprocess::resized_upright(
-            decoded.stored(),
-            region,
-            size,
-        )?)
-    })
+    let piece = View {
+        part: Part::Piece(region),
+        max_side,
+        hidden: &[],
+        comment: "",
+    };
+    view(bytes, limits, &piece)
 }
 
 /// A piece of a frame, its longer side at most `max_side` pixels, as JPEG.
@@ -128,15 +117,24 @@ pub fn place_match(a: &[u8], b: &[u8], limits: &PhotoLimits) -> Result<PlaceMatc
     })
 }
 
+/// What of a photo a person is shown.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// All of it, with what was seen drawn on it if wanted.
+    Whole(Option<(&'a PhotoRecord, AnnotateOptions<'a>)>),
+    /// A piece, in pixels of the upright original.
+    Piece(BBox),
+}
+
 /// How a picture for a person is made from a photo.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
+    /// What is shown.
+    pub part: Part<'a>,
     /// Longer side at most, pixels, before a legend is added.
     pub max_side: u32,
-    /// What is drawn on it; nothing when absent.
-    pub annotate: Option<AnnotateOptions<'a>>,
-    /// Whether faces are made unrecognisable.
-    pub redact: bool,
+    /// Made unrecognisable, in pixels of the upright original.
+    pub hidden: &'a [BBox],
     /// Says inside the file what it was made from.
     pub comment: &'a str,
 }
@@ -144,23 +142,53 @@ pub struct View<'a> {
 /// A picture of a photo for a person, upright, as JPEG. It holds none of the photo's metadata.
 ///
 /// # Errors
-/// When the photo cannot be decoded or encoded.
-pub fn view(
-    bytes: &[u8],
-    limits: &PhotoLimits,
-    record: &PhotoRecord,
-    view: &View<'_>,
-) -> Result<Vec<u8>, JudgeError> {
+/// When the photo cannot be decoded or encoded, or a piece of it is asked for that it does not have.
+pub fn view(bytes: &[u8], limits: &PhotoLimits, view: &View<'_>) -> Result<Vec<u8>, JudgeError> {
     guarded(|| {
-        let (mut picture, size) = upright(bytes, limits, view.max_side)?;
-        if view.redact {
-            render::blur(&mut picture, &render::faces(record), size);
+        let photo = Photo::open(bytes, limits)?;
+        let (width, height) = photo.upright_size();
+        let (width_f, height_f) = (width as f32, height as f32);
+        let region = match view.part {
+            Part::Whole(_) => BBox::new(0.0, 0.0, width_f, height_f),
+            Part::Piece(region) => whole_pixels(region).clip(width_f, height_f),
+        };
+        if !region.is_valid() {
+            return Err(PrepareError::EmptyRegion.into());
         }
-        if let Some(options) = &view.annotate {
+        let scale = (view.max_side as f32 / region.width().max(region.height())).min(1.0);
+        let side = |length: f32| ((length * scale).round() as u32).max(1);
+        let decoded = photo.decode(Some((side(width_f), side(height_f))))?;
+        // a region of which the piece holds a part is hidden as coarsely as all of it would be
+        let cut = view
+            .hidden
+            .iter()
+            .filter(|hidden| hidden.intersection_area(region) > 0.0)
+            .fold(region, |all, hidden| all.union(whole_pixels(*hidden)))
+            .clip(width_f, height_f);
+        let size = (side(cut.width()), side(cut.height()));
+        let mut picture = preprocess::resized_upright(decoded.stored(), cut, size)?;
+        let hidden: Vec<_> = view
+            .hidden
+            .iter()
+            .map(|hidden| hidden.translate(-cut.x1, -cut.y1))
+            .collect();
+        let cut_size = (cut.width() as u32, cut.height() as u32);
+        render::blur(&mut picture, &hidden, cut_size);
+        if cut != region {
+            let at = |from: f32| (from * scale).round() as u32;
+            let (x, y) = (at(region.x1 - cut.x1), at(region.y1 - cut.y1));
+            let (w, h) = (side(region.width()), side(region.height()));
+            picture = imageops::crop_imm(&picture, x, y, w, h).to_image();
+        }
+        if let Part::Whole(Some((record, options))) = &view.part {
             picture = render::annotate(&picture, record, options);
         }
         Ok(with_comment(encode_jpeg(&picture)?, view.comment))
     })
+}
+
+fn whole_pixels(b: BBox) -> BBox {
+    BBox::new(b.x1.floor(), b.y1.floor(), b.x2.ceil(), b.y2.ceil())
 }
 
 /// The whole photo, upright, its longer side at most `max_side` pixels, and its original size.
@@ -208,4 +236,39 @@ pub(super) fn fingerprint_of(decoded: &DecodedPhoto) -> Result<Option<u128>, Jud
     let side = (FINGERPRINT_SIDE, FINGERPRINT_SIDE);
     let small = preprocess::resized_upright(decoded.stored(), whole, side)?;
     Ok(fingerprint(&small))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_region_that_is_partly_in_a_piece_no_more_is_shown_than_in_the_whole() {
+        let picture = RgbImage::from_fn(100, 100, |x, y| image::Rgb([(x + y) as u8, 0, 0]));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        picture
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .unwrap();
+        // its mosaic has cells of 20 pixels: one of them is in the piece
+        let hidden = [BBox::new(0.0, 0.0, 80.0, 80.0)];
+        let shown = |hidden: &[BBox]| {
+            let how = View {
+                part: Part::Piece(BBox::new(60.0, 60.0, 100.0, 100.0)),
+                max_side: 100,
+                hidden,
+                comment: "",
+            };
+            let jpeg = view(bytes.get_ref(), &PhotoLimits::default(), &how).unwrap();
+            image::load_from_memory(&jpeg).unwrap().into_rgb8()
+        };
+        let spread = |picture: &RgbImage, from: u32| {
+            let of = |n: u32| picture.get_pixel(from + n, from + n)[0];
+            of(15).abs_diff(of(4))
+        };
+        let (open, closed) = (shown(&[]), shown(&hidden));
+        assert_eq!(closed.dimensions(), (40, 40));
+        assert!(spread(&open, 0) > 15);
+        assert!(spread(&closed, 0) < 5, "finer than in the whole");
+        assert!(spread(&closed, 20) > 15, "more than the region is hidden");
+    }
 }

@@ -125,6 +125,10 @@ pub struct HazardKind {
     pub major_if: Option<Text>,
     /// To which places it applies at all.
     pub applies_when: Option<Text>,
+    /// Name of what it is about in an enterprise's file (`combustible_dust`); kinds may share one.
+    /// Where the file says that there is none, the kind cannot occur.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fact: Option<String>,
     /// Why one photo cannot settle it; present exactly when there are no `rules`.
     pub photo_reason: Option<Text>,
     /// Rules for one photo.

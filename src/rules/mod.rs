@@ -6,6 +6,7 @@
 //! evaluation, whatever the order of the detections.
 
 mod catalogue;
+mod facts;
 mod labels;
 mod outcome;
 mod person_item;
@@ -17,6 +18,7 @@ mod tests;
 mod watch;
 
 pub use catalogue::{Catalogue, CatalogueError, HazardKind, Later, PhotoRule};
+pub use facts::Facts;
 pub use labels::Group;
 pub use person_item::{Part, PersonItem};
 pub use presence::{Object, Presence};
@@ -37,6 +39,7 @@ use crate::hazard::{Answer, Candidate, HazardAnswer, Text, not_here};
 pub struct RuleSet {
     kinds: Vec<HazardKind>,
     only: Option<Vec<String>>,
+    facts: Facts,
     catalogue_version: String,
     catalogue_digest: String,
 }
@@ -54,6 +57,7 @@ impl RuleSet {
         let mut rules = Self {
             kinds: catalogue.kinds().to_vec(),
             only: None,
+            facts: Facts::of(catalogue),
             catalogue_version: catalogue.version().to_owned(),
             catalogue_digest: catalogue.digest(),
         };
@@ -80,6 +84,11 @@ impl RuleSet {
     /// The codes asked for; `None` for the whole catalogue.
     pub fn only(&self) -> Option<&[String]> {
         self.only.as_deref()
+    }
+
+    /// The facts that the whole catalogue knows, whatever was asked for.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// Version of the catalogue that the kinds are from.

@@ -1,13 +1,14 @@
 //! When a camera says that it took a photo: EXIF's DateTimeOriginal and OffsetTimeOriginal (EXIF
 //! 3.0, 4.6.6). Nothing else of the metadata is read here, least of all where.
 
-use image::{ImageDecoder, ImageFormat};
+use std::io::Cursor;
+
+use exif::{In, Reader, Tag, Value};
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 use jiff::tz::Offset;
 
 use super::jpeg::EXIF_WITHIN;
-use super::photo::decoder;
 
 /// A time as the camera's clock showed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,89 +19,31 @@ pub struct CameraTime {
     pub offset: Option<Offset>,
 }
 
-/// What a JPEG, PNG or WebP says; nothing of other formats.
+/// Larger TIFFs are not asked: the reader copies them whole.
+const MAX_TIFF_BYTES: usize = 128 << 20;
+
+/// What a JPEG, PNG, WebP, TIFF or HEIC says; nothing of other formats.
 pub fn camera_time(bytes: &[u8]) -> Option<CameraTime> {
-    let format = image::guess_format(bytes).ok()?;
-    let read = |bytes| decoder(bytes, format).ok()?.exif_metadata().ok()?;
-    let exif = match format {
-        // the reader copies what it is given, and the block stands near the beginning
-        ImageFormat::Jpeg => read(bytes.get(..EXIF_WITHIN).unwrap_or(bytes))?,
-        ImageFormat::Png | ImageFormat::WebP => read(bytes)?,
-        _ => return None,
+    let bytes = match bytes.get(..4)? {
+        // without EXIF, the reader would look for it in all of the picture
+        [0xff, 0xd8, ..] => bytes.get(..EXIF_WITHIN).unwrap_or(bytes),
+        b"II*\0" | b"MM\0*" if bytes.len() > MAX_TIFF_BYTES => return None,
+        _ => bytes,
     };
-    let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
-    in_tiff(exif)
-}
-
-fn in_tiff(bytes: &[u8]) -> Option<CameraTime> {
-    const EXIF_DIRECTORY: u16 = 0x8769;
-    const DATE_TIME_ORIGINAL: u16 = 0x9003;
-    const OFFSET_TIME_ORIGINAL: u16 = 0x9011;
-    let big_endian = match bytes.get(..4)? {
-        b"II*\0" => false,
-        b"MM\0*" => true,
-        _ => return None,
+    // what is damaged elsewhere may still say when
+    let exif = Reader::new()
+        .continue_on_error(true)
+        .read_from_container(&mut Cursor::new(bytes))
+        .or_else(|e| e.distill_partial_result(|_| ()))
+        .ok()?;
+    let text = |tag| match &exif.get_field(tag, In::PRIMARY)?.value {
+        Value::Ascii(texts) => Some(str::from_utf8(texts.first()?).ok()?.trim()),
+        _ => None,
     };
-    let tiff = Tiff { bytes, big_endian };
-    let first = tiff.long(4)?;
-    let exif = tiff.long(tiff.entry(first, EXIF_DIRECTORY)? + 8)?;
-    let local = tiff.text(exif, DATE_TIME_ORIGINAL)?;
-    let offset = tiff.text(exif, OFFSET_TIME_ORIGINAL);
-    Some(CameraTime {
-        local: DateTime::strptime("%Y:%m:%d %H:%M:%S", local).ok()?,
-        offset: offset.and_then(|text| strtime::parse("%:z", text).ok()?.offset()),
-    })
-}
-
-/// Every read is checked against the length: the file may say anything.
-struct Tiff<'a> {
-    bytes: &'a [u8],
-    big_endian: bool,
-}
-
-impl<'a> Tiff<'a> {
-    fn short(&self, at: usize) -> Option<u16> {
-        let two = self.bytes.get(at..)?.first_chunk()?;
-        Some(if self.big_endian {
-            u16::from_be_bytes(*two)
-        } else {
-            u16::from_le_bytes(*two)
-        })
-    }
-
-    fn long(&self, at: usize) -> Option<usize> {
-        let four = self.bytes.get(at..)?.first_chunk()?;
-        let value = if self.big_endian {
-            u32::from_be_bytes(*four)
-        } else {
-            u32::from_le_bytes(*four)
-        };
-        usize::try_from(value).ok()
-    }
-
-    /// Where a directory has the entry of a tag.
-    fn entry(&self, directory: usize, tag: u16) -> Option<usize> {
-        let count = usize::from(self.short(directory)?);
-        (0..count)
-            .map(|n| directory + 2 + 12 * n)
-            .find(|at| self.short(*at) == Some(tag))
-    }
-
-    fn text(&self, directory: usize, tag: u16) -> Option<&'a str> {
-        const ASCII: u16 = 2;
-        let at = self.entry(directory, tag)?;
-        if self.short(at + 2)? != ASCII {
-            return None;
-        }
-        let length = self.long(at + 4)?;
-        let start = if length <= 4 {
-            at + 8
-        } else {
-            self.long(at + 8)?
-        };
-        let text = self.bytes.get(start..start.checked_add(length)?)?;
-        Some(str::from_utf8(text).ok()?.trim_matches(['\0', ' ']))
-    }
+    let local = DateTime::strptime("%Y:%m:%d %H:%M:%S", text(Tag::DateTimeOriginal)?).ok()?;
+    let offset =
+        text(Tag::OffsetTimeOriginal).and_then(|text| strtime::parse("%:z", text).ok()?.offset());
+    Some(CameraTime { local, offset })
 }
 
 #[cfg(test)]
@@ -131,28 +74,28 @@ mod tests {
 
     #[test]
     fn a_camera_says_when_and_perhaps_in_which_zone() {
-        let said = in_tiff(&block("2026:05:31 09:30:00", Some("+08:00"))).unwrap();
+        let said = camera_time(&block("2026:05:31 09:30:00", Some("+08:00"))).unwrap();
         assert_eq!(said.local.to_string(), "2026-05-31T09:30:00");
         assert_eq!(said.offset.unwrap().seconds(), 8 * 3600);
-        let said = in_tiff(&block("2026:05:31 09:30:00", None)).unwrap();
+        let said = camera_time(&block("2026:05:31 09:30:00", None)).unwrap();
         assert_eq!(said.offset, None);
         // a clock that was never set
-        assert_eq!(in_tiff(&block("0000:00:00 00:00:00", None)), None);
-        assert_eq!(in_tiff(&block("    :  :     :  :  ", None)), None);
+        assert_eq!(camera_time(&block("0000:00:00 00:00:00", None)), None);
+        assert_eq!(camera_time(&block("    :  :     :  :  ", None)), None);
     }
 
     #[test]
     fn a_block_cut_short_anywhere_says_nothing_wrong() {
         let whole = block("2026:05:31 09:30:00", Some("+08:00"));
-        let right = in_tiff(&whole);
+        let right = camera_time(&whole);
         for end in 0..whole.len() {
-            let said = in_tiff(&whole[..end]);
+            let said = camera_time(&whole[..end]);
             assert!(said.is_none() || said.map(|s| s.local) == right.map(|s| s.local));
         }
         for at in 0..whole.len() {
             let mut broken = whole.clone();
             broken[at] = 0xff;
-            in_tiff(&broken);
+            camera_time(&broken);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use image::{DynamicImage, ImageFormat, RgbImage};
+use image::{DynamicImage, ImageEncoder, ImageFormat, RgbImage};
 
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sitewarden"));
@@ -62,25 +62,90 @@ pub(crate) fn jpeg_with_orientation(stored: &RgbImage, orientation: u8) -> Vec<u
 /// A JPEG whose EXIF says when it was taken (`2026:05:31 09:00:00`), and perhaps by which offset
 /// (`+08:00`).
 pub(crate) fn jpeg_taken(stored: &RgbImage, time: &str, offset: Option<&str>) -> Vec<u8> {
-    assert_eq!(time.len(), 19);
-    // TIFF header; one directory, with the place of EXIF's (0x8769); there one or two texts
-    let mut tiff = b"MM\0*\0\0\0\x08\0\x01\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a\0\0\0\0".to_vec();
-    let texts = [Some((0x9003u16, time)), offset.map(|o| (0x9011, o))];
-    let texts: Vec<_> = texts.into_iter().flatten().collect();
-    tiff.extend((texts.len() as u16).to_be_bytes());
-    let mut place = tiff.len() + 12 * texts.len() + 4;
-    for (tag, text) in &texts {
-        tiff.extend(tag.to_be_bytes());
-        tiff.extend([0, 2]);
-        tiff.extend((text.len() as u32 + 1).to_be_bytes());
-        tiff.extend((place as u32).to_be_bytes());
-        place += text.len() + 1;
+    jpeg_with_exif(stored, &tiff_taken(None, time, offset))
+}
+
+/// As [`jpeg_taken`], as a PNG.
+pub(crate) fn png_taken(stored: &RgbImage, time: &str, offset: Option<&str>) -> Vec<u8> {
+    /// Signature, and the header's chunk.
+    const HEAD: usize = 8 + 25;
+    let png = encoded(&DynamicImage::ImageRgb8(stored.clone()), ImageFormat::Png);
+    let exif = png_chunk(b"eXIf", &tiff_taken(None, time, offset));
+    [&png[..HEAD], &exif, &png[HEAD..]].concat()
+}
+
+/// As [`jpeg_taken`], as a WebP.
+pub(crate) fn webp_taken(stored: &RgbImage, time: &str, offset: Option<&str>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = image::codecs::webp::WebPEncoder::new_lossless(&mut bytes);
+    encoder
+        .set_exif_metadata(tiff_taken(None, time, offset))
+        .unwrap();
+    stored.write_with_encoder(encoder).unwrap();
+    bytes
+}
+
+/// Where a photo of these helpers was taken, three fractions, as EXIF has it.
+pub(crate) const LATITUDE: [u8; 24] =
+    *b"\0\0\0\x34\0\0\0\x01\0\0\0\x1f\0\0\0\x01\0\0\0\x0c\0\0\0\x07";
+
+/// A TIFF that says when and where it was taken: of a picture, or what other formats hold as EXIF.
+pub(crate) fn tiff_taken(stored: Option<&RgbImage>, time: &str, offset: Option<&str>) -> Vec<u8> {
+    let text = |tag: u16, text: &str| (tag, 2u16, text.len() + 1, [text.as_bytes(), &[0]].concat());
+    let short = |tag: u16, value: u16| (tag, 3u16, 1, value.to_be_bytes().to_vec());
+    let long = |tag: u16, value: usize| (tag, 4u16, 1, (value as u32).to_be_bytes().to_vec());
+    let mut out = b"MM\0*\0\0\0\0".to_vec();
+    let exif_at = out.len();
+    let mut exif = vec![text(0x9003, time)];
+    exif.extend(offset.map(|offset| text(0x9011, offset)));
+    out.extend(directory(exif_at, &exif));
+    let gps_at = out.len();
+    let gps = [text(1, "N"), (2, 5, 3, LATITUDE.to_vec())];
+    out.extend(directory(gps_at, &gps));
+    let mut first = Vec::new();
+    if let Some(stored) = stored {
+        let (width, height) = stored.dimensions();
+        first = vec![
+            long(256, width as usize),
+            long(257, height as usize),
+            (258, 3, 3, [0, 8, 0, 8, 0, 8].to_vec()),
+            short(259, 1),
+            short(262, 2),
+            long(273, out.len()),
+            short(277, 3),
+            long(278, height as usize),
+            long(279, stored.as_raw().len()),
+        ];
+        out.extend(stored.as_raw());
     }
-    tiff.extend([0; 4]);
-    for (_, text) in texts {
-        tiff.extend(text.bytes().chain([0]));
+    first.extend([long(0x8769, exif_at), long(0x8825, gps_at)]);
+    let first_at = out.len();
+    out.extend(directory(first_at, &first));
+    out[4..8].copy_from_slice(&(first_at as u32).to_be_bytes());
+    out
+}
+
+/// A directory of a TIFF: tag, type, count and data of each entry. What does not fit into an entry
+/// follows.
+fn directory(at: usize, entries: &[(u16, u16, usize, Vec<u8>)]) -> Vec<u8> {
+    let mut out = (entries.len() as u16).to_be_bytes().to_vec();
+    let mut behind = Vec::<u8>::new();
+    let behind_at = at + 2 + 12 * entries.len() + 4;
+    for (tag, kind, count, data) in entries {
+        out.extend(tag.to_be_bytes());
+        out.extend(kind.to_be_bytes());
+        out.extend((*count as u32).to_be_bytes());
+        let mut here = data.clone();
+        if data.len() > 4 {
+            here = ((behind_at + behind.len()) as u32).to_be_bytes().to_vec();
+            behind.extend(data);
+        }
+        here.resize(4, 0);
+        out.extend(here);
     }
-    jpeg_with_exif(stored, &tiff)
+    out.extend([0; 4]);
+    out.extend(behind);
+    out
 }
 
 fn jpeg_with_exif(stored: &RgbImage, tiff: &[u8]) -> Vec<u8> {

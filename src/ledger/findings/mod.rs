@@ -291,6 +291,14 @@ pub struct OfFindings {
 }
 
 impl OfFindings {
+    /// What belongs to one finding.
+    pub fn one(finding_id: Id) -> Self {
+        Self {
+            finding_id: Some(finding_id),
+            ..Self::default()
+        }
+    }
+
     /// For rows with columns `finding_id`, and `enterprise_id` and `site_id` of the finding.
     pub(in crate::ledger) fn conditions(&self) -> Conditions {
         let mut conditions = Conditions::default();
@@ -332,6 +340,17 @@ pub async fn occurrences(
     let mut conditions = Conditions::default();
     conditions.and("finding_id = {}", [finding_id.into()]);
     page::list(db, "SELECT * FROM occurrences", conditions, page).await
+}
+
+/// One sighting.
+pub async fn occurrence(db: &mut impl Db, id: Id) -> Result<Occurrence> {
+    page::get(
+        db,
+        "occurrence",
+        "SELECT * FROM occurrences WHERE id = $1",
+        id,
+    )
+    .await
 }
 
 /// The sightings that a new one is compared with: the newest few.

@@ -45,18 +45,64 @@ async fn inspector(world: &World) -> Id {
     account.id
 }
 
+fn context() -> Context {
+    Context {
+        model: None,
+        rules_sha256: "r".to_owned(),
+        config_sha256: "c".to_owned(),
+        thresholds: [].into(),
+    }
+}
+
 async fn judge(world: &World, claim: &ClaimedPhoto, fingerprint: u128) {
     let judged = JudgedPhoto {
         record: PhotoRecord::unreadable(claim.name.clone(), "too dark".to_owned()),
-        decided_by: Context {
-            model: None,
-            rules_sha256: "r".to_owned(),
-            config_sha256: "c".to_owned(),
-            thresholds: [].into(),
-        },
+        decided_by: context(),
         fingerprint: Some(fingerprint),
     };
     assert!(world.ledger.complete_photo(claim, &judged).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_was_in_hand_when_the_process_ended_waits_behind_the_others() {
+    let world = World::new().await;
+    let account = inspector(&world).await;
+    let digests = ["aa", "ab", "af"].map(|start| start.repeat(32));
+    let names: Vec<&str> = digests.iter().map(String::as_str).collect();
+    accept(&world, account, &names).await;
+    let claim = async || world.ledger.claim_photo().await.unwrap();
+    let mut tried = Vec::new();
+    for _ in 0..7 {
+        tried.push(claim().await.unwrap().sha256);
+        world.ledger.recover_photos(&context()).await.unwrap();
+    }
+    let round = [&digests[0], &digests[1], &digests[2]];
+    assert_eq!(
+        tried.iter().take(6).collect::<Vec<_>>(),
+        [round, round].concat()
+    );
+    // one of them ends the process again and again: in the end it is given up, and said so
+    let mut left = 0;
+    while let Some(photo) = claim().await {
+        assert!(left < 20, "tried for ever");
+        left += 1;
+        if photo.sha256 == digests[0] {
+            world.ledger.recover_photos(&context()).await.unwrap();
+        } else {
+            judge(&world, &photo, 1).await;
+        }
+    }
+    let all = photos::PhotoFilter::default();
+    let all = world
+        .ledger
+        .photos(&all, &Page::first())
+        .await
+        .unwrap()
+        .items;
+    let given_up = all.iter().find(|p| p.sha256 == digests[0]).unwrap();
+    let error = given_up.record.as_ref().unwrap().error.as_ref().unwrap();
+    assert!(error.contains("ended 5 times"), "{error}");
+    world.check().await;
 }
 
 #[tokio::test]
@@ -90,7 +136,9 @@ async fn photos_are_accepted_once_claimed_and_found_again_by_their_look() {
 
     let mut db = world.ledger.read().await.unwrap();
     let upload = uploads::get(&mut db, accepted.upload).await.unwrap();
-    assert_eq!(upload.photos[0].taken.unwrap().by, TakenBy::Exif);
+    assert_eq!((upload.total, upload.done), (4, 4));
+    let of_upload = uploads::photos(&mut db, upload.id).await.unwrap();
+    assert_eq!(of_upload[0].taken.unwrap().by, TakenBy::Exif);
     for (first, n) in [(0xaa, 1), (0xab, 1), (0xac, 0), (0xaf, 1), (0xb0, 1)] {
         let named = photos::originals(&mut db, first).await.unwrap();
         assert_eq!(named.len(), n, "{first:x}");

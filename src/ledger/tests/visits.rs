@@ -1,5 +1,7 @@
 //! Inspections and their checklists.
 
+use std::collections::BTreeSet;
+
 use super::super::checklists::{self, Item};
 use super::super::inspections::{self, InspectionState};
 use super::*;
@@ -11,6 +13,19 @@ fn item(key: &str, code: Option<&str>) -> Item {
         text: Text::new(key, key),
         hazard_code: code.map(str::to_owned),
         removed: false,
+    }
+}
+
+fn none() -> BTreeSet<String> {
+    BTreeSet::new()
+}
+
+fn given<'a>(key: &'a str, expected: Option<i64>, answer: Answer) -> inspections::Given<'a> {
+    inspections::Given {
+        key,
+        expected,
+        answer,
+        reason: "walked through",
     }
 }
 
@@ -39,7 +54,7 @@ async fn planned(world: &World) -> inspections::Inspection {
     let again = checklists::create_overlay(&mut tx, enterprise, base.id, &overlay).await;
     assert!(matches!(again, Err(Error::Duplicate { .. })));
     let at = time("2026-04-01T08:00:00Z");
-    let visit = inspections::create(&mut tx, world.site.id, Some(base.id), at)
+    let visit = inspections::create(&mut tx, world.site.id, Some(base.id), at, &none())
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -107,10 +122,14 @@ async fn photos_fill_the_checklist_in_and_people_have_the_last_word() {
     assert_eq!((now[0].1, now[1].1), (NonCompliant, CannotDetermine));
 
     let mut tx = world.ledger.begin(&ann()).await.unwrap();
-    inspections::answer(&mut tx, visit.id, "exits", Compliant, "walked through")
-        .await
-        .unwrap();
-    let unknown = inspections::answer(&mut tx, visit.id, "dust", Compliant, "").await;
+    let seen = inspections::item(&mut tx, visit.id, "exits").await.unwrap();
+    let stale = given("exits", Some(seen.version - 1), Compliant);
+    let refused = inspections::answer(&mut tx, visit.id, stale).await;
+    assert!(matches!(refused, Err(Error::Conflict { .. })));
+    let mine = given("exits", Some(seen.version), Compliant);
+    let now = inspections::answer(&mut tx, visit.id, mine).await.unwrap();
+    assert_eq!(now.version, seen.version + 1);
+    let unknown = inspections::answer(&mut tx, visit.id, given("dust", None, Compliant)).await;
     assert!(matches!(unknown, Err(Error::NotFound { .. })));
     tx.commit().await.unwrap();
     photo(&world, visit.id, &[("EGR-01", NonCompliant)]).await;

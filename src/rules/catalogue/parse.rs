@@ -31,6 +31,7 @@ struct RawKind {
     name: Text,
     major_if: Option<Text>,
     applies_when: Option<Text>,
+    fact: Option<String>,
     photo_reason: Option<Text>,
     #[serde(default)]
     rules: Vec<Table>,
@@ -125,6 +126,9 @@ fn kind(table: Table) -> Result<HazardKind, Problem> {
             check_text(field, text)?;
         }
     }
+    if let Some(fact) = &raw.fact {
+        check_fact(fact)?;
+    }
     match (&raw.photo_reason, raw.rules.is_empty()) {
         (None, true) => {
             return Err((
@@ -173,6 +177,7 @@ fn kind(table: Table) -> Result<HazardKind, Problem> {
         name: raw.name,
         major_if: raw.major_if,
         applies_when: raw.applies_when,
+        fact: raw.fact,
         photo_reason: raw.photo_reason,
         rules,
         watch,
@@ -193,6 +198,18 @@ fn check_code(code: &str) -> Result<(), Problem> {
         Err((
             "code".into(),
             format!("`{code}` is no code; use capital letters, digits and `-`, for example PPE-01"),
+        ))
+    }
+}
+
+fn check_fact(fact: &str) -> Result<(), Problem> {
+    let good = !fact.is_empty() && fact.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if good {
+        Ok(())
+    } else {
+        Err((
+            "fact".into(),
+            format!("`{fact}` is no name; use small letters and `_`, for example combustible_dust"),
         ))
     }
 }

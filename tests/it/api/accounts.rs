@@ -19,9 +19,13 @@ async fn the_first_key_is_given_once_and_opens_the_door() {
         .json();
     assert_eq!(me["roles"], json!(["admin"]));
     assert_eq!(me["enterprises"], json!(null));
-    let database = std::fs::read(service.folder().join("ledger.sqlite")).unwrap();
-    let wal = std::fs::read(service.folder().join("ledger.sqlite-wal")).unwrap_or_default();
-    for file in [database, wal] {
+    let data = service.data();
+    let mut files = Vec::new();
+    if data.is_sqlite() {
+        files.push(std::fs::read(data.folder().join("ledger.sqlite")).unwrap());
+        files.extend(std::fs::read(data.folder().join("ledger.sqlite-wal")));
+    }
+    for file in files {
         let found = file
             .windows(service.admin.len())
             .any(|w| w == service.admin.as_bytes());
@@ -67,13 +71,45 @@ async fn a_revoked_key_and_a_disabled_account_open_nothing() {
         .is(204);
     service.get(one, "/api/v1/session").await.problem(401);
     let listed = service.get(&admin, &keys).await.is(200).json();
-    assert_eq!(listed[0]["revoked"], true);
+    let listed = &listed["items"];
+    assert_eq!(
+        (&listed[0]["revoked"], &listed[1]["revoked"]),
+        (&json!(false), &json!(true)),
+        "the newest first"
+    );
     assert!(!listed.to_string().contains(one), "a list shows no keys");
 
     service.get(two, "/api/v1/session").await.is(200);
     let path = keys.replace("/keys", "/disable");
     service.post(&admin, &path, json!({})).await.is(204);
     service.get(two, "/api/v1/session").await.problem(401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_and_keys_are_listed_page_by_page() {
+    let service = Service::idle(ServeConfig::default()).await;
+    let admin = service.admin.clone();
+    for login in ["a", "b", "c"] {
+        let body = json!({"login": login, "roles": ["inspector"]});
+        service.post(&admin, "/api/v1/accounts", body).await.is(201);
+    }
+    let accounts = service.all_pages(&admin, "/api/v1/accounts", 2).await;
+    let logins: Vec<_> = accounts
+        .iter()
+        .map(|a| a["login"].as_str().unwrap())
+        .collect();
+    assert_eq!(logins, ["c", "b", "a", "admin"]);
+    let keys = format!(
+        "/api/v1/accounts/{}/keys",
+        accounts[0]["id"].as_str().unwrap()
+    );
+    for label in ["1", "2", "3"] {
+        let body = json!({"label": label});
+        service.post(&admin, &keys, body).await.is(201);
+    }
+    let keys = service.all_pages(&admin, &keys, 1).await;
+    let labels: Vec<_> = keys.iter().map(|k| k["label"].as_str().unwrap()).collect();
+    assert_eq!(labels, ["3", "2", "1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,10 +101,11 @@ async fn whoever_is_known_is_told_what_is_wrong() {
         .get(key, "/api/v1/photos/not-an-id")
         .await
         .problem(404);
-    service
-        .get(key, "/api/v1/photos?limit=many")
-        .await
-        .problem(400);
+    for wrong in ["many", "0", "201", "-1"] {
+        let path = format!("/api/v1/photos?limit={wrong}");
+        service.get(key, &path).await.problem(400);
+    }
+    service.get(key, "/api/v1/photos?limit=200").await.is(200);
     service
         .get(key, "/api/v1/photos?cursor=..%2Fx")
         .await

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::support::{Reply, Service, photo, request};
+use super::support::{Place, Reply, Service, photo, place, request};
 
 struct Case {
     service: Service,
@@ -18,9 +18,12 @@ struct Case {
 
 /// A candidate, and everybody who has to do with it.
 async fn case() -> Case {
-    let service = Service::start().await;
-    let (enterprise, site) = service.site("Findings Ltd", "Asia/Shanghai").await;
-    let inspector = service.key("inspector", &["inspector"], &[]).await;
+    let Place {
+        service,
+        enterprise,
+        site,
+        inspector,
+    } = place(Service::start().await, "Asia/Shanghai").await;
     let reviewer = service.key("reviewer", &["reviewer"], &[]).await;
     let company = service
         .key("company", &["enterprise"], &[&enterprise])
@@ -120,8 +123,8 @@ async fn a_photo_is_filed_with_what_the_decision_rests_on() {
         .await
         .is(200)
         .json();
-    assert_eq!(evidence[0]["role"], "origin");
-    assert_eq!(evidence[0]["sha256"], seen["photo_sha256"]);
+    assert_eq!(evidence["items"][0]["role"], "origin");
+    assert_eq!(evidence["items"][0]["sha256"], seen["photo_sha256"]);
 
     // the same place in another photo is one more occurrence, not another finding
     case.photo(&case.inspector, "2026-06-01T09:00:00Z", 2).await;
@@ -177,7 +180,7 @@ async fn a_finding_goes_from_candidate_to_closed_by_the_right_people_only() {
         .await
         .is(200)
         .json();
-    assert_eq!(orders[0]["number"], 1);
+    assert_eq!(orders["items"][0]["number"], 1);
 
     case.service
         .clock
@@ -191,7 +194,7 @@ async fn a_finding_goes_from_candidate_to_closed_by_the_right_people_only() {
         .get(&case.reviewer, &case.path("/evidence"))
         .await
         .json();
-    let checks = &evidence[1]["checks"];
+    let checks = &evidence["items"][0]["checks"];
     assert_eq!(checks["taken_after_order"]["said"], "no", "{checks}");
     case.step(&case.reviewer, json!({"step": "close"}))
         .await
@@ -213,7 +216,7 @@ async fn a_finding_goes_from_candidate_to_closed_by_the_right_people_only() {
         .get(&case.reviewer, &case.path("/evidence"))
         .await
         .json();
-    let checks = &evidence.as_array().unwrap().last().unwrap()["checks"];
+    let checks = &evidence["items"][0]["checks"];
     assert_eq!(checks["taken_after_order"]["said"], "yes", "{checks}");
     assert!(
         checks["same_place"]["reason"]
@@ -471,17 +474,14 @@ async fn a_person_files_a_finding_that_goes_the_same_way() {
     case.step(&case.company, rectify).await.is(200);
     let evidence = case
         .service
-        .get(&case.reviewer, &case.path("/evidence"))
-        .await
-        .json();
+        .all_pages(&case.reviewer, &case.path("/evidence"), 2)
+        .await;
     let roles: Vec<_> = evidence
-        .as_array()
-        .unwrap()
         .iter()
         .map(|e| e["role"].as_str().unwrap())
         .collect();
-    assert_eq!(roles, ["origin", "origin", "proof"]);
-    let checks = &evidence[2]["checks"];
+    assert_eq!(roles, ["proof", "origin", "origin"]);
+    let checks = &evidence[0]["checks"];
     assert_eq!(checks["not_used_before"]["said"], "yes", "{checks}");
     let report = sitewarden::ledger::check::check(&case.service.ledger)
         .await
@@ -528,21 +528,7 @@ async fn what_belongs_to_findings_is_listed_over_all_of_them() {
         ] {
             assert_eq!(count(&case.inspector, filter).await, n, "{list}");
         }
-        let mut seen = Vec::new();
-        let mut query = "?limit=1".to_owned();
-        loop {
-            let page = case
-                .service
-                .get(&case.inspector, &format!("{path}{query}"))
-                .await
-                .is(200)
-                .json();
-            seen.extend(page["items"].as_array().unwrap().clone());
-            match page["next_cursor"].as_str() {
-                Some(cursor) => query = format!("?limit=1&cursor={cursor}"),
-                None => break,
-            }
-        }
+        let seen = case.service.all_pages(&case.inspector, &path, 1).await;
         assert_eq!(seen.len(), all, "{list}: page by page");
     }
 }

@@ -6,8 +6,7 @@ use std::task::Poll;
 use serde_json::json;
 use sitewarden::api::ServeConfig;
 
-use super::support::{Service, credit_code, photo, request};
-use axum::http::Method;
+use super::support::{Service, credit_code, photo};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_company_has_one_file_and_a_change_names_what_was_seen() {
@@ -142,15 +141,35 @@ async fn an_inspection_is_filled_in_from_its_photos_and_goes_its_way() {
         .await
         .is(200);
     let answer = json!({"answer": "compliant", "reason": "walked through all of them"});
-    let headers = [("content-type", "application/json")];
-    let call = request(
-        Method::PUT,
-        &key,
-        &format!("{path}/items/exits"),
-        &headers,
-        answer.to_string().into(),
-    );
-    service.send(call).await.is(204);
+    let exits = format!("{path}/items/exits");
+    let seen = service.get(&key, &exits).await.is(200);
+    assert_eq!(seen.json()["answer"], "cannot_determine");
+    let seen = [("if-match", seen.header("etag"))];
+    service
+        .put(&key, &exits, &[], answer.clone())
+        .await
+        .problem(428);
+    let given = service
+        .put(&key, &exits, &seen, answer.clone())
+        .await
+        .is(200);
+    assert_eq!(given.json()["answer"], "compliant");
+    // of two people who have seen the same, the second is told
+    service
+        .put(&key, &exits, &seen, answer.clone())
+        .await
+        .problem(412);
+    let again = [("if-match", given.header("etag"))];
+    service
+        .put(&key, &exits, &again, answer.clone())
+        .await
+        .is(200);
+    let unknown = format!("{path}/items/cats");
+    service.get(&key, &unknown).await.problem(404);
+    service
+        .put(&key, &unknown, &again, answer)
+        .await
+        .problem(404);
     let shown = service.get(&key, &path).await.is(200);
     let version = shown.header("etag").to_owned();
     let whole = shown.json();
@@ -163,6 +182,7 @@ async fn an_inspection_is_filled_in_from_its_photos_and_goes_its_way() {
     };
     assert_eq!(of("helmets"), "non_compliant");
     assert_eq!(of("exits"), "compliant");
+    assert_eq!(whole["items"][1]["version"], 3, "{whole}");
     assert_eq!(of("dogs"), "cannot_determine", "nobody has looked");
     assert_eq!(whole["attendees"][0]["name"], "Li Wei");
 
@@ -197,8 +217,13 @@ async fn what_is_not_at_an_enterprise_is_not_applicable_in_photos_and_checklists
             .await
             .is(200)
     };
-    facts("\"1\"", json!({"PPE-01": false})).await;
-    let items = [("helmets", "PPE-01"), ("vests", "PPE-02")].map(
+    facts("\"1\"", json!({"PPE-01": false, "combustible_dust": false})).await;
+    let items = [
+        ("helmets", "PPE-01"),
+        ("vests", "PPE-02"),
+        ("dust", "ENV-01"),
+    ]
+    .map(
         |(name, code)| json!({"key": name, "text": {"en": name, "zh": name}, "hazard_code": code}),
     );
     let base = json!({"name": "Yard", "items": items});
@@ -237,13 +262,24 @@ async fn what_is_not_at_an_enterprise_is_not_applicable_in_photos_and_checklists
         );
         let result = service.get(&key, &photo).await.is(200).json()["result"].clone();
         let answers = result["answers"].as_array().unwrap().clone();
-        let answer = answers.into_iter().find(|a| a["code"] == "PPE-01").unwrap();
-        (answer, result["candidates"].to_string().contains("PPE-01"))
+        let of = |code: &str| answers.iter().find(|a| a["code"] == code).unwrap().clone();
+        (
+            of("PPE-01"),
+            of("ENV-01")["answer"].clone(),
+            result["candidates"].to_string().contains("PPE-01"),
+        )
     };
+    let whole = service
+        .get(&key, &format!("/api/v1/inspections/{id}"))
+        .await
+        .json();
+    let answers = [0, 1, 2].map(|n| whole["items"][n]["answer"].as_str().unwrap().to_owned());
+    let out = "not_applicable";
+    assert_eq!(answers, [out, "cannot_determine", out]);
     let item = helmets().await;
-    assert_eq!(item["answer"], "not_applicable");
     assert_eq!(item["answered_by"], "machine");
-    let (answer, candidate) = photo_of(1).await;
+    let (answer, dust, candidate) = photo_of(1).await;
+    assert_eq!(dust, "not_applicable");
     assert_eq!(answer["answer"], "not_applicable");
     assert!(answer["reason"].as_str().unwrap().contains("file says"));
     assert!(!candidate);
@@ -256,10 +292,40 @@ async fn what_is_not_at_an_enterprise_is_not_applicable_in_photos_and_checklists
     let item = helmets().await;
     assert_eq!(item["answer"], "cannot_determine");
     assert_eq!(item["answered_by"], json!(null));
-    let (answer, candidate) = photo_of(2).await;
+    let (answer, dust, candidate) = photo_of(2).await;
+    assert_eq!(dust, "cannot_determine");
     assert_eq!(answer["answer"], "non_compliant");
     assert!(candidate);
     assert_eq!(helmets().await["answer"], "non_compliant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_that_rules_nothing_out_is_refused() {
+    let service = Service::idle(ServeConfig::default()).await;
+    let body = |facts: serde_json::Value| {
+        json!({"credit_code": credit_code("Mill Ltd"), "name": "Mill Ltd", "industry": "timber",
+            "facts": facts})
+    };
+    let path = "/api/v1/enterprises";
+    for wrong in ["combustible_dusts", "ENV-99", "env-01", ""] {
+        let made = service.post(&service.admin, path, body(json!({wrong: false})));
+        let problem = made.await.problem(422);
+        assert!(problem["detail"].as_str().unwrap().contains(wrong));
+        let next = problem["next"].as_str().unwrap();
+        assert!(next.contains("combustible_dust,"), "{next}");
+    }
+    let facts = json!({"combustible_dust": true, "ENV-02": false});
+    let made = service
+        .post(&service.admin, path, body(facts.clone()))
+        .await;
+    let made = made.is(201).json();
+    assert_eq!(made["facts"], facts);
+    let one = format!("{path}/{}", made["id"].as_str().unwrap());
+    let seen = [("if-match", "\"1\"")];
+    service
+        .put(&service.admin, &one, &seen, body(json!({"dust": true})))
+        .await
+        .problem(422);
 }
 
 #[tokio::test(flavor = "multi_thread")]

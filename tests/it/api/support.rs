@@ -2,6 +2,7 @@
 //! detector is one that sees what the test wants.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use ndarray::ArrayView4;
 use serde_json::Value;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -106,7 +108,52 @@ pub(crate) struct Service {
     workers: Option<Workers>,
     cameras: Cameras,
     watching: Option<tokio::task::JoinHandle<()>>,
-    dir: Option<TempDir>,
+    data: Option<Data>,
+}
+
+/// What outlives a service: its folder, and its database where that is on a server.
+pub(crate) struct Data {
+    dir: TempDir,
+    database: Option<String>,
+}
+
+impl Data {
+    /// Empty. On PostgreSQL where `SITEWARDEN_TEST_POSTGRES` holds the URL of a server.
+    async fn new() -> Self {
+        let database = match std::env::var("SITEWARDEN_TEST_POSTGRES") {
+            Ok(server) => Some(new_database(&server).await),
+            Err(_) => None,
+        };
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir, database }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// As the program is to be told.
+    pub(crate) fn arguments(&self) -> Vec<&OsStr> {
+        let mut arguments = vec!["--data".as_ref(), self.dir.path().as_os_str()];
+        if let Some(url) = &self.database {
+            arguments.extend(["--database".as_ref(), OsStr::new(url)]);
+        }
+        arguments
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        self.database.is_none()
+    }
+}
+
+async fn new_database(server: &str) -> String {
+    sqlx::any::install_default_drivers();
+    let name = format!("t{}", uuid::Uuid::now_v7().simple());
+    let mut admin = AnyConnection::connect(server).await.unwrap();
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(create).execute(&mut admin).await.unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
 }
 
 /// An answer.
@@ -170,16 +217,18 @@ impl Service {
 
     /// Without workers: what is accepted waits.
     pub(crate) async fn idle(config: ServeConfig) -> Self {
-        Self::open(tempfile::tempdir().unwrap(), config, 0).await
+        Self::open(Data::new().await, config, 0).await
     }
 
-    /// In a folder that may hold an earlier life's data.
-    pub(crate) async fn open(dir: TempDir, config: ServeConfig, min_free_bytes: u64) -> Self {
+    /// Over what an earlier life may have left.
+    async fn open(data: Data, config: ServeConfig, min_free_bytes: u64) -> Self {
+        let settings = Settings {
+            database_url: data.database.clone(),
+            ..Settings::folder(data.folder())
+        };
         let clock = Arc::new(SimulatedClock::new(NOON.parse().unwrap()));
-        let ledger = Ledger::open(&Settings::folder(dir.path()), clock.clone())
-            .await
-            .unwrap();
-        let store = Store::open(dir.path(), EvidenceConfig { min_free_bytes }).unwrap();
+        let ledger = Ledger::open(&settings, clock.clone()).await.unwrap();
+        let store = Store::open(data.folder(), EvidenceConfig { min_free_bytes }).unwrap();
         let store = Arc::new(store);
         let metrics = Arc::new(Metrics::default());
         let jobs = Jobs::new(ledger.clone(), store.clone(), rules(), metrics.clone());
@@ -191,8 +240,8 @@ impl Service {
         let cameras = Cameras::new(
             ledger.clone(),
             store.clone(),
-            dir.path(),
-            setups(dir.path()),
+            data.folder(),
+            setups(data.folder()),
         );
         let app = App::new(
             ledger.clone(),
@@ -213,29 +262,29 @@ impl Service {
             workers: None,
             cameras,
             watching: None,
-            dir: Some(dir),
+            data: Some(data),
         }
     }
 
     /// The same data in another life of the service, on a disk with that much room asked for.
     pub(crate) async fn reopen(mut self, min_free_bytes: u64) -> Self {
-        let dir = self.dir.take().unwrap();
+        let data = self.data.take().unwrap();
         self.stop_watching();
         self.ledger.close().await;
         drop(self);
-        Self::open(dir, ServeConfig::default(), min_free_bytes).await
+        Self::open(data, ServeConfig::default(), min_free_bytes).await
     }
 
     /// Ends the service; its data stays.
-    pub(crate) async fn end(mut self) -> TempDir {
-        let dir = self.dir.take().unwrap();
+    pub(crate) async fn end(mut self) -> Data {
+        let data = self.data.take().unwrap();
         self.stop_watching();
         self.ledger.close().await;
-        dir
+        data
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        self.dir.as_ref().unwrap().path()
+    pub(crate) fn data(&self) -> &Data {
+        self.data.as_ref().unwrap()
     }
 
     pub(crate) fn work(&mut self) {
@@ -275,10 +324,7 @@ impl Service {
         headers: &[(&str, &str)],
         body: Value,
     ) -> Reply {
-        let headers = [headers, &[("content-type", "application/json")]].concat();
-        let body = Body::from(body.to_string());
-        self.send(request(Method::POST, key, path, &headers, body))
-            .await
+        self.send_json(Method::POST, key, path, headers, body).await
     }
 
     pub(crate) async fn put(
@@ -288,10 +334,40 @@ impl Service {
         headers: &[(&str, &str)],
         body: Value,
     ) -> Reply {
+        self.send_json(Method::PUT, key, path, headers, body).await
+    }
+
+    async fn send_json(
+        &self,
+        method: Method,
+        key: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Reply {
         let headers = [headers, &[("content-type", "application/json")]].concat();
         let body = Body::from(body.to_string());
-        self.send(request(Method::PUT, key, path, &headers, body))
-            .await
+        self.send(request(method, key, path, &headers, body)).await
+    }
+
+    /// Every entry of a list, a page of `limit` at a time.
+    pub(crate) async fn all_pages(&self, key: &str, path: &str, limit: u32) -> Vec<Value> {
+        let mut all = Vec::new();
+        let first = format!(
+            "{path}{}limit={limit}",
+            if path.contains('?') { '&' } else { '?' }
+        );
+        let mut next = first.clone();
+        loop {
+            let page = self.get(key, &next).await.is(200).json();
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= limit as usize, "{path}: {page}");
+            all.extend(items.clone());
+            match page["next_cursor"].as_str() {
+                Some(cursor) => next = format!("{first}&cursor={cursor}"),
+                None => return all,
+            }
+        }
     }
 
     /// A key with these roles, limited to these enterprises if any.
@@ -348,6 +424,33 @@ impl Service {
             tokio::task::block_in_place(|| self.cameras.stop());
         }
     }
+}
+
+/// A site, and somebody who inspects it.
+pub(crate) struct Place {
+    pub(crate) service: Service,
+    pub(crate) enterprise: String,
+    pub(crate) site: String,
+    pub(crate) inspector: String,
+}
+
+pub(crate) async fn place(service: Service, time_zone: &str) -> Place {
+    let (enterprise, site) = service.site("Store Ltd", time_zone).await;
+    let inspector = service.key("inspector", &["inspector"], &[]).await;
+    Place {
+        service,
+        enterprise,
+        site,
+        inspector,
+    }
+}
+
+/// The address of the first photo of a job.
+pub(crate) fn first_photo(job: &Value) -> String {
+    format!(
+        "/api/v1/photos/{}",
+        job["photos"][0]["id"].as_str().unwrap()
+    )
 }
 
 impl Drop for Service {
