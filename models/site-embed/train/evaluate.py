@@ -14,7 +14,7 @@ import torch
 
 import crops
 import metrics
-from model import MEAN, STD, SiteEmbed, load_backbone, tensor
+from model import SiteEmbed, array, load_backbone, tensor
 
 # of the picture stored with context; each spoils like a second camera, another day, another program
 SPOILT = {
@@ -39,9 +39,8 @@ class Embedder:
         self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, pictures):
-        x = ((pictures.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)).transpose(0, 3, 1, 2)
-        return np.concatenate([self.session.run(["embedding"], {"images": np.ascontiguousarray(x[k:k + 32])})[0]
-                               for k in range(0, len(x), 32)])
+        return np.concatenate([self.session.run(["embedding"], {"images": array(pictures[k:k + 32])})[0]
+                               for k in range(0, len(pictures), 32)])
 
 
 class Backbone:

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from crops import squeeze
-from model import DIMENSIONS, MEAN, PATCH_DIMENSIONS, STD, SiteEmbed, tensor
+from model import DIMENSIONS, PATCH_DIMENSIONS, SiteEmbed, array, tensor
 
 
 def load(checkpoint, patches):
@@ -83,8 +83,7 @@ def main():
 
     session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
     y, x = np.mgrid[:a.size, :a.size]
-    ramp = np.stack([(7 * c + 13 * y + 29 * x) % 256 for c in range(3)]).astype(np.float32)[None]
-    ramp = ((ramp / 255 - np.float32(MEAN)[:, None, None]) / np.float32(STD)[:, None, None]).astype(np.float32)
+    ramp = array(np.stack([(7 * c + 13 * y + 29 * x) % 256 for c in range(3)], 2)[None])
     smooth = np.random.default_rng(0).normal(0, 1, (3, 3, a.size // 16, a.size // 16)).repeat(16, 2).repeat(16, 3)
     for given in (ramp, smooth.astype(np.float32)):
         with torch.no_grad():

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = 127.0, 128.0      # what the weights were trained with
 DIMENSIONS, PATCH_DIMENSIONS = 256, 64
 # kernel, stride, expansion, channels, repeats
 STAGES = ((3, 1, 1, 16, 1), (3, 2, 6, 24, 2), (5, 2, 6, 40, 2), (3, 2, 6, 80, 3),
@@ -143,8 +143,10 @@ def nuisance_free(linear, pooled, shrink):
     linear.bias.data = torch.tensor(-(mean @ w) / scale, dtype=torch.float32)
 
 
-def tensor(pictures):
+def array(pictures):
     """uint8 [n, h, w, 3] RGB to the network's input."""
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
-    return ((x - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]).contiguous(
-        memory_format=torch.channels_last)
+    return np.ascontiguousarray(((pictures.astype(np.float32) - MEAN) / STD).transpose(0, 3, 1, 2))
+
+
+def tensor(pictures):
+    return torch.from_numpy(array(pictures)).contiguous(memory_format=torch.channels_last)

@@ -21,7 +21,7 @@ import crops
 import metrics
 from crops import squeeze
 from evaluate import Embedder
-from model import MEAN, STD, SiteEmbed, load_backbone, tensor
+from model import SiteEmbed, array, load_backbone, tensor
 from patches import nuisance, photos
 
 REACH, TOP = 1, 0.05
@@ -50,8 +50,7 @@ def ways(onnx, size):
     load_backbone(net)
 
     def patches(x):
-        x = ((x.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)).transpose(0, 3, 1, 2)
-        return np.concatenate([embedder.session.run(["patches"], {"images": np.ascontiguousarray(x[k:k + 16])})[0]
+        return np.concatenate([embedder.session.run(["patches"], {"images": array(x[k:k + 16])})[0]
                                for k in range(0, len(x), 16)])
 
     @torch.no_grad()

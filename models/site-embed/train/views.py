@@ -6,39 +6,54 @@ import os
 from multiprocessing import Pool
 
 import numpy as np
+import onnxruntime as ort
 import torch
 
 from crops import view
-from model import SiteEmbed, load_backbone, tensor
+from model import SiteEmbed, array, load_backbone
 
-SIZE, CHUNK = 160, 8
+SIZE, CHUNK, BATCH = 160, 8, 2    # larger batches leave the cache and are slower
 state = {}
 
 
+class Frozen(torch.nn.Module):
+    """The untouched network up to both things that are kept."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = SiteEmbed()
+        load_backbone(self.net)
+
+    def forward(self, x):
+        mid = self.net.early(x)[1]
+        return mid, self.net.pooled(mid)
+
+
 def begin(cache, views):
-    torch.set_num_threads(1)
-    net = SiteEmbed().eval().to(memory_format=torch.channels_last)
-    load_backbone(net)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    # ONNX Runtime is two to three times as fast as torch here
+    net = ort.InferenceSession(os.path.join(cache, "frozen.onnx"), options, providers=["CPUExecutionProvider"])
     state.update(net=net, views=views, wide=np.load(os.path.join(cache, "wide.u8.npy"), mmap_mode="r"))
 
 
-@torch.no_grad()
 def work(first):
     views, wide = state["views"], state["wide"]
     of = range(first, min(first + CHUNK, len(wide)))
     x = np.stack([view(wide[i], np.random.default_rng((i, v)), SIZE) for i in of for v in range(views)])
-    _, mid = state["net"].early(tensor(x))
-    pooled = state["net"].pooled(mid)
+    runs = [state["net"].run(None, {"images": array(x[k:k + BATCH])}) for k in range(0, len(x), BATCH)]
+    mid, pooled = (np.concatenate(o).astype(np.float16) for o in zip(*runs))
     n = len(of)
-    return (first, mid.half().numpy().reshape(n, views, *mid.shape[1:]),
-            pooled.half().numpy().reshape(n, views, -1))
+    return first, mid.reshape(n, views, *mid.shape[1:]), pooled.reshape(n, views, -1)
 
 
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--cache", required=True)
-    p.add_argument("--views", type=int, default=6)
+    p.add_argument("--views", type=int, default=4)
     a = p.parse_args()
+    torch.onnx.export(Frozen().eval(), (torch.zeros(2, 3, SIZE, SIZE),), os.path.join(a.cache, "frozen.onnx"),
+                      input_names=["images"], opset_version=17, dynamo=False, dynamic_axes={"images": {0: "batch"}})
     n = len(json.load(open(os.path.join(a.cache, "crops.json")))["train"])
     part = [os.path.join(a.cache, f + ".part.npy") for f in ("mid", "pooled")]
     mids = np.lib.format.open_memmap(part[0], "w+", np.float16, (n, a.views, 112, SIZE // 16, SIZE // 16))
