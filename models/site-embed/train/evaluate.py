@@ -10,11 +10,11 @@ import time
 
 import numpy as np
 import onnxruntime as ort
-import torch
 
 import crops
 import metrics
-from model import SiteEmbed, array, load_backbone, tensor
+from model import array
+from views import frozen
 
 # of the picture stored with context; each spoils like a second camera, another day, another program
 SPOILT = {
@@ -39,22 +39,18 @@ class Embedder:
         self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, pictures):
-        return np.concatenate([self.session.run(["embedding"], {"images": array(pictures[k:k + 32])})[0]
-                               for k in range(0, len(pictures), 32)])
+        return np.concatenate([self.session.run(["embedding"], {"images": array(pictures[k:k + 2])})[0]
+                               for k in range(0, len(pictures), 2)])
 
 
-class Backbone:
+def backbone(cache):
     """ImageNet's features, as they are: the mean of the head's 1280 channels, length 1."""
+    run = frozen(cache, threads=2)
 
-    def __init__(self):
-        self.net = SiteEmbed().eval().to(memory_format=torch.channels_last)
-        load_backbone(self.net)
-
-    @torch.no_grad()
-    def __call__(self, pictures):
-        z = torch.cat([self.net.pooled(self.net.early(tensor(pictures[k:k + 32]))[1])[:, :1280]
-                       for k in range(0, len(pictures), 32)]).numpy()
+    def embed(pictures):
+        z = run(pictures)[1][:, :1280].astype(np.float32)
         return z / np.linalg.norm(z, axis=1, keepdims=True)
+    return embed
 
 
 def hashes(pictures):
@@ -105,10 +101,9 @@ def main():
     p.add_argument("--onnx", required=True)
     p.add_argument("--out", required=True)
     a = p.parse_args()
-    torch.set_num_threads(2)
     items = json.load(open(os.path.join(a.cache, "crops.json")))["test"]
     pictures = np.load(os.path.join(a.cache, "test.u8.npy"))
-    ways = {"site-embed": Embedder(a.onnx), "untouched backbone": Backbone(), "perceptual hash": hashes}
+    ways = {"site-embed": Embedder(a.onnx), "untouched backbone": backbone(a.cache), "perceptual hash": hashes}
     found = {"same_kind": {}, "fire_of_the_other_set": {}, "same_picture": {}}
     z = {name: way(pictures) for name, way in ways.items()}
 
@@ -121,7 +116,7 @@ def main():
         found["fire_of_the_other_set"][name] = report(name, *same_kind(z[name], items, True))
 
     rng = np.random.default_rng(11)
-    chosen = one_a_source(items, rng, 600)
+    chosen = one_a_source(items, rng, 300)
     print(f"same picture, spoilt, among {len(chosen)} of different sources")
     for what, spoil in SPOILT.items():
         spoilt = np.stack([spoil(pictures[k], np.random.default_rng((int(k), len(what)))) for k in chosen])

@@ -60,7 +60,7 @@ def main():
     net = SiteEmbed().eval().to(memory_format=torch.channels_last)
     load_backbone(net)
     features = []
-    for k, (path, _) in enumerate(photos(a.data, "train", set(settings()["left_out"]), 300)):
+    for k, (path, _) in enumerate(photos(a.data, "train", set(settings()["left_out"]), 120)):
         rng = np.random.default_rng(k)
         x = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
         x = cv2.resize(x, (384, 384), interpolation=cv2.INTER_AREA)

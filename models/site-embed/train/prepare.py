@@ -96,7 +96,8 @@ def gather(data, cfg):
                     most = cfg["gallery_each"] if split == "train" else 10 ** 9
                     test += [i | {"role": role} for i in spread(items, most, rng)]
                 elif split == "train":
-                    train += spread(items, cfg["train_each"], rng)
+                    most = cfg["train_each"].get(name, cfg["train_each"]["default"])
+                    train += spread(items, most, rng)
                 else:
                     test += [i | {"role": "distractor"} for i in spread(items, cfg["distractors_each"], rng)]
     return train, test

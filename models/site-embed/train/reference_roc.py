@@ -11,6 +11,7 @@ import argparse
 import glob
 import json
 import os
+import tempfile
 
 import cv2
 import numpy as np
@@ -20,8 +21,7 @@ import torch
 import crops
 import metrics
 from crops import squeeze
-from evaluate import Embedder
-from model import SiteEmbed, array, load_backbone, tensor
+from model import SiteEmbed, array, load_backbone
 from patches import nuisance, photos
 
 REACH, TOP = 1, 0.05
@@ -43,43 +43,48 @@ def distance(reference, now, reach=REACH, light=True):
     return top.mean() - (np.median(d) if light else 0)
 
 
-def ways(onnx, size):
-    """name -> (features of pictures, distance of two)"""
-    embedder = Embedder(onnx)
-    net = SiteEmbed().eval()
-    load_backbone(net)
+class Plain(torch.nn.Module):
+    """The untouched backbone: what its last layer and what its middle layers say."""
 
-    def patches(x):
-        return np.concatenate([embedder.session.run(["patches"], {"images": array(x[k:k + 16])})[0]
-                               for k in range(0, len(x), 16)])
+    def __init__(self):
+        super().__init__()
+        self.net = SiteEmbed()
+        load_backbone(self.net)
 
-    @torch.no_grad()
-    def plain(x):
-        out = []
-        for k in range(0, len(x), 16):
-            local = net.local(*net.early(tensor(x[k:k + 16]))).numpy()
-            out.append(local / np.linalg.norm(local, axis=3, keepdims=True))
-        return np.concatenate(out)
+    def forward(self, x):
+        fine, mid = self.net.early(x)
+        return (torch.nn.functional.normalize(self.net.pooled(mid)[:, :1280], dim=1),
+                torch.nn.functional.normalize(self.net.local(fine, mid), dim=3))
 
-    @torch.no_grad()
-    def whole(x):
-        z = torch.cat([net.pooled(net.early(tensor(x[k:k + 16]))[1])[:, :1280] for k in range(0, len(x), 16)]).numpy()
-        return z / np.linalg.norm(z, axis=1, keepdims=True)
 
-    def hashes(x):
-        return np.stack([metrics.phash(p) for p in x])
+def features(onnx, size):
+    """pictures -> {name: features}"""
+    plain = os.path.join(tempfile.mkdtemp(), "plain.onnx")
+    torch.onnx.export(Plain().eval(), (torch.zeros(2, 3, size, size),), plain, input_names=["images"],
+                      opset_version=17, dynamo=False, dynamic_axes={"images": {0: "batch"}})
+    sessions = [ort.InferenceSession(p, providers=["CPUExecutionProvider"]) for p in (onnx, plain)]
 
-    def angle(a, b):
-        return 1 - float(a @ b)
-    return {
-        "site-embed patches": (patches, distance),
-        "site-embed patches, median kept": (patches, lambda a, b: distance(a, b, light=False)),
-        "untouched patches": (plain, distance),
-        "untouched patches, median kept": (plain, lambda a, b: distance(a, b, light=False)),
-        "site-embed, whole window": (embedder, angle),
-        "untouched backbone, whole window": (whole, angle),
-        "perceptual hash": (hashes, angle),
-    }
+    def run(x):
+        outs = [[np.concatenate(o) for o in zip(*[s.run(None, {"images": array(x[k:k + 2])})
+                                                  for k in range(0, len(x), 2)])] for s in sessions]
+        return {"embedding": outs[0][0], "patches": outs[0][1], "whole": outs[1][0], "local": outs[1][1],
+                "hash": np.stack([metrics.phash(p) for p in x])}
+    return run
+
+
+def angle(a, b):
+    return 1 - float(a @ b)
+
+
+METHODS = {
+    "site-embed patches": ("patches", distance),
+    "site-embed patches, median kept": ("patches", lambda a, b: distance(a, b, light=False)),
+    "untouched patches": ("local", distance),
+    "untouched patches, median kept": ("local", lambda a, b: distance(a, b, light=False)),
+    "site-embed, whole window": ("embedding", angle),
+    "untouched backbone, whole window": ("whole", angle),
+    "perceptual hash": ("hash", angle),
+}
 
 
 def pasted(data, split, size, each):
@@ -165,8 +170,8 @@ def clips(folders, detector, size, spoilt):
                 if len(clean) < 3 or not full:
                     continue
                 cutout = lambda k: frames[k][0][y0:y0 + side, x0:x0 + side]
-                some = [(k, False) for k in rng.permutation(clean[2:])[:4]] + \
-                       [(k, True) for k in rng.permutation(full)[:4]]
+                some = [(k, False) for k in rng.permutation(clean[2:])[:2]] + \
+                       [(k, True) for k in rng.permutation(full)[:2]]
                 for k, occupied in some:
                     reference.append(squeeze(np.ascontiguousarray(cutout(clean[0])), size))
                     x = cv2.resize(cutout(k), (384, 384), interpolation=cv2.INTER_LINEAR)
@@ -176,12 +181,12 @@ def clips(folders, detector, size, spoilt):
     return np.stack(reference), np.stack(probe), np.array(dirty), np.array(group)
 
 
-def judge(methods, reference, probe, dirty, group):
+def judge(run, reference, probe, dirty, group):
     out = {}
     rng = np.random.default_rng(2)
-    for name, (features, apart) in methods.items():
-        r, p = features(reference), features(probe)
-        score = np.array([apart(a, b) for a, b in zip(r, p)])
+    before, after = run(reference), run(probe)
+    for name, (what, apart) in METHODS.items():
+        score = np.array([apart(a, b) for a, b in zip(before[what], after[what])])
         area = metrics.auroc(score[~dirty], score[dirty])
         draws = []
         for _ in range(300):
@@ -209,15 +214,15 @@ def main():
     p.add_argument("--split", default="val", help="train while settings are chosen")
     a = p.parse_args()
     torch.set_num_threads(2)
-    methods, found = ways(a.onnx, a.size), {}
+    run, found = features(a.onnx, a.size), {}
     data = pasted(a.data, a.split, a.size, 100)
     print(f"pasted: {len(data[2])} windows, {data[2].sum()} with an object")
-    found["pasted"] = judge(methods, *data)
+    found["pasted"] = judge(run, *data)
     if a.clips:
         for name, spoilt in (("clips", False), ("clips under other light", True)):
             data = clips(a.clips, a.detector, a.size, spoilt)
             print(f"{name}: {len(data[2])} windows, {data[2].sum()} occupied")
-            found[name] = judge(methods, *data)
+            found[name] = judge(run, *data)
     if a.out:
         json.dump(found, open(a.out, "w"), indent=1, default=float)
 

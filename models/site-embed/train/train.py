@@ -17,8 +17,9 @@ from torch.nn import functional as F
 
 import metrics
 from crops import squeeze
-from model import SiteEmbed, load_backbone, nuisance_free, tensor
+from model import SiteEmbed, load_backbone, nuisance_free
 from prepare import STORED, settings
+from views import frozen
 
 
 def loss_of(z1, z2, label, group, temperature, weights):
@@ -43,37 +44,36 @@ def loss_of(z1, z2, label, group, temperature, weights):
     return weights[0] * sup + weights[1] * info, sup.item(), info.item()
 
 
-@torch.no_grad()
-def embed(net, pictures, batch=32):
-    return torch.cat([net.late(net.early(tensor(pictures[k:k + batch]))[1])
-                      for k in range(0, len(pictures), batch)]).numpy()
-
-
 def development(cache, index, cfg, size):
-    """(pictures, class, group, is query) of the classes left out with --dev."""
+    """(stride 16, pooled, class, group, is query) of the classes left out with --dev."""
     rng = np.random.default_rng(5)
     edge = round(STORED * 0.1)
     pictures, items, query = [], [], []
     wide = np.load(os.path.join(cache, "wide.u8.npy"), mmap_mode="r")
     for c in cfg["dev_left_out"]:
         at = [k for k, i in enumerate(index["train"]) if i["class"] == c]
-        for k in rng.choice(at, min(200, len(at)), replace=False):
+        for k in rng.choice(at, min(120, len(at)), replace=False):
             pictures.append(squeeze(np.ascontiguousarray(wide[k][edge:-edge, edge:-edge]), size))
             items.append(index["train"][k])
             query.append(False)
     test = np.load(os.path.join(cache, "test.u8.npy"), mmap_mode="r")
     for k, i in enumerate(index["test"]):
-        if i["role"] == "distractor":
+        if i["role"] == "distractor" and (i["class"] in cfg["dev_left_out"] or rng.random() < 0.6):
             pictures.append(squeeze(test[k], size))
             items.append(i)
             query.append(i["class"] in cfg["dev_left_out"])
-    return (np.stack(pictures), np.array([i["class"] for i in items]), np.array([i["group"] for i in items]),
+    mid, pooled = frozen(cache, threads=2)(np.stack(pictures))
+    return (mid, pooled, np.array([i["class"] for i in items]), np.array([i["group"] for i in items]),
             np.array(query))
 
 
-def dev_score(net, dev):
-    pictures, cls, group, query = dev
-    z = embed(net, pictures)
+@torch.no_grad()
+def dev_score(net, dev, untouched):
+    mid, pooled, cls, group, query = dev
+    if untouched:
+        z = F.normalize(net.embed(torch.from_numpy(pooled).float()), dim=1).numpy()
+    else:
+        z = torch.cat([net.late(torch.from_numpy(mid[k:k + 16]).float()) for k in range(0, len(mid), 16)]).numpy()
     rows = metrics.retrieval(z[query], z, cls[query], cls, group[query], group)
     return metrics.macro(rows, cls[query])
 
@@ -163,7 +163,7 @@ def main():
         print(*row, flush=True)
 
     if dev and step == 0:
-        tell([0, 0, 0, "", "", *dev_score(net, dev).round(4)])
+        tell([0, 0, 0, "", "", *dev_score(net, dev, True).round(4)])
     while step < a.steps:
         ramp = min(1.0, (step + 1) / (0.06 * a.steps)) * 0.5 * (1 + np.cos(np.pi * step / a.steps))
         for g, peak in zip(opt.param_groups, peaks):
@@ -189,7 +189,7 @@ def main():
             spent += time.time() - began
             began = time.time()
             shown = step % 100 == 0 or step == a.steps
-            score = dev_score(net, dev).round(4) if dev and shown else ["", "", ""]
+            score = dev_score(net, dev, a.frozen).round(4) if dev and shown else ["", "", ""]
             tell([step, round(spent / 60, 2), f"{opt.param_groups[0]['lr']:.2e}",
                   *np.mean(sums, 0).round(4), *score])
             sums = []
