@@ -136,8 +136,8 @@ def nuisance_free(linear, pooled, shrink):
     inv = vec / np.sqrt(val)                     # white within
     val2, vec2 = np.linalg.eigh(inv.T @ between @ inv)
     top = np.argsort(-val2)[:linear.out_features]
-    # white within, shrunk between: no direction may shout the others down
-    w = (inv @ vec2[:, top]) / (val2[top] + 1.0) ** 0.25
+    # between crops no direction may shout the others down
+    w = (inv @ vec2[:, top]) / (np.maximum(val2[top], 0) + 1e-3 * val2.max()) ** 0.15
     scale = np.sqrt((w * (between @ w)).sum())
     linear.weight.data = torch.tensor((w / scale).T, dtype=torch.float32)
     linear.bias.data = torch.tensor(-(mean @ w) / scale, dtype=torch.float32)

@@ -5,18 +5,29 @@ import argparse
 import collections
 import json
 import os
+import tempfile
 import zlib
 
 import cv2
 import numpy as np
+import onnxruntime as ort
 import torch
 
 import crops
 from crops import squeeze
-from model import SiteEmbed, load_backbone, nuisance_free, tensor
+from model import SiteEmbed, array, load_backbone, nuisance_free
 from prepare import settings
 
-LIGHTS, PLACES = 4, 48
+LIGHTS, PLACES = 3, 48
+
+
+class Local(torch.nn.Module):
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        return self.net.local(*self.net.early(x))
 
 
 def nuisance(x, rng):
@@ -54,22 +65,27 @@ def main():
     p.add_argument("--data", required=True)
     p.add_argument("--out", required=True)
     p.add_argument("--size", type=int, default=192)
+    p.add_argument("--keep", help="where the features shall be kept too")
     p.add_argument("--shrink", type=float, default=0.1)
     a = p.parse_args()
-    torch.set_num_threads(2)
-    net = SiteEmbed().eval().to(memory_format=torch.channels_last)
+    net = SiteEmbed().eval()
     load_backbone(net)
+    plain = os.path.join(tempfile.mkdtemp(), "local.onnx")
+    torch.onnx.export(Local(net), (torch.zeros(2, 3, a.size, a.size),), plain, input_names=["images"],
+                      opset_version=17, dynamo=False, dynamic_axes={"images": {0: "batch"}})
+    session = ort.InferenceSession(plain, providers=["CPUExecutionProvider"])
     features = []
-    for k, (path, _) in enumerate(photos(a.data, "train", set(settings()["left_out"]), 120)):
+    for k, (path, _) in enumerate(photos(a.data, "train", set(settings()["left_out"]), 80)):
         rng = np.random.default_rng(k)
         x = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-        x = cv2.resize(x, (384, 384), interpolation=cv2.INTER_AREA)
+        x = cv2.resize(x, (256, 256), interpolation=cv2.INTER_AREA)
         seen = np.stack([squeeze(nuisance(x, rng), a.size) for _ in range(LIGHTS)])
-        with torch.no_grad():
-            local = net.local(*net.early(tensor(seen))).flatten(1, 2).numpy()
+        local = session.run(None, {"images": array(seen)})[0].reshape(LIGHTS, -1, 152)
         places = rng.choice(local.shape[1], PLACES, replace=False)
         features.append(local[:, places].transpose(1, 0, 2))
     features = np.concatenate(features)
+    if a.keep:
+        np.save(a.keep, features)
     nuisance_free(net.patch, features, a.shrink)
     torch.save({"weight": net.patch.weight.data, "bias": net.patch.bias.data}, a.out)
     print(f"patch projection from {len(features)} places")

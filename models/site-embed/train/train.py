@@ -67,6 +67,13 @@ def development(cache, index, cfg, size):
             np.array(query))
 
 
+def kept(z, before, temperature):
+    """How far the likeness of crops to one another has moved from what it was before training (KL)."""
+    itself = -1e9 * torch.eye(len(z))
+    now, then = ((x @ x.T / temperature + itself).log_softmax(1) for x in (z, before))
+    return F.kl_div(now, then, log_target=True, reduction="batchmean")
+
+
 @torch.no_grad()
 def dev_score(net, dev, untouched):
     mid, pooled, cls, group, query = dev
@@ -89,7 +96,8 @@ def main():
     p.add_argument("--temperature", type=float, default=0.1)
     p.add_argument("--sup", type=float, default=1.0)
     p.add_argument("--info", type=float, default=1.0)
-    p.add_argument("--shrink", type=float, default=0.1)
+    p.add_argument("--keep", type=float, default=2.0, help="weight of staying like what it was")
+    p.add_argument("--shrink", type=float, default=1.0, help="towards plain principal directions")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--frozen", action="store_true")
@@ -113,12 +121,22 @@ def main():
 
     net = SiteEmbed()
     load_backbone(net)
-    dev = development(a.cache, index, cfg, a.size) if a.dev else None
+    dev = None
+    if a.dev:
+        path = os.path.join(a.cache, "dev.npz")
+        if not os.path.exists(path):
+            np.savez(path, *development(a.cache, index, cfg, a.size))
+        dev = [*np.load(path).values()]
     checkpoint = os.path.join(a.out, "last.pt")
     if not os.path.exists(checkpoint):
         nuisance_free(net.embed, pooled[use], a.shrink)
     net = net.eval().to(memory_format=torch.channels_last)
     net.requires_grad_(False)
+    start = os.path.join(a.out, "start.pt")
+    if not os.path.exists(start):
+        torch.save(net.embed.state_dict(), start)
+    before = torch.nn.Linear(net.embed.in_features, net.embed.out_features).requires_grad_(False)
+    before.load_state_dict(torch.load(start))
     net.embed.requires_grad_(True)
     parts = [{"params": [*net.embed.parameters()], "lr": a.projection_lr}]
     if not a.frozen:
@@ -170,15 +188,16 @@ def main():
             g["lr"] = peak * ramp
         i, v = draw(step)
         rows = use[i]
+        flat = torch.from_numpy(np.concatenate((pooled[rows, v[:, 0]], pooled[rows, v[:, 1]]))).float()
         if a.frozen:
-            x = torch.from_numpy(np.concatenate((pooled[rows, v[:, 0]], pooled[rows, v[:, 1]]))).float()
-            z = F.normalize(net.embed(x), dim=1)
+            z = F.normalize(net.embed(flat), dim=1)
         else:
             x = torch.from_numpy(np.concatenate((mids[rows, v[:, 0]], mids[rows, v[:, 1]]))).float()
             z = net.late(x.contiguous(memory_format=torch.channels_last))
         n = len(i)
         loss, sup, info = loss_of(z[:n], z[n:], torch.from_numpy(label[i]), torch.from_numpy(groups[i]),
                                   a.temperature, (a.sup, a.info))
+        loss = loss + a.keep * kept(z, F.normalize(before(flat), dim=1), a.temperature)
         opt.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([q for g in opt.param_groups for q in g["params"]], 5.0)
