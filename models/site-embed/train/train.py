@@ -185,7 +185,7 @@ def main():
     while step < a.steps:
         ramp = min(1.0, (step + 1) / (0.06 * a.steps)) * 0.5 * (1 + np.cos(np.pi * step / a.steps))
         for g, peak in zip(opt.param_groups, peaks):
-            g["lr"] = peak * ramp
+            g["lr"] = float(peak * ramp)
         i, v = draw(step)
         rows = use[i]
         flat = torch.from_numpy(np.concatenate((pooled[rows, v[:, 0]], pooled[rows, v[:, 1]]))).float()
