@@ -5,6 +5,7 @@
 
 // vocabulary: values only
 pub mod detection;
+pub mod embedding;
 pub mod finding;
 pub mod geometry;
 pub mod hazard;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::{exit, table};
-use crate::inference::{self, LoadOptions, Model, Outcome, Runtime};
+use crate::inference::{self, Kind, LoadOptions, Outcome, Runtime};
 
 /// Lists and verifies models.
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,11 @@ enum Action {
         /// Model name or folder; all models of the search path when absent
         model: Option<String>,
     },
+    /// Prints a model's card: what it is for, its figures and its limits
+    Card {
+        /// Model name or folder
+        model: String,
+    },
     /// Records the golden run of a model that you trust, so that later loads are held to it
     Golden {
         /// Model name or folder
@@ -34,6 +39,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     match args.action {
         Action::List => list(),
         Action::Verify { model } => verify(model.as_deref()),
+        Action::Card { model } => card(&model),
         Action::Golden { model } => golden(&model),
     }
 }
@@ -52,17 +58,22 @@ fn list() -> anyhow::Result<u8> {
     for model in models {
         let name = table::pad(&model.name, 20);
         match model.manifest {
-            Ok(m) => writeln!(
-                out,
-                "{name}  {}  {} x {}  {}  {}\n{}{}",
-                m.version,
-                m.input.0,
-                m.input.1,
-                m.license,
-                model.dir.display(),
-                " ".repeat(22),
-                m.labels.join(", ")
-            )?,
+            Ok(m) => {
+                let gives = match m.kind {
+                    Kind::Detector => m.labels.join(", "),
+                    Kind::Embedder => format!("embedding of {} values, patches", m.dimensions),
+                };
+                writeln!(
+                    out,
+                    "{name}  {}  {} x {}  {}  {}\n{}{gives}",
+                    m.version,
+                    m.input.0,
+                    m.input.1,
+                    m.license,
+                    model.dir.display(),
+                    " ".repeat(22),
+                )?;
+            }
             Err(reason) => writeln!(out, "{name}  REFUSED: {reason}")?,
         }
     }
@@ -104,9 +115,16 @@ fn verify(model: Option<&str>) -> anyhow::Result<u8> {
     Ok(if all_ok { exit::OK } else { exit::REFUSED })
 }
 
+fn card(model: &str) -> anyhow::Result<u8> {
+    let dir = inference::locate(model, &inference::search_path())?;
+    let card = inference::card(&dir)?;
+    write!(std::io::stdout().lock(), "{card}")?;
+    Ok(exit::OK)
+}
+
 fn golden(model: &str) -> anyhow::Result<u8> {
     let dir = inference::locate(model, &inference::search_path())?;
-    let (path, add) = Model::make_golden(&Runtime::load(None)?, &dir)?;
+    let (path, add) = inference::make_golden(&Runtime::load(None)?, &dir)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "wrote {}", path.display())?;
     if let Some(lines) = add {

@@ -1,11 +1,11 @@
 //! The recorded run: a fixed input, and what the model gave for it where it was released.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Outputs;
-use super::manifest::{GoldenSpec, Manifest};
+use super::manifest::GoldenSpec;
+use super::{ModelError, Outputs};
 use crate::preprocess::{InputSpec, Layout};
 
 /// Values recorded of each output at most: enough to catch a swap of channels, colours or
@@ -107,10 +107,14 @@ pub fn ramp(input: &InputSpec) -> Vec<f32> {
 }
 
 /// The input of the recorded run; `ramp` where the manifest declares none.
-pub(super) fn input(dir: &Path, manifest: &Manifest) -> Result<Vec<f32>, GoldenError> {
-    let file = match &manifest.golden {
+pub(super) fn input(
+    dir: &Path,
+    golden: Option<&GoldenSpec>,
+    input: &InputSpec,
+) -> Result<Vec<f32>, GoldenError> {
+    let file = match golden {
         Some(spec) if spec.input != "ramp" => &spec.input,
-        _ => return Ok(ramp(&manifest.input)),
+        _ => return Ok(ramp(input)),
     };
     let fault = |reason: String| GoldenError::File {
         file: file.clone(),
@@ -118,7 +122,7 @@ pub(super) fn input(dir: &Path, manifest: &Manifest) -> Result<Vec<f32>, GoldenE
     };
     let bytes =
         super::read_plain_file(&dir.join(file), MAX_FILE).map_err(|e| fault(e.to_string()))?;
-    let expected = 3 * manifest.input.width as usize * manifest.input.height as usize;
+    let expected = input.tensor_len();
     if bytes.len() != 4 * expected {
         return Err(fault(format!(
             "has {} bytes, one picture as little-endian f32 has {}",
@@ -160,7 +164,7 @@ pub(super) fn read(dir: &Path, spec: &GoldenSpec) -> Result<Golden, GoldenError>
 }
 
 /// Makes a record: evenly spread values of each output, and its largest one.
-pub(super) fn record(input: &str, outputs: &Outputs) -> Golden {
+fn record(input: &str, outputs: &Outputs) -> Golden {
     let outputs = outputs.tensors.iter().map(|t| {
         let step = t.data.len().div_ceil(SAMPLES).max(1);
         let largest = (0..t.data.len()).max_by(|&a, &b| t.data[a].total_cmp(&t.data[b]));
@@ -178,6 +182,32 @@ pub(super) fn record(input: &str, outputs: &Outputs) -> Golden {
         input: input.to_owned(),
         outputs: outputs.collect(),
     }
+}
+
+/// Writes a record as `spec` says, or as it would by default. Gives the path written, and the manifest
+/// lines to add where there is no `spec`.
+pub(super) fn write(
+    dir: &Path,
+    spec: Option<&GoldenSpec>,
+    outputs: &Outputs,
+) -> Result<(PathBuf, Option<String>), ModelError> {
+    let add = spec.is_none().then(|| {
+        let spec = GoldenSpec::default();
+        format!(
+            "[golden]\ninput = \"{}\"\noutput = \"{}\"\ntolerance = {}\n",
+            spec.input, spec.output, spec.tolerance
+        )
+    });
+    let spec = spec.cloned().unwrap_or_default();
+    let path = dir.join(&spec.output);
+    let write = |reason: String| ModelError::Write {
+        path: path.clone(),
+        reason,
+    };
+    let text =
+        serde_json::to_string(&record(&spec.input, outputs)).map_err(|e| write(e.to_string()))?;
+    std::fs::write(&path, text + "\n").map_err(|e| write(e.to_string()))?;
+    Ok((path, add))
 }
 
 /// Holds a run against a record; gives the number of values compared.

@@ -1,4 +1,4 @@
-//! `model.toml`: what a model is, what it is fed, how it is read. Unknown keys are refused.
+//! `model.toml` of a detector: what a model is, what it is fed, how it is read. Unknown keys are refused.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,9 @@ const DEFAULT_THRESHOLD: f32 = 0.25;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// What kind of model it is: here a detector.
+    #[serde(default)]
+    pub kind: Kind,
     /// Name, for records.
     pub name: String,
     /// Version, for records.
@@ -61,7 +64,94 @@ pub struct Manifest {
     pub metrics: toml::Table,
 }
 
-fn one() -> usize {
+/// What a model does. Manifests that say nothing are of detectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Finds objects and their boxes.
+    #[default]
+    Detector,
+    /// Turns a picture into a vector that is near those of like pictures.
+    Embedder,
+}
+
+impl Kind {
+    /// What a manifest's text says, before anything else of it is read.
+    ///
+    /// # Errors
+    /// No TOML, or a kind that there is not.
+    pub(super) fn of(text: &str, file: &Path) -> Result<Self, ManifestError> {
+        #[derive(Deserialize)]
+        struct Only {
+            #[serde(default)]
+            kind: Kind,
+        }
+        from_toml::<Only>(text, file).map(|only| only.kind)
+    }
+}
+
+fn from_toml<T: serde::de::DeserializeOwned>(text: &str, file: &Path) -> Result<T, ManifestError> {
+    toml::from_str(text).map_err(|e| ManifestError::Parse {
+        file: file.to_owned(),
+        reason: e.to_string().trim_end().to_owned(),
+    })
+}
+
+/// Reads a manifest's text as one of `wanted` kind and checks it by `fault`, which gives the first key
+/// whose value cannot be used and why.
+pub(super) fn parse_as<T: serde::de::DeserializeOwned>(
+    text: &str,
+    file: &Path,
+    wanted: Kind,
+    fault: impl Fn(&T) -> Option<Fault>,
+) -> Result<T, ManifestError> {
+    let value = |(key, reason)| ManifestError::Value {
+        file: file.to_owned(),
+        key,
+        reason,
+    };
+    match (Kind::of(text, file)?, wanted) {
+        (Kind::Embedder, Kind::Detector) => Err(value((
+            "kind".into(),
+            "says `embedder`; a detector is wanted here, such as site-nano".into(),
+        ))),
+        (Kind::Detector, Kind::Embedder) => Err(value((
+            "kind".into(),
+            "says `detector`, or nothing; an embedder is wanted here, such as site-embed".into(),
+        ))),
+        _ => {
+            let manifest = from_toml(text, file)?;
+            match fault(&manifest) {
+                None => Ok(manifest),
+                Some(found) => Err(value(found)),
+            }
+        }
+    }
+}
+
+/// The text of `model.toml` in `dir`, and its path.
+pub(super) fn read_text(dir: &Path) -> Result<(String, PathBuf), ManifestError> {
+    let file = dir.join(MANIFEST_FILE);
+    let text = super::read_plain_file(&file, MAX_MANIFEST).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
+    });
+    match text {
+        Ok(text) => Ok((text, file)),
+        Err(e) => Err(ManifestError::Read {
+            file,
+            reason: e.to_string(),
+        }),
+    }
+}
+
+/// A key whose value cannot be used, and why.
+pub(super) type Fault = (String, String);
+
+pub(super) fn fault(key: &str, reason: impl Into<String>) -> Option<Fault> {
+    Some((key.to_owned(), reason.into()))
+}
+
+pub(super) fn one() -> usize {
     1
 }
 
@@ -163,16 +253,8 @@ impl Manifest {
     /// # Errors
     /// Missing, unreadable, or refused by [`Manifest::parse`].
     pub fn read(dir: &Path) -> Result<Self, ManifestError> {
-        let file = dir.join(MANIFEST_FILE);
-        match super::read_plain_file(&file, MAX_MANIFEST).and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
-        }) {
-            Ok(text) => Self::parse(&text, &file),
-            Err(e) => Err(ManifestError::Read {
-                file,
-                reason: e.to_string(),
-            }),
-        }
+        let (text, file) = read_text(dir)?;
+        Self::parse(&text, &file)
     }
 
     /// Checks a manifest's text; `file` is named in errors.
@@ -180,53 +262,18 @@ impl Manifest {
     /// # Errors
     /// The first key that is wrong, with the reason and what would be right.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ManifestError> {
-        let manifest: Self = toml::from_str(text).map_err(|e| ManifestError::Parse {
-            file: file.to_owned(),
-            reason: e.to_string().trim_end().to_owned(),
-        })?;
-        match manifest.fault() {
-            None => Ok(manifest),
-            Some((key, reason)) => Err(ManifestError::Value {
-                file: file.to_owned(),
-                key,
-                reason,
-            }),
-        }
+        parse_as(text, file, Kind::Detector, Self::fault)
     }
 
     /// The first value that cannot be used: its key and why.
-    fn fault(&self) -> Option<(String, String)> {
-        let fault = |key: &str, reason: String| Some((key.to_owned(), reason));
-        for (key, text) in [
-            ("name", &self.name),
-            ("version", &self.version),
-            ("license", &self.license),
-        ] {
-            if text.trim().is_empty() {
-                return fault(key, "must not be empty".into());
-            }
-            if text.contains(char::is_control) {
-                return fault(key, format!("is {text:?}, must be one plain line"));
-            }
-        }
-        if !is_file_name(&self.file) {
-            return fault(
-                "file",
-                format!(
-                    "is {:?}, must be the name of a file in the same folder",
-                    self.file
-                ),
-            );
-        }
-        let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-        if self.sha256.len() != 64 || !self.sha256.chars().all(hex) {
-            return fault(
-                "sha256",
-                "must be 64 lower-case hexadecimal digits (`sha256sum FILE`)".into(),
-            );
+    fn fault(&self) -> Option<Fault> {
+        let names = [&self.name, &self.version, &self.license];
+        if let found @ Some(_) = names_fault(names).or_else(|| file_fault(&self.file, &self.sha256))
+        {
+            return found;
         }
         if self.labels.is_empty() {
-            return fault("labels", "must name at least one class".into());
+            return fault("labels", "must name at least one class");
         }
         for (i, label) in self.labels.iter().enumerate() {
             if label.trim().is_empty() || label == DEFAULT || label.contains(char::is_control) {
@@ -239,11 +286,8 @@ impl Manifest {
                 return fault("labels", format!("holds {label:?} twice"));
             }
         }
-        if !(1..=MAX_BATCH).contains(&self.max_batch) {
-            return fault("max_batch", format!("must lie in 1..={MAX_BATCH}"));
-        }
-        if let Some((key, reason)) = input_fault(&self.input) {
-            return fault(key, reason);
+        if let found @ Some(_) = run_fault(self.max_batch, &self.input) {
+            return found;
         }
         if let Err(e) = self.head.check() {
             return fault("head", e.to_string());
@@ -260,27 +304,7 @@ impl Manifest {
                 return fault(&key, format!("is {threshold}, must lie in 0..=1"));
             }
         }
-        if let Some(golden) = &self.golden {
-            if golden.input != "ramp" && !is_file_name(&golden.input) {
-                return fault(
-                    "golden.input",
-                    "must be `ramp` or the name of a file in the same folder".into(),
-                );
-            }
-            if !is_file_name(&golden.output) {
-                return fault(
-                    "golden.output",
-                    "must be the name of a file in the same folder".into(),
-                );
-            }
-            if !(golden.tolerance > 0.0 && golden.tolerance.is_finite()) {
-                return fault(
-                    "golden.tolerance",
-                    format!("is {}, must be above 0", golden.tolerance),
-                );
-            }
-        }
-        None
+        self.golden.as_ref().and_then(golden_fault)
     }
 
     /// The class names.
@@ -337,6 +361,68 @@ const MAX_MANIFEST: u64 = 1 << 20;
 
 /// Largest input side; a guard against a slip of the pen that would ask for terabytes.
 const MAX_SIDE: u32 = 8192;
+
+/// Of name, version and licence.
+pub(super) fn names_fault(texts: [&String; 3]) -> Option<Fault> {
+    for (key, text) in ["name", "version", "license"].into_iter().zip(texts) {
+        if text.trim().is_empty() {
+            return fault(key, "must not be empty");
+        }
+        if text.contains(char::is_control) {
+            return fault(key, format!("is {text:?}, must be one plain line"));
+        }
+    }
+    None
+}
+
+/// Of the file's name and digest.
+pub(super) fn file_fault(file: &str, sha256: &str) -> Option<Fault> {
+    if !is_file_name(file) {
+        return fault(
+            "file",
+            format!("is {file:?}, must be the name of a file in the same folder"),
+        );
+    }
+    let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    if sha256.len() != 64 || !sha256.chars().all(hex) {
+        return fault(
+            "sha256",
+            "must be 64 lower-case hexadecimal digits (`sha256sum FILE`)",
+        );
+    }
+    None
+}
+
+/// Of the pictures in a run and what they are turned into.
+pub(super) fn run_fault(max_batch: usize, input: &InputSpec) -> Option<Fault> {
+    if !(1..=MAX_BATCH).contains(&max_batch) {
+        return fault("max_batch", format!("must lie in 1..={MAX_BATCH}"));
+    }
+    input_fault(input).and_then(|(key, reason)| fault(key, reason))
+}
+
+/// Of the recorded run.
+pub(super) fn golden_fault(golden: &GoldenSpec) -> Option<Fault> {
+    if golden.input != "ramp" && !is_file_name(&golden.input) {
+        return fault(
+            "golden.input",
+            "must be `ramp` or the name of a file in the same folder",
+        );
+    }
+    if !is_file_name(&golden.output) {
+        return fault(
+            "golden.output",
+            "must be the name of a file in the same folder",
+        );
+    }
+    if !(golden.tolerance > 0.0 && golden.tolerance.is_finite()) {
+        return fault(
+            "golden.tolerance",
+            format!("is {}, must be above 0", golden.tolerance),
+        );
+    }
+    None
+}
 
 fn input_fault(input: &InputSpec) -> Option<(&'static str, String)> {
     let side = |v: u32| (1..=MAX_SIDE).contains(&v);

@@ -1,8 +1,10 @@
-//! Running detectors. The only place that names `ort`.
+//! Running detectors and embedders. The only place that names `ort`.
 //!
 //! A model is a folder with a manifest ([`Manifest`]) and an ONNX file. [`Model::load`] refuses
 //! it unless everything the manifest says is so.
 
+mod embedder;
+mod embedder_manifest;
 mod golden;
 mod manifest;
 mod model;
@@ -21,13 +23,17 @@ use std::str::FromStr;
 
 use ndarray::ArrayView4;
 
+pub use embedder::{Embed, EmbedError, Embedder};
+pub use embedder_manifest::{EmbedderManifest, EmbeddingOutput, PatchesOutput};
 pub use golden::{Golden, GoldenError, GoldenOutput, ramp};
-pub use manifest::{GoldenSpec, MANIFEST_FILE, Manifest, ManifestError, SizeInput, SizeOrder};
+pub use manifest::{
+    GoldenSpec, Kind, MANIFEST_FILE, Manifest, ManifestError, SizeInput, SizeOrder,
+};
 pub use model::Model;
 pub use runtime::{LIBRARY_VAR, Runtime, RuntimeError};
 pub use verify::{
-    Check, MODELS_VAR, ManifestSummary, ModelSummary, Outcome, Step, VerifyReport, list, locate,
-    search_path, verify,
+    CARD_FILE, Check, MODELS_VAR, ManifestSummary, ModelSummary, Outcome, Step, VerifyReport, card,
+    list, locate, make_golden, search_path, verify,
 };
 
 use crate::postprocess::{DecodeError, OutputTensor};
@@ -302,6 +308,14 @@ pub enum ModelError {
         /// Why.
         error: DecodeError,
     },
+    /// An embedder's outputs are not what its manifest describes.
+    #[error("the model in {} does not fit its manifest: {reason}", dir.display())]
+    Embeddings {
+        /// The model's folder.
+        dir: PathBuf,
+        /// What differs.
+        reason: String,
+    },
     /// The golden run differs.
     #[error("the golden run of {} fails: {error}", dir.display())]
     Golden {
@@ -309,6 +323,14 @@ pub enum ModelError {
         dir: PathBuf,
         /// Why.
         error: GoldenError,
+    },
+    /// No card.
+    #[error("cannot read {}: {reason}; a model's card is kept beside its manifest", path.display())]
+    Card {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
     },
     /// The record of a golden run cannot be written.
     #[error("cannot write {}: {reason}", path.display())]

@@ -10,12 +10,12 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::golden;
-use super::manifest::{GoldenSpec, Manifest};
+use super::manifest::{GoldenSpec, Manifest, SizeInput};
 use super::session::{self, PictureInput, Pool, SizeValues};
 use super::verify::{Checks, Step};
-use super::{Detect, InferError, LoadOptions, ModelError, Outputs, Runtime, Threads};
+use super::{Detect, InferError, LoadOptions, ModelError, Outputs, Provider, Runtime, Threads};
 use crate::geometry::Letterbox;
-use crate::preprocess::Layout;
+use crate::preprocess::{InputSpec, Layout};
 
 /// A model that passed every check, with its sessions.
 pub struct Model {
@@ -72,20 +72,20 @@ impl Model {
             sessions: options.threads.sessions.max(1),
             ..options.threads
         };
-        // In parallel: a session takes as long to optimise its graph as a run or two.
-        let sessions = (0..threads.sessions)
-            .into_par_iter()
-            .map(|_| session::build(runtime, &onnx, threads, options.provider))
-            .collect::<ort::Result<Vec<_>>>()
-            .map_err(refused)?;
+        let sessions = build_all(runtime, &onnx, threads, options.provider).map_err(refused)?;
         checks.passed(format!(
             "{} session(s) on {}",
             threads.sessions, options.provider
         ));
 
         checks.start(Step::Inputs);
-        let (picture_element, size_element) = check_inputs(&manifest, &path, &sessions[0])?;
-        check_batch(&manifest, &path, &sessions[0])?;
+        let (picture_element, size_element) = check_inputs(
+            &manifest.input,
+            manifest.size_input.as_ref(),
+            &path,
+            &sessions[0],
+        )?;
+        check_batch(manifest.max_batch, &path, &sessions[0])?;
         let pool = Pool::new(sessions);
         let model = Self {
             manifest,
@@ -129,8 +129,13 @@ impl Model {
             dir: self.dir.clone(),
             error,
         };
-        let data = golden::input(&self.dir, &self.manifest).map_err(golden)?;
-        let shape = self.input_shape(1);
+        let data = golden::input(
+            &self.dir,
+            self.manifest.golden.as_ref(),
+            &self.manifest.input,
+        )
+        .map_err(golden)?;
+        let shape = input_shape(&self.manifest.input, 1);
         let outputs = self.run(&shape, &data).map_err(|error| ModelError::Probe {
             dir: self.dir.clone(),
             error,
@@ -177,36 +182,7 @@ impl Model {
         let options = LoadOptions::default();
         let model = Self::load_with(runtime, dir, options, false, &mut checks)?;
         let outputs = model.probe()?;
-        let spec = model.manifest.golden.clone();
-        let add = spec.is_none().then(|| {
-            let spec = GoldenSpec::default();
-            format!(
-                "[golden]\ninput = \"{}\"\noutput = \"{}\"\ntolerance = {}\n",
-                spec.input, spec.output, spec.tolerance
-            )
-        });
-        let spec = spec.unwrap_or_default();
-        let path = dir.join(&spec.output);
-        let record = golden::record(&spec.input, &outputs);
-        let write = |reason: String| ModelError::Write {
-            path: path.clone(),
-            reason,
-        };
-        let text = serde_json::to_string(&record).map_err(|e| write(e.to_string()))?;
-        std::fs::write(&path, text + "\n").map_err(|e| write(e.to_string()))?;
-        Ok((path, add))
-    }
-
-    /// Shape of the picture input for `batch` pictures, in the manifest's layout.
-    fn input_shape(&self, batch: usize) -> [usize; 4] {
-        let (w, h) = (
-            self.manifest.input.width as usize,
-            self.manifest.input.height as usize,
-        );
-        match self.manifest.input.layout {
-            Layout::Nchw => [batch, 3, h, w],
-            Layout::Nhwc => [batch, h, w, 3],
-        }
+        golden::write(dir, model.manifest.golden.as_ref(), &outputs)
     }
 
     fn run(&self, shape: &[usize; 4], data: &[f32]) -> Result<Outputs, InferError> {
@@ -236,7 +212,7 @@ impl Detect for Model {
 
     fn detect(&self, input: ArrayView4<'_, f32>) -> Result<Vec<Outputs>, InferError> {
         let pictures = input.shape()[0];
-        let expected = self.input_shape(pictures);
+        let expected = input_shape(&self.manifest.input, pictures);
         if input.shape() != expected {
             return Err(InferError::InputShape {
                 shape: input.shape().to_vec(),
@@ -250,7 +226,7 @@ impl Detect for Model {
         let mut all = Vec::with_capacity(pictures);
         for chunk in data.chunks(one * self.manifest.max_batch) {
             let batch = chunk.len() / one;
-            let outputs = self.run(&self.input_shape(batch), chunk)?;
+            let outputs = self.run(&input_shape(&self.manifest.input, batch), chunk)?;
             all.extend(outputs.split(batch)?);
         }
         Ok(all)
@@ -261,12 +237,34 @@ impl Detect for Model {
     }
 }
 
+/// All sessions, in parallel: one takes as long to optimise its graph as a run or two.
+pub(super) fn build_all(
+    runtime: &Runtime,
+    onnx: &[u8],
+    threads: Threads,
+    provider: Provider,
+) -> ort::Result<Vec<Session>> {
+    (0..threads.sessions)
+        .into_par_iter()
+        .map(|_| session::build(runtime, onnx, threads, provider))
+        .collect()
+}
+
+/// Shape of the picture input for `batch` pictures.
+pub(super) fn input_shape(input: &InputSpec, batch: usize) -> [usize; 4] {
+    let (w, h) = (input.width as usize, input.height as usize);
+    match input.layout {
+        Layout::Nchw => [batch, 3, h, w],
+        Layout::Nhwc => [batch, h, w, 3],
+    }
+}
+
 /// Longest ONNX file, bytes; its format ends at 2 GiB.
 const MAX_WEIGHTS: u64 = 2 << 30;
 
 /// Reads the ONNX file and holds its digest against the manifest. The bytes that were checked
 /// are the bytes that run.
-fn read_weights(path: &Path, declared: &str) -> Result<Vec<u8>, ModelError> {
+pub(super) fn read_weights(path: &Path, declared: &str) -> Result<Vec<u8>, ModelError> {
     let bytes = super::read_plain_file(path, MAX_WEIGHTS).map_err(|e| ModelError::Weights {
         path: path.to_owned(),
         reason: e.to_string(),
@@ -286,8 +284,9 @@ fn read_weights(path: &Path, declared: &str) -> Result<Vec<u8>, ModelError> {
 }
 
 /// The graph must ask for what the manifest declares, and for nothing else.
-fn check_inputs(
-    manifest: &Manifest,
+pub(super) fn check_inputs(
+    spec: &InputSpec,
+    size_input: Option<&SizeInput>,
     path: &Path,
     session: &Session,
 ) -> Result<(TensorElementType, Option<TensorElementType>), ModelError> {
@@ -312,7 +311,6 @@ fn check_inputs(
         ))),
     };
 
-    let spec = &manifest.input;
     let (element, shape) = tensor(find("input.name", &spec.name)?)?;
     let (w, h) = (i64::from(spec.width), i64::from(spec.height));
     let expected = match spec.layout {
@@ -335,7 +333,7 @@ fn check_inputs(
         )));
     }
 
-    let size = match &manifest.size_input {
+    let size = match size_input {
         None => None,
         Some(spec) => {
             let (element, shape) = tensor(find("size_input.name", &spec.name)?)?;
@@ -360,8 +358,12 @@ fn check_inputs(
 }
 
 /// More than one picture in a run needs a free first axis on every side.
-fn check_batch(manifest: &Manifest, path: &Path, session: &Session) -> Result<(), ModelError> {
-    if manifest.max_batch == 1 {
+pub(super) fn check_batch(
+    max_batch: usize,
+    path: &Path,
+    session: &Session,
+) -> Result<(), ModelError> {
+    if max_batch == 1 {
         return Ok(());
     }
     let fixed = session.inputs().iter().chain(session.outputs()).find(

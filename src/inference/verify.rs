@@ -5,12 +5,19 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::manifest::{MANIFEST_FILE, Manifest};
+use super::embedder_manifest::EmbedderManifest;
+use super::manifest::{self, Kind, MANIFEST_FILE, Manifest, ManifestError};
 use super::places;
-use super::{LoadOptions, Model, ModelError, Runtime};
+use super::{Embedder, LoadOptions, Model, ModelError, Runtime};
 
 /// Environment variable with folders of models, separated as in `PATH`.
 pub const MODELS_VAR: &str = "SITEWARDEN_MODELS";
+
+/// Name of the card in a model's folder.
+pub const CARD_FILE: &str = "MODEL_CARD.md";
+
+/// Longest card, bytes.
+const MAX_CARD: u64 = 1 << 20;
 
 /// Where models are looked for, best first: `SITEWARDEN_MODELS`; `models` in the working
 /// directory, in the checkout that the program was built in, and beside the program;
@@ -62,13 +69,15 @@ pub struct ModelSummary {
     pub name: String,
     /// Its folder.
     pub dir: PathBuf,
-    /// Version, input size, labels and licence; or why the manifest is refused.
+    /// Version, input size, what it gives and licence; or why the manifest is refused.
     pub manifest: Result<ManifestSummary, String>,
 }
 
 /// What a list shows of a manifest.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ManifestSummary {
+    /// What it does.
+    pub kind: Kind,
     /// Name in the manifest.
     pub name: String,
     /// Version in the manifest.
@@ -77,8 +86,10 @@ pub struct ManifestSummary {
     pub license: String,
     /// Input width and height, pixels.
     pub input: (u32, u32),
-    /// Class names.
+    /// Class names of a detector.
     pub labels: Vec<String>,
+    /// Values of an embedding; 0 for a detector.
+    pub dimensions: usize,
 }
 
 /// Every model in the folders of `path`, by name. Of two with one name the first in the path is
@@ -100,19 +111,73 @@ pub fn list(path: &[PathBuf]) -> Vec<ModelSummary> {
 }
 
 fn summary(name: String, dir: PathBuf) -> ModelSummary {
-    let manifest = Manifest::read(&dir)
-        .map(|m| ManifestSummary {
-            name: m.name,
-            version: m.version,
-            license: m.license,
-            input: (m.input.width, m.input.height),
-            labels: m.labels,
-        })
-        .map_err(|e| e.to_string());
+    let manifest = manifest_summary(&dir).map_err(|e| e.to_string());
     ModelSummary {
         name,
         dir,
         manifest,
+    }
+}
+
+fn manifest_summary(dir: &Path) -> Result<ManifestSummary, ManifestError> {
+    Ok(match kind(dir)? {
+        Kind::Detector => {
+            let m = Manifest::read(dir)?;
+            ManifestSummary {
+                kind: m.kind,
+                name: m.name,
+                version: m.version,
+                license: m.license,
+                input: (m.input.width, m.input.height),
+                labels: m.labels,
+                dimensions: 0,
+            }
+        }
+        Kind::Embedder => {
+            let m = EmbedderManifest::read(dir)?;
+            ManifestSummary {
+                kind: m.kind,
+                name: m.name,
+                version: m.version,
+                license: m.license,
+                input: (m.input.width, m.input.height),
+                labels: Vec::new(),
+                dimensions: m.embedding.dimensions,
+            }
+        }
+    })
+}
+
+fn kind(dir: &Path) -> Result<Kind, ManifestError> {
+    let (text, file) = manifest::read_text(dir)?;
+    Kind::of(&text, &file)
+}
+
+/// A model's card: what it is for, how good it is and where it fails.
+///
+/// # Errors
+/// The folder has none, or it is no text.
+pub fn card(dir: &Path) -> Result<String, ModelError> {
+    let path = dir.join(CARD_FILE);
+    super::read_plain_file(&path, MAX_CARD)
+        .and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
+        })
+        .map_err(|e| ModelError::Card {
+            path,
+            reason: e.to_string(),
+        })
+}
+
+/// Records the golden run of a model of either kind. Gives the path written, and the manifest lines to
+/// add where `[golden]` is missing.
+///
+/// # Errors
+/// The model does not load, or the file cannot be written.
+pub fn make_golden(runtime: &Runtime, dir: &Path) -> Result<(PathBuf, Option<String>), ModelError> {
+    match kind(dir)? {
+        Kind::Detector => Model::make_golden(runtime, dir),
+        Kind::Embedder => Embedder::make_golden(runtime, dir),
     }
 }
 
@@ -128,7 +193,7 @@ pub enum Step {
     Graph,
     /// The graph asks for what the manifest feeds.
     Inputs,
-    /// One run gives outputs that the head can read.
+    /// One run gives outputs that the head can read, or unit vectors of the size declared.
     Outputs,
     /// The recorded run is repeated.
     Golden,
@@ -176,10 +241,15 @@ impl VerifyReport {
     }
 }
 
-/// Loads a model as [`Model::load`] does and reports each check.
+/// Loads a model as [`Model::load`] or [`Embedder::load`] does and reports each check.
 pub fn verify(runtime: &Runtime, dir: &Path, options: LoadOptions) -> VerifyReport {
     let mut checks = Checks::default();
-    if let Err(e) = Model::load_with(runtime, dir, options, true, &mut checks) {
+    // a manifest that cannot be read fails as a detector's
+    let loaded = match kind(dir).unwrap_or_default() {
+        Kind::Detector => Model::load_with(runtime, dir, options, true, &mut checks).map(drop),
+        Kind::Embedder => Embedder::load_with(runtime, dir, options, true, &mut checks).map(drop),
+    };
+    if let Err(e) = loaded {
         checks.end(Outcome::Failed(e.to_string()));
     }
     VerifyReport {

@@ -56,9 +56,10 @@ fn assert_absent(rooms: &[&str], words: &[&str]) {
     }
 }
 
-const VOCABULARY: [&str; 7] = [
+const VOCABULARY: [&str; 8] = [
     "geometry",
     "detection",
+    "embedding",
     "hazard",
     "record",
     "finding",

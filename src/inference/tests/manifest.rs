@@ -172,9 +172,14 @@ fn what_is_read_is_what_was_written() {
 fn the_documented_examples() {
     let text = include_str!("../../../models/README.md");
     let blocks: Vec<_> = text.split("```toml\n").skip(1).collect();
-    assert_eq!(blocks.len(), 7);
+    assert_eq!(blocks.len(), 8);
     for block in blocks {
         let example = block.split("```").next().unwrap();
+        if example.contains("kind = \"embedder\"") {
+            let manifest = EmbedderManifest::parse(example, Path::new("model.toml"));
+            assert_eq!(manifest.unwrap().embedding.dimensions, 256);
+            continue;
+        }
         let manifest = parse(example).unwrap_or_else(|e| panic!("{e}\n{example}"));
         assert_eq!(manifest.labels.len(), 3);
     }

@@ -1,0 +1,22 @@
+#!/bin/sh
+# From the data to the ONNX file: sh run.sh DATA WORK [STEPS]
+#   DATA   folder with one folder a set (train.json, val.json, train/, val/)
+#   WORK   folder for the virtual environment, cache, checkpoints and results (some 6 GB)
+# STEPS of SupCon and InfoNCE follow the closed form; none in the published weights (README.md, What did not help).
+# Run again after a break it goes on from the last checkpoint.
+set -eu
+data=$1 work=$2 steps=${3:-0}
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$work/out"
+[ -x "$work/venv/bin/python" ] || python3 -m venv "$work/venv"
+py="$work/venv/bin/python"
+"$py" -m pip install --quiet -r "$here/requirements.txt"
+[ -f "$work/cache/crops.json" ] || "$py" "$here/prepare.py" --data "$data" --cache "$work/cache"
+[ -f "$work/cache/pooled.npy" ] || "$py" "$here/views.py" --cache "$work/cache"
+[ -f "$work/patches.pt" ] || "$py" "$here/patches.py" --data "$data" --out "$work/patches.pt"
+"$py" "$here/train.py" --cache "$work/cache" --out "$work/run" --dev --steps "$steps"
+"$py" "$here/export.py" --checkpoint "$work/run/last.pt" --patches "$work/patches.pt" \
+    --example "$here/../../../tests/data/astronaut.jpg" --out "$work/out"
+"$py" "$here/evaluate.py" --cache "$work/cache" --onnx "$work/out/site-embed.onnx" --out "$work/out/metrics.json"
+"$py" "$here/reference_roc.py" --data "$data" --onnx "$work/out/site-embed.onnx" --out "$work/out/reference_roc.json"
+cp "$work/run/curve.csv" "$work/out/curve.csv"
