@@ -2,9 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::geometry::BBox;
+
 /// How far from 1 the length of a vector that calls itself unit may be: what `f32` and half precision
 /// lose, and no more.
 const LENGTH_TOLERANCE: f64 = 1e-3;
+
+/// Context on each side of a box, in shares of its longer side.
+const CONTEXT: f32 = 0.10;
+/// The shorter side of what is cut, at least, in shares of the longer one.
+const NARROWEST: f32 = 0.5;
+
+/// What to cut out of a `width` x `height` picture to embed what is in a box: some context, not too
+/// narrow, within the picture. What an embedder of ours was trained on; samples and probes must be cut alike.
+pub fn look_region(bbox: BBox, width: f32, height: f32) -> BBox {
+    let context = 2.0 * CONTEXT * bbox.width().max(bbox.height());
+    let (w, h) = (bbox.width() + context, bbox.height() + context);
+    let least = NARROWEST * w.max(h);
+    let (w, h) = (w.max(least) / 2.0, h.max(least) / 2.0);
+    let (cx, cy) = bbox.center();
+    BBox::new(cx - w, cy - h, cx + w, cy + h).clip(width, height)
+}
 
 /// A picture, or a patch of one, as a vector of length 1.
 ///
@@ -359,6 +377,24 @@ mod tests {
         );
         assert!(PatchGrid::new(2, 2, vec![a; 3]).is_err());
         assert!(PatchGrid::new(0, 0, vec![]).is_err());
+    }
+
+    #[test]
+    fn a_box_is_cut_with_context_and_not_too_narrow() {
+        let cut = |x1, y1, x2, y2| look_region(BBox::new(x1, y1, x2, y2), 1000.0, 800.0);
+        assert_eq!(
+            cut(400.0, 300.0, 500.0, 400.0),
+            BBox::new(390.0, 290.0, 510.0, 410.0)
+        );
+        // 20 x 200 becomes 60 x 240, and then half as wide as high
+        assert_eq!(
+            cut(500.0, 300.0, 520.0, 500.0),
+            BBox::new(450.0, 280.0, 570.0, 520.0)
+        );
+        assert_eq!(
+            cut(0.0, 0.0, 1000.0, 800.0),
+            BBox::new(0.0, 0.0, 1000.0, 800.0)
+        );
     }
 
     #[test]

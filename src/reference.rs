@@ -5,6 +5,8 @@
 //! light shifts the colour of everything alike. Edges of shadows are thin lines in the ratio, which
 //! are taken out. What has neither texture nor colour of its own is missed here; detectors see it.
 
+pub mod patches;
+
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 

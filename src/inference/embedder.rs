@@ -30,7 +30,7 @@ pub trait Embed: Send + Sync {
     /// A picture without pixels, or a failed run.
     fn embed(&self, pictures: &[RgbImage]) -> Result<Vec<Embedding>, EmbedError>;
 
-    /// The patches of a picture, for the distance from a clean reference.
+    /// The patches of a picture, for [`crate::reference::patches`].
     ///
     /// # Errors
     /// A picture without pixels, or a failed run.

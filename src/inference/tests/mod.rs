@@ -1,6 +1,7 @@
 //! Manifests, and real ONNX files in the real library (`tests/data/models`, made by
 //! `generate.py` there).
 
+mod embedder;
 mod lookup;
 mod manifest;
 mod refusal;

@@ -103,6 +103,20 @@ def main():
          [tensor("images", TensorProto.FLOAT, picture)], [tensor("logits", TensorProto.FLOAT, ["batch", 10])],
          [constant("w", weights(10, 3))])
 
+    # mean colour and the mean colours of 4 x 4 patches, each of length 1
+    save("embedder", [
+        mean(),
+        helper.make_node("MatMul", ["mean", "w"], ["moved"]),
+        helper.make_node("Add", ["moved", "one"], ["vector"]),
+        helper.make_node("LpNormalization", ["vector"], ["embedding"], axis=1, p=2),
+        helper.make_node("AveragePool", ["images"], ["cells"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Transpose", ["cells"], ["last"], perm=[0, 2, 3, 1]),
+        helper.make_node("Add", ["last", "one"], ["colours"]),
+        helper.make_node("LpNormalization", ["colours"], ["patches"], axis=3, p=2),
+    ], [tensor("images", TensorProto.FLOAT, picture)],
+        [tensor("embedding", TensorProto.FLOAT, ["batch", 5]), tensor("patches", TensorProto.FLOAT, ["batch", 4, 4, 3])],
+        [constant("w", weights(5, 4)), constant("one", np.array([1], np.float32))])
+
 
 if __name__ == "__main__":
     main()
