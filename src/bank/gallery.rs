@@ -60,6 +60,16 @@ impl Gallery {
         }
     }
 
+    /// An empty one with room for so many rows.
+    pub fn with_capacity(dimensions: usize, rows: usize) -> Self {
+        Self {
+            rows: Vec::with_capacity(rows * dimensions),
+            coarse: Vec::with_capacity(rows * dimensions),
+            bounds: Vec::with_capacity(rows),
+            ..Self::new(dimensions)
+        }
+    }
+
     /// How many rows.
     pub fn len(&self) -> usize {
         self.bounds.len()

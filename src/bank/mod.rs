@@ -13,6 +13,7 @@ use crate::id::Id;
 
 mod decide;
 mod gallery;
+pub mod portable;
 mod propose;
 pub mod review;
 mod sample;

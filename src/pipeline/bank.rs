@@ -2,10 +2,10 @@
 
 use image::RgbImage;
 
-use super::photo::{JudgeError, candidate_record, guarded, score};
+use super::photo::{JudgeError, PhotoSettings, candidate_record, guarded, score};
 use super::picture::upright;
 use crate::bank::{self, Bank, Grid, Matcher, Neighbour, Place, Policy, Ruling, Verdict, keep_best};
-use crate::embedding::Embedding;
+use crate::embedding::{Embedding, look_region};
 use crate::geometry::BBox;
 use crate::hazard::{Answer, Candidate, Lang, RuleInput, Text};
 use crate::inference::{Embed, EmbedError};
@@ -60,8 +60,9 @@ impl Cutter {
         self.size
     }
 
-    /// The part of the photo in a box, in original pixels; at least one pixel.
+    /// The part of the photo in a box of original pixels, with its context; at least one pixel.
     fn cut(&self, region: BBox) -> RgbImage {
+        let region = look_region(region, self.size.0 as f32, self.size.1 as f32);
         let (width, height) = self.picture.dimensions();
         let (sx, sy) = (
             width as f32 / self.size.0 as f32,
@@ -117,8 +118,7 @@ pub struct BankPass<'a> {
     rules: &'a RuleSet,
     grid: Grid,
     place: Place,
-    lang: Lang,
-    on: Option<String>,
+    settings: &'a PhotoSettings,
 }
 
 impl<'a> BankPass<'a> {
@@ -132,7 +132,7 @@ impl<'a> BankPass<'a> {
         rules: &'a RuleSet,
         place: Place,
         policy: Policy,
-        (lang, on): (Lang, Option<String>),
+        settings: &'a PhotoSettings,
     ) -> Result<Self, bank::BankError> {
         if embedder.version() != bank.embedder().version {
             return Err(bank::BankError::Embedder {
@@ -146,8 +146,7 @@ impl<'a> BankPass<'a> {
             rules,
             grid: Grid::default(),
             place,
-            lang,
-            on,
+            settings,
         })
     }
 
@@ -169,11 +168,11 @@ impl<'a> BankPass<'a> {
     ///
     /// # Errors
     /// When the photo cannot be decoded or embedded; the record is as it was.
-    pub fn apply(&self, record: &mut PhotoRecord, bytes: &[u8], limits: &PhotoLimits) -> Result<(), AskError> {
+    pub fn apply(&self, record: &mut PhotoRecord, bytes: &[u8]) -> Result<(), AskError> {
         if record.error.is_some() || self.matcher.bank().is_empty() {
             return Ok(());
         }
-        let cutter = Cutter::new(bytes, limits)?;
+        let cutter = Cutter::new(bytes, &self.settings.limits)?;
         let size = cutter.size();
         // candidates first, in their order: their embeddings are found again by it
         let mut regions: Vec<BBox> = record
@@ -208,8 +207,7 @@ impl<'a> BankPass<'a> {
                 .filter(|c| c.code == kind.code)
                 .map(|c| BBox::from_xywh(c.bbox))
                 .collect();
-            let answer = record.answers.iter().find(|a| a.code == kind.code);
-            if answer.is_none_or(|a| a.answer == Answer::NotApplicable && is_out(a)) {
+            if self.settings.not_here.contains(&kind.code) {
                 continue;
             }
             found.extend(self.confirmed(kind, &regions[candidates..], new, &of_kind)?);
@@ -285,15 +283,15 @@ impl<'a> BankPass<'a> {
                 self.explain(verdict, Some(&kind.code), Lang::En),
                 self.explain(verdict, Some(&kind.code), Lang::Zh),
             ),
-            references: kind.citations(self.on.as_deref()),
+            references: kind.citations(self.settings.on.as_deref()),
         };
-        let mut record = candidate_record(candidate, self.lang);
+        let mut record = candidate_record(candidate, self.settings.lang);
         record.why.samples = samples(verdict);
         record
     }
 
     fn explained(&self, verdict: &Verdict, code: Option<&str>) -> String {
-        self.explain(verdict, code, self.lang)
+        self.explain(verdict, code, self.settings.lang)
     }
 
     /// The reason, and at which rate and by what it was found out.
@@ -344,12 +342,6 @@ impl<'a> BankPass<'a> {
             }
         }
     }
-}
-
-/// Whether a kind cannot occur at this place, as [`crate::rules::Evaluation::leave_out`] says it.
-fn is_out(answer: &AnswerRecord) -> bool {
-    let text = crate::hazard::not_here();
-    answer.reason == text.en || answer.reason == text.zh
 }
 
 fn samples(verdict: &Verdict) -> Vec<SampleRecord> {
@@ -504,8 +496,10 @@ mod tests {
 
     fn ask(bank: &Bank, rules: &RuleSet, record: &mut PhotoRecord, bytes: &[u8]) {
         let policy = Policy::default();
-        let pass = BankPass::new(bank, &Colours, rules, Place::default(), policy, (Lang::En, None)).unwrap();
-        pass.apply(record, bytes, &PhotoLimits::default()).unwrap();
+        let settings = PhotoSettings::default();
+        let place = Place::default();
+        let pass = BankPass::new(bank, &Colours, rules, place, policy, &settings).unwrap();
+        pass.apply(record, bytes).unwrap();
         assert_eq!(pass.record().version, 7);
     }
 
@@ -572,7 +566,8 @@ mod tests {
         };
         let (bank, rules) = (Bank::new(1, embedder), rules());
         let policy = Policy::default();
-        let refused = BankPass::new(&bank, &Colours, &rules, Place::default(), policy, (Lang::En, None));
+        let settings = PhotoSettings::default();
+        let refused = BankPass::new(&bank, &Colours, &rules, Place::default(), policy, &settings);
         assert!(matches!(refused, Err(bank::BankError::Embedder { .. })));
     }
 

@@ -1,5 +1,7 @@
 //! Changes of the bank: each is a version and an event.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -99,10 +101,10 @@ pub async fn add(tx: &mut Tx, new: &[NewSample]) -> Result<Change> {
         already: 0,
     };
     let mut fresh: Vec<(Id, &NewSample)> = Vec::new();
+    let mut known = HashSet::new();
     for sample in new {
         check(sample)?;
-        let again = fresh.iter().any(|(_, f)| same(f, sample));
-        if again || is_there(tx, sample).await? {
+        if !known.insert(identity(sample)) || is_there(tx, sample).await? {
             change.already += 1;
         } else {
             fresh.push((tx.new_id(), sample));
@@ -133,9 +135,10 @@ pub async fn add(tx: &mut Tx, new: &[NewSample]) -> Result<Change> {
     Ok(change)
 }
 
-fn same(a: &NewSample, b: &NewSample) -> bool {
-    let look = |s: &NewSample| (s.role, s.hazard.clone(), s.scope, s.place.clone(), s.photo_sha256.clone());
-    look(a) == look(b) && a.area == b.area
+/// What makes two samples the same one.
+fn identity(s: &NewSample) -> impl Eq + std::hash::Hash + use<'_> {
+    let area = s.area.map(f64::to_bits);
+    (s.role, &s.hazard, s.scope, &s.place, &s.photo_sha256, area)
 }
 
 async fn is_there(tx: &mut Tx, new: &NewSample) -> Result<bool> {

@@ -370,3 +370,127 @@ proptest! {
         });
     }
 }
+
+/// Where [`adds_until_it_is_killed`] works; set only by [`kill_9_leaves_index_and_rows_in_agreement`].
+const KILLED_IN: &str = "SITEWARDEN_TEST_KILLED_IN";
+
+/// Adds samples from several tasks at once, asks for each at once, writes the index now and then, and
+/// says what was committed.
+#[test]
+#[ignore = "is run, and killed, by the test below"]
+fn adds_until_it_is_killed() {
+    use std::io::Write;
+    let Ok(folder) = std::env::var(KILLED_IN) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let clock = Arc::new(crate::clock::SystemClock);
+        let ledger = Ledger::open(&Settings::folder(&folder), clock).await.unwrap();
+        let start = {
+            let mut db = ledger.read().await.unwrap();
+            bank::load_with_index(&mut db, std::path::Path::new(&folder), &embedder())
+                .await
+                .unwrap()
+                .0
+                .bank
+        };
+        let shared = Arc::new(std::sync::RwLock::new(start));
+        let tasks: Vec<_> = (0..4u64)
+            .map(|task| {
+                let (ledger, shared, folder) = (ledger.clone(), shared.clone(), folder.clone());
+                tokio::spawn(async move {
+                    for n in 0.. {
+                        let number = fastrand::u64(..);
+                        let sample = new(number, Role::Positive);
+                        let mut tx = ledger.begin(&ann()).await.unwrap();
+                        let change = bank::add(&mut tx, &[sample]).await.unwrap();
+                        tx.commit().await.unwrap();
+                        writeln!(std::io::stdout(), "\nadded {}", change.added[0]).unwrap();
+                        let row = {
+                            let mut db = ledger.read().await.unwrap();
+                            bank::get(&mut db, change.added[0]).await.unwrap()
+                        };
+                        {
+                            let mut bank = shared.write().unwrap();
+                            bank.insert(row.sample, &look(number)).unwrap();
+                            bank.set_version(change.version);
+                        }
+                        // the next question knows it
+                        let found = shared
+                            .read()
+                            .unwrap()
+                            .nearest(&look(number), 1, |_| true)
+                            .unwrap();
+                        assert_eq!(found[0].sample.id, change.added[0]);
+                        if n % 8 == task {
+                            let mut db = ledger.read().await.unwrap();
+                            let folder = std::path::Path::new(&folder);
+                            bank::load_with_index(&mut db, folder, &embedder()).await.unwrap();
+                        }
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn kill_9_leaves_index_and_rows_in_agreement() {
+    use std::process::{Command, Stdio};
+    const ADDS: usize = 1000;
+    let folder = tempfile::tempdir().unwrap();
+    let mut committed = std::collections::BTreeSet::new();
+    let mut kills = 0;
+    let begun = std::time::Instant::now();
+    while committed.len() < ADDS {
+        // bounded, however slow the machine
+        assert!(begun.elapsed().as_secs() < 300, "{} in {kills} kills", committed.len());
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["ledger::tests::bank::adds_until_it_is_killed", "--exact", "--ignored", "--nocapture"])
+            .env(KILLED_IN, folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(fastrand::u64(200..1500)));
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        kills += 1;
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            if let Some(id) = line.strip_prefix("added ").and_then(|id| id.parse::<Id>().ok()) {
+                committed.insert(id);
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let clock = Arc::new(crate::clock::SystemClock);
+            let settings = Settings::folder(folder.path());
+            let ledger = Ledger::open(&settings, clock).await.unwrap();
+            if committed.len() >= ADDS || kills % 5 == 0 {
+                let report = check::check(&ledger).await.unwrap();
+                assert_eq!(report.problems, Vec::<String>::new());
+            }
+            let mut db = ledger.read().await.unwrap();
+            let wrong = bank::compare_index(&mut db, folder.path()).await.unwrap();
+            assert_eq!(wrong, Vec::<String>::new());
+            let loaded = bank::load(&mut db, &embedder(), None, |_| None).await.unwrap();
+            let alive: std::collections::BTreeSet<Id> =
+                loaded.bank.samples().map(|(s, _)| s.id).collect();
+            assert!(committed.is_subset(&alive), "what was committed is there");
+            // at most what each task had in hand is there and was not said
+            assert!(alive.len() - committed.len() <= 4 * kills);
+            drop(db);
+            ledger.close().await;
+        });
+    }
+    assert!(kills > 1);
+}
