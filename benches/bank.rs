@@ -36,7 +36,8 @@ fn main() {
         }
     }
     let mut rng = fastrand::Rng::with_seed(1);
-    let mut made_up = |n: usize| -> Vec<f32> { (0..n * dimensions).map(|_| normal(&mut rng)).collect() };
+    let mut made_up =
+        |n: usize| -> Vec<f32> { (0..n * dimensions).map(|_| normal(&mut rng)).collect() };
     let rows = match &vectors {
         Some(file) => read(file),
         None => made_up(rows),

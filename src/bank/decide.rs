@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::votes::{Poll, Voter, count};
@@ -280,7 +281,7 @@ struct Kind<'a> {
 
 /// More held-out photos, or positives as if they were new, would cost time and bring nothing: these
 /// are chosen by their digests.
-const MOST_HELD_OUT: usize = 2000;
+const MOST_HELD_OUT: usize = 1000;
 const MOST_LEFT_OUT: usize = 500;
 
 impl<'a> Matcher<'a> {
@@ -477,15 +478,19 @@ impl<'a> Kind<'a> {
                 photos.entry(photo).or_default().extend(samples);
             }
         }
-        let scored = photos.into_values().take(MOST_HELD_OUT).map(|samples| {
-            let score = samples
-                .iter()
-                .filter_map(|(sample, row)| {
-                    Near::new(positives, row).score(&sample.place.site, policy, |_| true)
-                })
-                .fold(f32::NEG_INFINITY, f32::max);
-            (score, samples.len())
-        });
+        let photos: Vec<_> = photos.into_values().take(MOST_HELD_OUT).collect();
+        let scored: Vec<(f32, usize)> = photos
+            .par_iter()
+            .map(|samples| {
+                let score = samples
+                    .iter()
+                    .filter_map(|(sample, row)| {
+                        Near::new(positives, row).score(&sample.place.site, policy, |_| true)
+                    })
+                    .fold(f32::NEG_INFINITY, f32::max);
+                (score, samples.len())
+            })
+            .collect();
         let mut regions_each = usize::MAX;
         for (score, regions) in scored {
             self.held_out.push(score);

@@ -286,7 +286,15 @@ mod tests {
             gallery.push(&[0.0, 1.0, 0.0, 0.0]);
         }
         assert_eq!(gallery.nearest(&[0.0, 1.0, 0.0, 0.0], 2, |_| true).len(), 5);
-        assert!(gallery.nearest(&[0.0, 1.0, 0.0, 0.0], 0, |_| true).is_empty());
-        assert!(gallery.nearest(&[0.0, 1.0, 0.0, 0.0], 3, |_| false).is_empty());
+        assert!(
+            gallery
+                .nearest(&[0.0, 1.0, 0.0, 0.0], 0, |_| true)
+                .is_empty()
+        );
+        assert!(
+            gallery
+                .nearest(&[0.0, 1.0, 0.0, 0.0], 3, |_| false)
+                .is_empty()
+        );
     }
 }

@@ -23,7 +23,7 @@ mod votes;
 
 pub use decide::{Calibration, Matcher, Policy, PolicyError, Reason, Ruling, Verdict};
 pub use gallery::{Gallery, MOST_DIMENSIONS};
-pub use propose::{Grid, keep_best};
+pub use propose::{Grid, keep_best, same_thing};
 pub use sample::{Place, Role, Sample, Scope};
 
 /// Why something does not go with a bank. Every message says what to do next.

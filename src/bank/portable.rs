@@ -43,7 +43,9 @@ pub enum PortableError {
     )]
     Signature,
     /// No such file.
-    #[error("line {line}: {problem}; this is no bank that `sitewarden bank export` of this version wrote")]
+    #[error(
+        "line {line}: {problem}; this is no bank that `sitewarden bank export` of this version wrote"
+    )]
     Format {
         /// Where.
         line: usize,
@@ -192,7 +194,11 @@ impl<W: Write> Writer<W> {
     }
 }
 
-fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, n: usize) -> Result<bool, PortableError> {
+fn next_line(
+    input: &mut impl BufRead,
+    line: &mut Vec<u8>,
+    n: usize,
+) -> Result<bool, PortableError> {
     line.clear();
     input.by_ref().take(LONGEST_LINE).read_until(b'\n', line)?;
     if line.len() as u64 == LONGEST_LINE {
@@ -249,7 +255,11 @@ pub fn read<E: From<PortableError>>(
     next_line(input, &mut line, 1)?;
     let head: Head = serde_json::from_slice(&line).map_err(|e| wrong(1, &e))?;
     if head.format != FORMAT {
-        return Err(wrong(1, &format!("its format is {:?}, not {FORMAT:?}", head.format)).into());
+        return Err(wrong(
+            1,
+            &format!("its format is {:?}, not {FORMAT:?}", head.format),
+        )
+        .into());
     }
     for n in 2..=lines {
         next_line(input, &mut line, n)?;
@@ -337,11 +347,20 @@ mod tests {
         }
         for length in 0..good.len() - 1 {
             let cut = read_all(&good[..length], KEY);
-            assert!(matches!(cut, Err(PortableError::Signature)), "{length}: {cut:?}");
+            assert!(
+                matches!(cut, Err(PortableError::Signature)),
+                "{length}: {cut:?}"
+            );
         }
         let twice = [&good[..], &good[..]].concat();
         assert!(read_all(&twice, KEY).is_err());
-        assert!(matches!(read_all(&good, &[7; 32]), Err(PortableError::Signature)));
-        assert!(matches!(read_all(&good, b"short"), Err(PortableError::Key(5))));
+        assert!(matches!(
+            read_all(&good, &[7; 32]),
+            Err(PortableError::Signature)
+        ));
+        assert!(matches!(
+            read_all(&good, b"short"),
+            Err(PortableError::Key(5))
+        ));
     }
 }

@@ -54,21 +54,22 @@ fn starts(length: f32, side: f32) -> impl Iterator<Item = f32> {
     })
 }
 
-/// Of overlapping regions only the best: their numbers, best first.
-pub fn keep_best(regions: &[(BBox, f64)], iou: f32) -> Vec<usize> {
+/// Share of the smaller of two regions from which both are taken to show one thing: windows overlap by
+/// half, so that half a thing is seen in the next one.
+const SAME_SHARE: f32 = 0.2;
+
+/// Whether two regions overlap so much that they are taken to show one thing.
+pub fn same_thing(a: BBox, b: BBox) -> bool {
+    a.share_inside(b).max(b.share_inside(a)) >= SAME_SHARE
+}
+
+/// Of regions that show one thing only the best: their numbers, best first.
+pub fn keep_best(regions: &[(BBox, f64)]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..regions.len()).collect();
     order.sort_by(|a, b| regions[*b].1.total_cmp(&regions[*a].1).then(a.cmp(b)));
     let mut kept: Vec<usize> = Vec::new();
     for i in order {
-        let region = regions[i].0;
-        // a window within a kept one shows the same, whatever the ratio of their sizes
-        let same = |k: &usize| {
-            let other = regions[*k].0;
-            region.iou(other) >= iou
-                || region.share_inside(other) >= 0.7
-                || other.share_inside(region) >= 0.7
-        };
-        if !kept.iter().any(same) {
+        if !kept.iter().any(|k| same_thing(regions[i].0, regions[*k].0)) {
             kept.push(i);
         }
     }
@@ -95,10 +96,7 @@ mod tests {
                     let at = |n: i32, of: u32| (n as f32 + 0.5) / 20.0 * of as f32;
                     let point = (at(i, size.0), at(j, size.1));
                     let small = |r: &&BBox| r.width() <= side * 1.01;
-                    let covered = regions
-                        .iter()
-                        .filter(small)
-                        .any(|r| r.contains(point));
+                    let covered = regions.iter().filter(small).any(|r| r.contains(point));
                     assert!(covered, "{point:?} in {size:?}");
                 }
             }
@@ -116,6 +114,6 @@ mod tests {
             (b(200.0, 50.0), 0.5),
             (b(205.0, 50.0), 0.6),
         ];
-        assert_eq!(keep_best(&regions, 0.3), [1, 3]);
+        assert_eq!(keep_best(&regions), [1, 3]);
     }
 }

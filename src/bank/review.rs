@@ -146,15 +146,13 @@ pub fn doubts(bank: &Bank, k: usize) -> Vec<Doubt> {
 pub fn coverage(bank: &Bank) -> Vec<Cover> {
     let mut kinds: BTreeMap<Option<String>, Cover> = BTreeMap::new();
     for (sample, _) in bank.samples() {
-        let cover = kinds
-            .entry(sample.hazard.clone())
-            .or_insert_with(|| Cover {
-                hazard: sample.hazard.clone(),
-                positives: 0,
-                negatives: 0,
-                references: 0,
-                by_site: BTreeMap::new(),
-            });
+        let cover = kinds.entry(sample.hazard.clone()).or_insert_with(|| Cover {
+            hazard: sample.hazard.clone(),
+            positives: 0,
+            negatives: 0,
+            references: 0,
+            by_site: BTreeMap::new(),
+        });
         match sample.role {
             Role::Positive => cover.positives += 1,
             Role::Negative => cover.negatives += 1,
@@ -183,8 +181,23 @@ pub fn coreset(bank: &Bank, size: usize) -> Coreset {
     while total != size.clamp(groups.len(), rows.len().max(groups.len())) {
         let grows = total < size;
         let at = (0..shares.len())
-            .filter(|i| if grows { shares[*i] < most[*i] } else { shares[*i] > 1 })
-            .max_by_key(|i| (if grows { most[*i] - shares[*i] } else { shares[*i] }, *i));
+            .filter(|i| {
+                if grows {
+                    shares[*i] < most[*i]
+                } else {
+                    shares[*i] > 1
+                }
+            })
+            .max_by_key(|i| {
+                (
+                    if grows {
+                        most[*i] - shares[*i]
+                    } else {
+                        shares[*i]
+                    },
+                    *i,
+                )
+            });
         let Some(at) = at else { break };
         if grows {
             shares[at] += 1;
@@ -220,7 +233,8 @@ fn centres(group: &[Row<'_>], share: usize) -> Vec<Id> {
     let mut chosen = Vec::new();
     while chosen.len() < share.min(group.len()) {
         let first = chosen.is_empty();
-        let next = (0..group.len()).min_by(|a, b| nearest[*a].total_cmp(&nearest[*b]).then(a.cmp(b)));
+        let next =
+            (0..group.len()).min_by(|a, b| nearest[*a].total_cmp(&nearest[*b]).then(a.cmp(b)));
         let Some(next) = next else { break };
         chosen.push(group[next].0.id);
         for (i, (_, row)) in group.iter().enumerate() {

@@ -104,7 +104,10 @@ fn the_rate_of_false_alarms_is_kept() {
         .count();
     // 5 % of 2000 on average over sets of references; this set is one of many
     assert!(alarms < 200, "{alarms}");
-    assert!(alarms > 0, "a threshold that nothing passes is no threshold");
+    assert!(
+        alarms > 0,
+        "a threshold that nothing passes is no threshold"
+    );
     let (_, calibration) = matcher.kinds().next().unwrap();
     assert_eq!((calibration.held_out, calibration.clean), (40, 40));
     assert_eq!(calibration.regions_each, 1);
@@ -129,7 +132,9 @@ fn five_dismissals_suppress_the_sixth_and_true_ones_stay() {
     assert_eq!(sixth.ruling, Ruling::Suppress, "{sixth:?}");
     assert_eq!(sixth.nearest_negative.unwrap().sample.role, Role::Negative);
     for n in 0..20 {
-        let true_one = matcher.judge("EQP-02", &look(WIRING, 0.5, 600 + n)).unwrap();
+        let true_one = matcher
+            .judge("EQP-02", &look(WIRING, 0.5, 600 + n))
+            .unwrap();
         assert_eq!(true_one.ruling, Ruling::Confirm, "{true_one:?}");
     }
     // another camera has not dismissed anything
@@ -229,7 +234,9 @@ fn what_cannot_be_said_is_unknown_with_the_reason() {
     // other kinds stand in for clean references
     for n in 0..19 {
         let other = sample(100 + n, Role::Positive, "STO-07", "a");
-        positives.insert(other, &look(50 + n, 0.2, 100 + n)).unwrap();
+        positives
+            .insert(other, &look(50 + n, 0.2, 100 + n))
+            .unwrap();
     }
     let seen = judge(&positives, "a", &probe);
     assert_eq!(seen.ruling, Ruling::Confirm, "{seen:?}");
@@ -289,7 +296,13 @@ fn a_label_error_and_a_double_come_to_light() {
         let other = sample(100 + n, Role::Positive, "STO-07", "b");
         bank.insert(other, &look(3, 0.3, 100 + n)).unwrap();
     }
-    assert_eq!(review::doubts(&bank, 5).iter().filter(|d| d.role == Role::Positive).count(), 0);
+    assert_eq!(
+        review::doubts(&bank, 5)
+            .iter()
+            .filter(|d| d.role == Role::Positive)
+            .count(),
+        0
+    );
     // wiring, labelled as a gate gap
     bank.insert(
         sample(120, Role::Positive, "STO-07", "b"),
@@ -311,8 +324,14 @@ fn a_label_error_and_a_double_come_to_light() {
     assert!(doubles[0].contradict);
 
     let coverage = review::coverage(&bank);
-    let gaps = coverage.iter().find(|c| c.hazard.as_deref() == Some("STO-07")).unwrap();
-    assert_eq!((gaps.positives, &gaps.by_site), (7, &[("b".to_owned(), 7)].into()));
+    let gaps = coverage
+        .iter()
+        .find(|c| c.hazard.as_deref() == Some("STO-07"))
+        .unwrap();
+    assert_eq!(
+        (gaps.positives, &gaps.by_site),
+        (7, &[("b".to_owned(), 7)].into())
+    );
 }
 
 #[test]
@@ -324,7 +343,10 @@ fn a_coreset_keeps_every_kind_and_says_what_it_costs() {
     }
     let half = review::coreset(&bank, 50);
     assert_eq!(half.keep.len(), 50);
-    assert!(half.recall_before > 0.9 && half.recall_after <= half.recall_before + 1e-9, "{half:?}");
+    assert!(
+        half.recall_before > 0.9 && half.recall_after <= half.recall_before + 1e-9,
+        "{half:?}"
+    );
     let tiny = review::coreset(&bank, 1);
     assert_eq!(tiny.keep.len(), 3, "one of each kind and role");
     let all = review::coreset(&bank, 1000);

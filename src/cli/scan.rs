@@ -11,10 +11,10 @@ use clap::ValueEnum;
 
 use super::files::write_with;
 use super::{bank, exit, hazards, stop};
+use crate::bank::{Place, Policy};
 use crate::config::{Config, MAX_JOBS};
 use crate::hazard::Lang;
 use crate::inference::{self, LoadOptions, Model, Runtime, Threads};
-use crate::bank::{Place, Policy};
 use crate::pipeline::bank::BankPass;
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
@@ -81,8 +81,7 @@ pub(super) struct Args {
         long,
         value_name = "NAME|DIR",
         env = "SITEWARDEN_EMBEDDER",
-        default_value = bank::DEFAULT_EMBEDDER,
-        requires = "bank"
+        default_value = bank::DEFAULT_EMBEDDER
     )]
     embedder: String,
     /// Site of the photos, for the bank
@@ -91,6 +90,9 @@ pub(super) struct Args {
     /// Camera of the photos, for the bank
     #[arg(long, default_value = "", requires = "bank")]
     camera: String,
+    /// Zones of the view (as of `watch`), which the bank is asked for, too
+    #[arg(long, value_name = "FILE", requires = "bank")]
+    zones: Option<PathBuf>,
     /// Configuration file [default: sitewarden.toml in the current folder, if there]
     #[arg(long, value_name = "FILE", env = "SITEWARDEN_CONFIG")]
     config: Option<PathBuf>,
@@ -176,7 +178,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     let model = load_model(args.model.as_deref().unwrap_or(&config.scan.model), threads)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
     let embedder = match args.bank {
-        Some(_) => Some(bank::load_embedder(&args.embedder)?),
+        Some(_) => Some(bank::load_embedder(&args.embedder, threads)?),
         None => None,
     };
     let samples = match (&args.bank, &embedder) {
@@ -191,7 +193,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
             };
             let policy = Policy::default();
             let settings = pipeline.settings();
-            Some(BankPass::new(samples, embedder, &rules, place, policy, settings)?)
+            let zones = super::watch::zones(args.zones.as_deref())?;
+            let pass = BankPass::new(samples, embedder, &rules, place, policy, settings)?;
+            Some(pass.with_zones(zones))
         }
         _ => None,
     };
@@ -301,7 +305,8 @@ fn scan_one(
         (Some(pass), Ok(bytes)) => pass.apply(&mut record, bytes).err(),
         _ => None,
     };
-    let unasked = unasked.map(|e| format!("{}: the sample bank could not be asked: {e}", record.path));
+    let unasked =
+        unasked.map(|e| format!("{}: the sample bank could not be asked: {e}", record.path));
     let (mut report_picture, mut annotated) = (None, None);
     if let (Ok(bytes), None) = (&bytes, &record.error) {
         let lang = pipeline.settings().lang;

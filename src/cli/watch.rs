@@ -203,7 +203,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     })
 }
 
-fn zones(file: Option<&Path>) -> anyhow::Result<Zones> {
+pub(super) fn zones(file: Option<&Path>) -> anyhow::Result<Zones> {
     let Some(file) = file else {
         return Ok(Zones::default());
     };

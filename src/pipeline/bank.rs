@@ -4,7 +4,9 @@ use image::RgbImage;
 
 use super::photo::{JudgeError, PhotoSettings, candidate_record, guarded, score};
 use super::picture::upright;
-use crate::bank::{self, Bank, Grid, Matcher, Neighbour, Place, Policy, Ruling, Verdict, keep_best};
+use crate::bank::{
+    self, Bank, Grid, Matcher, Neighbour, Place, Policy, Ruling, Verdict, keep_best, same_thing,
+};
 use crate::embedding::{Embedding, look_region};
 use crate::geometry::BBox;
 use crate::hazard::{Answer, Candidate, Lang, RuleInput, Text};
@@ -12,6 +14,7 @@ use crate::inference::{Embed, EmbedError};
 use crate::record::{AnswerRecord, BankRecord, CandidateRecord, PhotoRecord, SampleRecord};
 use crate::rules::{HazardKind, RuleSet};
 use crate::source::photo::PhotoLimits;
+use crate::zone::Zones;
 
 /// Longer side of the picture that regions are cut from, pixels: more brings an embedder nothing.
 const SIDE: u32 = 1280;
@@ -19,8 +22,6 @@ const SIDE: u32 = 1280;
 const AT_ONCE: usize = 16;
 /// Most detections that are looked at as regions, best first.
 const MOST_DETECTIONS: usize = 40;
-/// Windows that overlap by so much show the same thing.
-const SAME: f32 = 0.3;
 
 /// Why the bank could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +118,7 @@ pub struct BankPass<'a> {
     embedder: &'a dyn Embed,
     rules: &'a RuleSet,
     grid: Grid,
+    zones: Zones,
     place: Place,
     settings: &'a PhotoSettings,
 }
@@ -145,9 +147,16 @@ impl<'a> BankPass<'a> {
             embedder,
             rules,
             grid: Grid::default(),
+            zones: Zones::default(),
             place,
             settings,
         })
+    }
+
+    /// Also looks at the zones that a person has drawn into the view.
+    pub fn with_zones(mut self, zones: Zones) -> Self {
+        self.zones = zones;
+        self
     }
 
     /// What the record of a scan says of the bank.
@@ -183,6 +192,7 @@ impl<'a> BankPass<'a> {
         let candidates = regions.len();
         let detections = record.detections.iter().take(MOST_DETECTIONS);
         regions.extend(detections.map(|d| BBox::from_xywh(d.bbox)));
+        regions.extend(self.zones.zones.iter().map(|zone| zone.bbox(size)));
         regions.extend(self.grid.regions(size));
         let embeddings = cutter.embed(&regions, self.embedder)?;
 
@@ -242,14 +252,10 @@ impl<'a> BankPass<'a> {
             .iter()
             .map(|(region, verdict)| (*region, verdict.score.map_or(-1.0, f64::from)))
             .collect();
-        let overlaps = |region: BBox| {
-            known.iter().any(|k| {
-                region.iou(*k) >= SAME || k.share_inside(region) >= 0.7 || region.share_inside(*k) >= 0.7
-            })
-        };
-        Ok(keep_best(&scored, SAME)
+        let is_known = |region: BBox| known.iter().any(|k| same_thing(region, *k));
+        Ok(keep_best(&scored)
             .into_iter()
-            .filter(|i| !overlaps(hits[*i].0))
+            .filter(|i| !is_known(hits[*i].0))
             .map(|i| self.candidate(kind, hits[i].0, &hits[i].1))
             .collect())
     }
@@ -329,7 +335,9 @@ impl<'a> BankPass<'a> {
     ) {
         for answer in answers {
             let of = |all: &[CandidateRecord]| {
-                all.iter().find(|c| c.code == answer.code).map(|c| c.why.text.clone())
+                all.iter()
+                    .find(|c| c.code == answer.code)
+                    .map(|c| c.why.text.clone())
             };
             if let Some(reason) = of(found) {
                 if answer.answer != Answer::NonCompliant {
@@ -383,7 +391,11 @@ mod tests {
         fn embed(&self, pictures: &[RgbImage]) -> Result<Vec<Embedding>, EmbedError> {
             let one = |picture: &RgbImage| {
                 let small = image::imageops::thumbnail(picture, 4, 4);
-                let values = small.as_raw().iter().map(|v| f32::from(*v) - 127.0).collect();
+                let values = small
+                    .as_raw()
+                    .iter()
+                    .map(|v| f32::from(*v) - 127.0)
+                    .collect();
                 Embedding::normalised(values).unwrap()
             };
             Ok(pictures.iter().map(one).collect())
@@ -411,7 +423,9 @@ mod tests {
             image::Rgb([base[(py / 40 * 12 + px / 40) as usize]; 3])
         });
         let mut bytes = Cursor::new(Vec::new());
-        picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        picture
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .unwrap();
         bytes.into_inner()
     }
 
@@ -449,10 +463,22 @@ mod tests {
         let mut bank = Bank::new(7, embedder);
         for n in 0..5 {
             let (x, y) = (20 * n as u32, 10 * n as u32);
-            teach(&mut bank, n, Role::Positive, &photo(n, Some((ORANGE, x, y))), &[square(x, y)]);
+            teach(
+                &mut bank,
+                n,
+                Role::Positive,
+                &photo(n, Some((ORANGE, x, y))),
+                &[square(x, y)],
+            );
         }
         for n in 100..120 {
-            teach(&mut bank, n, Role::Reference, &photo(n, None), &Grid::default().regions((480, 360)));
+            teach(
+                &mut bank,
+                n,
+                Role::Reference,
+                &photo(n, None),
+                &Grid::default().regions((480, 360)),
+            );
         }
         bank
     }
@@ -486,7 +512,9 @@ mod tests {
                 text: Text::new("seen", "seen"),
                 references: Vec::new(),
             };
-            record.candidates.push(candidate_record(candidate, Lang::En));
+            record
+                .candidates
+                .push(candidate_record(candidate, Lang::En));
             for answer in record.answers.iter_mut().filter(|a| a.code == "EQP-02") {
                 answer.answer = Answer::NonCompliant;
             }
@@ -519,9 +547,18 @@ mod tests {
         ask(&bank, &rules, &mut record, &bytes);
         assert_eq!(record.candidates.len(), 1, "{:?}", record.candidates);
         let found = &record.candidates[0];
-        assert_eq!((found.code.as_str(), found.why.rule.as_str()), ("EQP-02", "bank"));
-        assert!(BBox::from_xywh(found.bbox).iou(square(240, 180)) > 0.5, "{found:?}");
-        assert!(found.score >= 0.95 && found.why.text.contains("20 photos"), "{found:?}");
+        assert_eq!(
+            (found.code.as_str(), found.why.rule.as_str()),
+            ("EQP-02", "bank")
+        );
+        assert!(
+            BBox::from_xywh(found.bbox).iou(square(240, 180)) > 0.5,
+            "{found:?}"
+        );
+        assert!(
+            found.score >= 0.95 && found.why.text.contains("20 photos"),
+            "{found:?}"
+        );
         assert_eq!(found.why.samples[0].role, "positive");
         assert_eq!(answer(&record, "EQP-02").answer, Answer::NonCompliant);
         assert_eq!(answer(&record, "STO-07").answer, Answer::CannotDetermine);
@@ -538,7 +575,13 @@ mod tests {
     fn the_sixth_look_alike_is_suppressed_and_a_true_one_stays() {
         let (mut bank, rules) = (bank(), rules());
         for n in 200..205 {
-            teach(&mut bank, n, Role::Negative, &photo(n, Some((GREEN, 100, 100))), &[square(100, 100)]);
+            teach(
+                &mut bank,
+                n,
+                Role::Negative,
+                &photo(n, Some((GREEN, 100, 100))),
+                &[square(100, 100)],
+            );
         }
         let bytes = photo(60, Some((GREEN, 240, 180)));
         let mut record = judged(&rules, Some((square(240, 180), 0.8)));
@@ -556,6 +599,31 @@ mod tests {
         assert_eq!((record.candidates.len(), record.suppressed.len()), (1, 0));
         assert_eq!(record.candidates[0].why.rule, "presence");
         assert_eq!(record.candidates[0].why.samples.len(), 2);
+    }
+
+    #[test]
+    fn a_zone_is_looked_at_as_it_was_drawn() {
+        let (bank, rules, settings) = (bank(), rules(), PhotoSettings::default());
+        // between the windows
+        let bytes = photo(70, Some((ORANGE, 270, 150)));
+        let corner = |x: f32, y: f32| format!("[{}, {}]", x / 480.0, y / 360.0);
+        let zones = Zones::parse(&format!(
+            "[[zone]]\nname = \"cable\"\nkind = \"work_area\"\npolygon = [{}, {}, {}, {}]",
+            corner(270.0, 150.0),
+            corner(390.0, 150.0),
+            corner(390.0, 270.0),
+            corner(270.0, 270.0)
+        ))
+        .unwrap();
+        let policy = Policy::default();
+        let pass = BankPass::new(&bank, &Colours, &rules, Place::default(), policy, &settings)
+            .unwrap()
+            .with_zones(zones);
+        let mut record = judged(&rules, None);
+        pass.apply(&mut record, &bytes).unwrap();
+        assert_eq!(record.candidates.len(), 1);
+        let found = BBox::from_xywh(record.candidates[0].bbox);
+        assert!(found.iou(square(270, 150)) > 0.99, "{found:?}");
     }
 
     #[test]

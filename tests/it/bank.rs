@@ -33,8 +33,13 @@ impl Office {
 
     /// The embedder of the tests, in this version.
     fn embedder(&self, folder: &str, version: &str) {
-        let onnx = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models/embedder.onnx")).unwrap();
-        let digest: String = Sha256::digest(&onnx).iter().map(|b| format!("{b:02x}")).collect();
+        let onnx =
+            fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models/embedder.onnx"))
+                .unwrap();
+        let digest: String = Sha256::digest(&onnx)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         let manifest = format!(
             r#"
 kind = "embedder"
@@ -78,7 +83,11 @@ dimensions = 3
             let spot = (x / 8 + y / 8 + u32::from(number)) % 5 == 0;
             Rgb(colour.map(|c| c.saturating_sub(if spot { number } else { number / 2 })))
         });
-        fs::write(&path, encoded(&DynamicImage::ImageRgb8(picture), ImageFormat::Png)).unwrap();
+        fs::write(
+            &path,
+            encoded(&DynamicImage::ImageRgb8(picture), ImageFormat::Png),
+        )
+        .unwrap();
         path
     }
 
@@ -99,10 +108,18 @@ dimensions = 3
 
     fn add(&self, options: &[&str], pictures: &[PathBuf]) -> Vec<String> {
         let paths = pictures.iter().map(|p| p.to_str().unwrap());
-        let arguments: Vec<&str> = ["add"].into_iter().chain(options.iter().copied()).chain(paths).collect();
+        let arguments: Vec<&str> = ["add"]
+            .into_iter()
+            .chain(options.iter().copied())
+            .chain(paths)
+            .collect();
         let output = self.bank(&arguments);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        text(&output.stdout).lines().skip(1).map(|l| l.trim().to_owned()).collect()
+        text(&output.stdout)
+            .lines()
+            .skip(1)
+            .map(|l| l.trim().to_owned())
+            .collect()
     }
 
     /// Five orange pictures are EQP-02, twenty blue ones a place as it should be.
@@ -116,13 +133,27 @@ dimensions = 3
     }
 
     fn search(&self, picture: &Path, more: &[&str]) -> Value {
-        let arguments = [&["search", picture.to_str().unwrap(), "--format", "json"], more].concat();
+        let arguments = [
+            &["search", picture.to_str().unwrap(), "--format", "json"],
+            more,
+        ]
+        .concat();
         json(&self.bank(&arguments))
     }
 
     fn ledger_is_sound(&self) {
-        let output = program().args(["ledger", "check", "--data"]).arg(self.path("data")).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+        let output = program()
+            .args(["ledger", "check", "--data"])
+            .arg(self.path("data"))
+            .output()
+            .unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
     }
 }
 
@@ -153,7 +184,10 @@ fn a_kind_is_taught_searched_forgotten_and_brought_back() {
     }
     // as it was
     let then = office.search(&probe, &["--site", "hall", "--at", "3"]);
-    assert_eq!(then["verdicts"].to_string(), without["verdicts"].to_string());
+    assert_eq!(
+        then["verdicts"].to_string(),
+        without["verdicts"].to_string()
+    );
     let list = text(&office.bank(&["list", "--hazard", "EQP-02"]).stdout);
     assert!(list.contains("5 samples at version 4"), "{list}");
     let check = json(&office.bank(&["check", "--coreset", "40", "--json"]));
@@ -176,8 +210,29 @@ fn what_does_not_go_is_said_with_the_way_out() {
     refused(&["search", orange], "there is no bank in");
     refused(&["add", "--hazard", "EQP-99", orange], "EQP-99");
     let ids = office.add(&["--hazard", "EQP-02"], &[orange.into()]);
-    refused(&["add", "--hazard", "EQP-02", "--negative", "--scope", "camera", orange], "camera");
-    refused(&["add", "--hazard", "EQP-02", "--box", "900,900,10,10", orange], "no photo could be added");
+    refused(
+        &[
+            "add",
+            "--hazard",
+            "EQP-02",
+            "--negative",
+            "--scope",
+            "camera",
+            orange,
+        ],
+        "camera",
+    );
+    refused(
+        &[
+            "add",
+            "--hazard",
+            "EQP-02",
+            "--box",
+            "900,900,10,10",
+            orange,
+        ],
+        "no photo could be added",
+    );
     refused(&["search", orange, "--at", "9"], "no version 9");
     refused(&["search", orange, "--false-alarm-rate", "0"], "above 0");
     assert!(office.bank(&["remove", &ids[0]]).status.success());
@@ -187,13 +242,20 @@ fn what_does_not_go_is_said_with_the_way_out() {
 
     // one sample: nothing to hold it against
     let alone = office.search(Path::new(orange), &[]);
-    assert_eq!(alone["verdicts"]["EQP-02"]["reason"]["why"], "too_few_held_out");
+    assert_eq!(
+        alone["verdicts"]["EQP-02"]["reason"]["why"],
+        "too_few_held_out"
+    );
 
     // another version of the embedder knows nothing of a version that is past
     office.embedder("newer", "2");
     let arguments = ["search", orange, "--at", "1"];
     let output = office.bank_with("newer", &arguments);
-    assert!(text(&output.stderr).contains("none of the 1 sample has an embedding of colours 2"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("none of the 1 sample has an embedding of colours 2"),
+        "{}",
+        text(&output.stderr)
+    );
     let output = office.bank_with("newer", &["embed"]);
     assert!(text(&output.stdout).contains("1 samples embedded"));
     assert!(office.bank_with("newer", &arguments).status.success());
@@ -205,7 +267,11 @@ fn what_does_not_go_is_said_with_the_way_out() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x40;
     fs::write(&index, &bytes).unwrap();
-    let check = program().args(["ledger", "check", "--data"]).arg(office.path("data")).output().unwrap();
+    let check = program()
+        .args(["ledger", "check", "--data"])
+        .arg(office.path("data"))
+        .output()
+        .unwrap();
     assert_eq!(check.status.code(), Some(3));
     assert!(text(&check.stdout).contains("damaged"));
     let output = office.bank(&["search", orange]);
@@ -221,7 +287,11 @@ fn a_bank_is_lent_to_another_office() {
     let (key, other) = (north.path("key"), north.path("other"));
     fs::write(&key, "ab".repeat(32) + "\n").unwrap();
     fs::write(&other, "cd".repeat(32)).unwrap();
-    let (file, key, other) = (file.to_str().unwrap(), key.to_str().unwrap(), other.to_str().unwrap());
+    let (file, key, other) = (
+        file.to_str().unwrap(),
+        key.to_str().unwrap(),
+        other.to_str().unwrap(),
+    );
     for pictures in [true, false] {
         let mut export = vec!["export", file, "--key", key, "--office", "north"];
         if !pictures {
@@ -230,7 +300,9 @@ fn a_bank_is_lent_to_another_office() {
         let output = north.bank(&export);
         assert!(output.status.success(), "{}", text(&output.stderr));
         let size = fs::metadata(file).unwrap().len();
-        assert!(size > 100_000 && pictures == fs::read_to_string(file).unwrap().contains("\"data\""));
+        assert!(
+            size > 100_000 && pictures == fs::read_to_string(file).unwrap().contains("\"data\"")
+        );
         let refused = south.bank(&["import", file, "--key", other]);
         assert_eq!(refused.status.code(), Some(4));
         assert!(text(&refused.stderr).contains("signature does not fit"));
@@ -238,7 +310,11 @@ fn a_bank_is_lent_to_another_office() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         let said = text(&output.stdout);
         // the second time all is there already
-        let expected = if pictures { "1065 added" } else { "1065 there already" };
+        let expected = if pictures {
+            "1065 added"
+        } else {
+            "1065 there already"
+        };
         assert!(said.contains(expected), "{said}");
         let probe = south.picture(ORANGE, 30);
         let found = south.search(&probe, &[]);
@@ -263,7 +339,11 @@ fn a_scan_asks_the_bank() {
             Rgb(if inside { colour } else { BLUE })
         });
         let path = office.path(name);
-        fs::write(&path, encoded(&DynamicImage::ImageRgb8(picture), ImageFormat::Png)).unwrap();
+        fs::write(
+            &path,
+            encoded(&DynamicImage::ImageRgb8(picture), ImageFormat::Png),
+        )
+        .unwrap();
         path
     };
     let scan = |photo: &Path| {
@@ -281,7 +361,10 @@ fn a_scan_asks_the_bank() {
     let found = scan(&scene(ORANGE, "wiring.png"));
     assert_eq!(found["settings"]["bank"]["version"], 2);
     let candidates = found["photos"][0]["candidates"].as_array().unwrap();
-    let wiring: Vec<_> = candidates.iter().filter(|c| c["code"] == "EQP-02").collect();
+    let wiring: Vec<_> = candidates
+        .iter()
+        .filter(|c| c["code"] == "EQP-02")
+        .collect();
     assert_eq!(wiring.len(), 1, "{candidates:?}");
     assert_eq!(wiring[0]["why"]["rule"], "bank");
     assert_eq!(wiring[0]["why"]["samples"][0]["role"], "positive");
@@ -295,9 +378,23 @@ fn a_scan_asks_the_bank() {
     assert!(validator.is_valid(&found) && validator.is_valid(&clean));
     // dismissed at this site six times, by six pictures: not again
     let green: Vec<_> = (0..6).map(|n| office.picture(GREEN, n)).collect();
-    office.add(&["--hazard", "EQP-02", "--negative", "--scope", "site", "--site", "hall"], &green);
+    office.add(
+        &[
+            "--hazard",
+            "EQP-02",
+            "--negative",
+            "--scope",
+            "site",
+            "--site",
+            "hall",
+        ],
+        &green,
+    );
     let search = office.search(&office.picture(GREEN, 9), &["--site", "hall"]);
-    assert_eq!(search["verdicts"]["EQP-02"]["ruling"], "suppress", "{search}");
+    assert_eq!(
+        search["verdicts"]["EQP-02"]["ruling"], "suppress",
+        "{search}"
+    );
     let elsewhere = office.search(&office.picture(GREEN, 9), &["--site", "yard"]);
     assert_ne!(elsewhere["verdicts"]["EQP-02"]["ruling"], "suppress");
     office.ledger_is_sound();

@@ -44,7 +44,12 @@ pub(super) struct Args {
     #[arg(long, default_value = "")]
     camera: String,
     /// Takes the boxes of a class out of a labelled set instead (as `sitewarden bench` names sets)
-    #[arg(long, value_name = "SET", requires = "class", conflicts_with = "photos")]
+    #[arg(
+        long,
+        value_name = "SET",
+        requires = "class",
+        conflicts_with = "photos"
+    )]
     dataset: Option<String>,
     /// The class of the set
     #[arg(long, value_name = "NAME", requires = "dataset")]
@@ -61,7 +66,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn parse_box(text: &str) -> Result<BBox, String> {
-    let parts: Vec<f32> = text.split(',').filter_map(|p| p.trim().parse().ok()).collect();
+    let parts: Vec<f32> = text
+        .split(',')
+        .filter_map(|p| p.trim().parse().ok())
+        .collect();
     let &[x, y, w, h] = &parts[..] else {
         return Err("give four numbers, for example 120,40,300,200".to_owned());
     };
@@ -79,14 +87,20 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
     let hazard = args.hazard.as_ref().map(|code| code.trim().to_uppercase());
     if let Some(code) = &hazard {
         // one that there is not is named, with those that look like it
-        RuleSet::new(&hazards::catalogue(&desk.config)?, Some(std::slice::from_ref(code)))?;
+        RuleSet::new(
+            &hazards::catalogue(&desk.config)?,
+            Some(std::slice::from_ref(code)),
+        )?;
     }
     let role = match (args.negative, args.reference) {
         (true, _) => Role::Negative,
         (_, true) => Role::Reference,
         _ => Role::Positive,
     };
-    let origin = args.dataset.as_ref().map_or("file".to_owned(), |set| format!("dataset:{set}"));
+    let origin = args
+        .dataset
+        .as_ref()
+        .map_or("file".to_owned(), |set| format!("dataset:{set}"));
     let pieces: Vec<Piece> = match (&args.dataset, &args.class) {
         (Some(set), Some(class)) => labelled(desk, &args, set, class)?,
         _ => args.photos.iter().map(|p| (p.clone(), args.bbox)).collect(),
@@ -122,7 +136,11 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
     let change = rows::add(&mut tx, &new).await?;
     tx.commit().await?;
     desk.say(&change)?;
-    Ok(if failed == 0 { exit::OK } else { exit::INCOMPLETE })
+    Ok(if failed == 0 {
+        exit::OK
+    } else {
+        exit::INCOMPLETE
+    })
 }
 
 /// The samples of one photo. Its original is durable when this returns.
@@ -140,7 +158,10 @@ fn samples(
     let regions = match (bbox, template.role) {
         (Some(bbox), _) => {
             let inside = bbox.clip(width, height);
-            ensure!(inside.is_valid(), "the box lies outside the photo of {width} x {height}");
+            ensure!(
+                inside.is_valid(),
+                "the box lies outside the photo of {width} x {height}"
+            );
             vec![inside]
         }
         (None, Role::Reference) => Grid::default().regions(size),
@@ -181,7 +202,10 @@ fn labelled(desk: &Desk, args: &Args, name: &str, class: &str) -> anyhow::Result
         .find(|c| c.name == class)
         .with_context(|| {
             let names: Vec<&str> = classes.iter().map(|c| c.name.as_str()).collect();
-            format!("{name} has no class {class:?}; it has: {}", names.join(", "))
+            format!(
+                "{name} has no class {class:?}; it has: {}",
+                names.join(", ")
+            )
         })?
         .id;
     let photos = set.truth.photos_by_id();

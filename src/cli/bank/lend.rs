@@ -42,7 +42,8 @@ pub(super) struct ImportArgs {
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut key = std::fs::read(path).with_context(|| format!("cannot read the key {}", path.display()))?;
+    let mut key =
+        std::fs::read(path).with_context(|| format!("cannot read the key {}", path.display()))?;
     while key.last().is_some_and(u8::is_ascii_whitespace) {
         key.pop();
     }
@@ -58,7 +59,12 @@ pub(super) async fn export(desk: &Desk, args: ExportArgs) -> anyhow::Result<u8> 
     let key = read_key(&args.key)?;
     let embedder = desk.known_embedder().await?;
     let bank = desk.bank(&embedder, None).await?;
-    let head = Head::new(office.to_owned(), bank.version(), embedder, !args.no_pictures);
+    let head = Head::new(
+        office.to_owned(),
+        bank.version(),
+        embedder,
+        !args.no_pictures,
+    );
     let mut samples: Vec<_> = bank.samples().collect();
     samples.sort_by_key(|(sample, _)| sample.id);
     let mut written = BTreeSet::new();
@@ -100,7 +106,11 @@ pub(super) async fn export(desk: &Desk, args: ExportArgs) -> anyhow::Result<u8> 
         args.file.display()
     )?;
     if missing > 0 {
-        writeln!(out, "{} not here: their samples go with embeddings only", table::count(missing, "photo"))?;
+        writeln!(
+            out,
+            "{} not here: their samples go with embeddings only",
+            table::count(missing, "photo")
+        )?;
         return Ok(exit::INCOMPLETE);
     }
     Ok(exit::OK)

@@ -177,7 +177,11 @@ impl Desk {
                 let embedder = self.embedder()?;
                 let (done, failed) = self.embed_missing(&embedder).await?;
                 writeln!(std::io::stdout(), "{done} samples embedded")?;
-                Ok(if failed == 0 { exit::OK } else { exit::INCOMPLETE })
+                Ok(if failed == 0 {
+                    exit::OK
+                } else {
+                    exit::INCOMPLETE
+                })
             }
             Command::Check(args) => look::run(self, args).await,
             Command::Export(args) => lend::export(self, args).await,
@@ -186,7 +190,8 @@ impl Desk {
     }
 
     fn embedder(&self) -> anyhow::Result<Embedder> {
-        load_embedder(&self.args.embedder)
+        let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        load_embedder(&self.args.embedder, Threads::latency(cores))
     }
 
     /// Version, and what came and went.
@@ -274,7 +279,10 @@ impl Desk {
             ([], _) => bail!("the bank has no embeddings: run `sitewarden bank … embed`"),
             ([(only, _)], _) | (_, [(only, _)]) => Ok(only.clone()),
             _ => {
-                let names: Vec<_> = known.iter().map(|(id, n)| format!("{} ({n})", id.version)).collect();
+                let names: Vec<_> = known
+                    .iter()
+                    .map(|(id, n)| format!("{} ({n})", id.version))
+                    .collect();
                 bail!(
                     "the bank has embeddings of several embedders: name one with --embedder: {}",
                     names.join(", ")
@@ -347,11 +355,10 @@ fn embedder_id(embedder: &dyn Embed) -> EmbedderId {
     }
 }
 
-pub(super) fn load_embedder(name: &str) -> anyhow::Result<Embedder> {
+pub(super) fn load_embedder(name: &str, threads: Threads) -> anyhow::Result<Embedder> {
     let runtime = Runtime::load(None)?;
     let dir = inference::locate(name, &inference::search_path())?;
-    let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-    Embedder::load(&runtime, &dir, Threads::latency(cores))
+    Embedder::load(&runtime, &dir, threads)
         .with_context(|| format!("the embedder in {} is refused", dir.display()))
 }
 
@@ -403,7 +410,9 @@ async fn load_bank(
         }
     };
     if loaded.bank.is_empty() && loaded.without_embedding == 0 {
-        bail!("the bank is empty: add samples with `sitewarden bank --data … add --hazard CODE PHOTO`");
+        bail!(
+            "the bank is empty: add samples with `sitewarden bank --data … add --hazard CODE PHOTO`"
+        );
     }
     if loaded.bank.is_empty() {
         let known = rows::embedders(&mut db).await?;
@@ -412,7 +421,11 @@ async fn load_bank(
             "none of the {} has an embedding of {}; they have: {}. Embed them with `sitewarden bank --data … embed`",
             table::count(loaded.without_embedding, "sample"),
             embedder.version,
-            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            }
         );
     }
     if loaded.without_embedding > 0 {

@@ -89,7 +89,10 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
     let (width, height) = (cutter.size().0 as f32, cutter.size().1 as f32);
     let whole = BBox::new(0.0, 0.0, width, height);
     let region = args.bbox.unwrap_or(whole).clip(width, height);
-    anyhow::ensure!(region.is_valid(), "the box lies outside the photo of {width} x {height}");
+    anyhow::ensure!(
+        region.is_valid(),
+        "the box lies outside the photo of {width} x {height}"
+    );
     let probe = cutter.embed(&[region], &embedder)?.remove(0);
     let place = Place {
         site: args.site,
@@ -140,7 +143,13 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
             Ruling::Suppress => "suppress",
             Ruling::Unknown => "unknown",
         };
-        writeln!(out, "{}  {}  {}", table::pad(code, 6), table::pad(ruling, 8), of.text)?;
+        writeln!(
+            out,
+            "{}  {}  {}",
+            table::pad(code, 6),
+            table::pad(ruling, 8),
+            of.text
+        )?;
     }
     writeln!(
         out,

@@ -40,12 +40,20 @@ fn check(new: &NewSample) -> Result<()> {
     match &new.hazard {
         Some(code) => required("hazard", code)?,
         None if new.role == Role::Reference => {}
-        None => return Err(Error::invalid("hazard", "name the kind that this is a sample of")),
+        None => {
+            return Err(Error::invalid(
+                "hazard",
+                "name the kind that this is a sample of",
+            ));
+        }
     }
     match (new.role, new.scope) {
         (_, Scope::Everywhere) => {}
         (Role::Positive | Role::Reference, _) => {
-            return Err(Error::invalid("scope", "only a dismissed look-alike has one"));
+            return Err(Error::invalid(
+                "scope",
+                "only a dismissed look-alike has one",
+            ));
         }
         (_, Scope::Site) => required("site", &new.place.site)?,
         (_, Scope::Camera) => required("camera", &new.place.camera)?,
@@ -57,7 +65,10 @@ fn check(new: &NewSample) -> Result<()> {
             .bytes()
             .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if !is_digest {
-        return Err(Error::invalid("photo_sha256", "must be 64 lower-case hexadecimal digits"));
+        return Err(Error::invalid(
+            "photo_sha256",
+            "must be 64 lower-case hexadecimal digits",
+        ));
     }
     let [x1, y1, x2, y2] = new.area;
     let unit = |v: f64| (0.0..=1.0).contains(&v);
@@ -84,7 +95,10 @@ fn fits(embedder: &EmbedderId, embedding: &Embedding) -> Result<()> {
     if has != needs || has > MOST_DIMENSIONS {
         return Err(Error::invalid(
             "embedding",
-            format!("has {has} values, {} has {needs}, at most {MOST_DIMENSIONS} are possible: embed the picture again", embedder.version),
+            format!(
+                "has {has} values, {} has {needs}, at most {MOST_DIMENSIONS} are possible: embed the picture again",
+                embedder.version
+            ),
         ));
     }
     Ok(())
@@ -353,7 +367,8 @@ pub async fn undo(tx: &mut Tx, undone: Option<i64>) -> Result<Change> {
     };
     let removed = ids(
         tx,
-        "SELECT sample_id FROM bank_spans WHERE from_version = $1 AND until_version IS NULL ORDER BY sample_id",
+        "SELECT sample_id FROM bank_spans p WHERE from_version = $1 AND EXISTS \
+         (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL) ORDER BY sample_id",
     )
     .await?;
     let added = ids(

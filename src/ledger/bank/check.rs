@@ -145,11 +145,10 @@ pub(in crate::ledger) async fn check(db: &mut Read, report: &mut Report) -> Resu
             }
         }
     }
-    let kept = sqlx::query(
-        "SELECT COUNT(*) AS n, COALESCE(MAX(version), 0) AS last FROM bank_changes",
-    )
-    .fetch_one(db.conn())
-    .await?;
+    let kept =
+        sqlx::query("SELECT COUNT(*) AS n, COALESCE(MAX(version), 0) AS last FROM bank_changes")
+            .fetch_one(db.conn())
+            .await?;
     if kept.int("n")? != told.version || kept.int("last")? != told.version {
         report.problem(format!(
             "the bank's versions are not what its events make of them: {} rows up to {}, {} by the events",
@@ -176,12 +175,16 @@ async fn samples(db: &mut Read, told: &mut Told, report: &mut Report) -> Result<
             let row = SampleRow::from_row(row)?;
             let id = row.sample.id;
             if told.samples.remove(&id) != Some(row) {
-                report.problem(format!("sample {id} of the bank is not what its event says"));
+                report.problem(format!(
+                    "sample {id} of the bank is not what its event says"
+                ));
             }
         }
     }
     for id in told.samples.keys() {
-        report.problem(format!("sample {id} of the bank is told of by an event but is not there"));
+        report.problem(format!(
+            "sample {id} of the bank is told of by an event but is not there"
+        ));
     }
     Ok(())
 }
@@ -231,9 +234,8 @@ async fn embeddings(db: &mut Read, told: &mut Told, report: &mut Report) -> Resu
         last = (newest.text("sample_id")?, newest.text("embedder")?);
         for row in &rows {
             let (id, embedder) = (row.id("sample_id")?, row.text("embedder")?);
-            let kept = from_text(&row.text("embedding")?).filter(|kept| {
-                i64::try_from(kept.dimensions()).ok() == row.int("dimensions").ok()
-            });
+            let kept = from_text(&row.text("embedding")?)
+                .filter(|kept| i64::try_from(kept.dimensions()).ok() == row.int("dimensions").ok());
             let said = told.embeddings.remove(&(id, embedder.clone()));
             if kept.as_ref().map(fingerprint) != said || said.is_none() {
                 report.problem(format!(

@@ -67,7 +67,10 @@ fn read(folder: &Path) -> Result<Option<Index>, String> {
         .strip_prefix(MAGIC)
         .ok_or("it is no index of a sample bank")?;
     let (length, rest) = rest.split_at_checked(8).ok_or("the file is cut off")?;
-    let length = length.try_into().map(u64::from_le_bytes).unwrap_or(u64::MAX);
+    let length = length
+        .try_into()
+        .map(u64::from_le_bytes)
+        .unwrap_or(u64::MAX);
     let (head, rest) = usize::try_from(length)
         .ok()
         .and_then(|length| rest.split_at_checked(length))
@@ -131,13 +134,21 @@ pub async fn load(
     let (index, mut state) = match read(folder) {
         Ok(Some(index)) if index.head.embedder == *embedder && index.head.version <= newest => {
             let current = index.head.version == newest;
-            let state = if current { IndexState::Current } else { IndexState::Renewed };
+            let state = if current {
+                IndexState::Current
+            } else {
+                IndexState::Renewed
+            };
             (Some(index), state)
         }
         Ok(_) => (None, IndexState::Renewed),
         Err(problem) => (None, IndexState::Damaged(problem)),
     };
-    let known = |id: Id| index.as_ref().and_then(|index| index.rows.get(&id).cloned());
+    let known = |id: Id| {
+        index
+            .as_ref()
+            .and_then(|index| index.rows.get(&id).cloned())
+    };
     let loaded = super::load(db, embedder, None, known).await?;
     let held = index.as_ref().map_or(0, |index| index.rows.len());
     if state == IndexState::Current && held != loaded.bank.len() {
@@ -179,15 +190,24 @@ pub async fn compare(db: &mut impl Db, folder: &Path) -> Result<Vec<String>> {
     for (sample, row) in rows.bank.samples() {
         // one that was embedded after the index was written is not in it
         if let Some(held) = index.rows.get(&sample.id)
-            && !held.values().iter().zip(row).all(|(a, b)| a.to_bits() == b.to_bits())
+            && !held
+                .values()
+                .iter()
+                .zip(row)
+                .all(|(a, b)| a.to_bits() == b.to_bits())
         {
-            problems.push(format!("the bank's index has another embedding of sample {}", sample.id));
+            problems.push(format!(
+                "the bank's index has another embedding of sample {}",
+                sample.id
+            ));
         }
     }
     let alive: std::collections::HashSet<Id> =
         rows.bank.samples().map(|(sample, _)| sample.id).collect();
     for id in index.head.samples.iter().filter(|id| !alive.contains(id)) {
-        problems.push(format!("the bank's index has sample {id}, which its version has not"));
+        problems.push(format!(
+            "the bank's index has sample {id}, which its version has not"
+        ));
     }
     Ok(problems)
 }

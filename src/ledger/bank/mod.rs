@@ -149,13 +149,7 @@ pub async fn list(
 
 /// One sample, alive or not.
 pub async fn get(db: &mut impl Db, id: Id) -> Result<SampleRow> {
-    page::get(
-        db,
-        "sample",
-        "SELECT * FROM bank_samples WHERE id = $1",
-        id,
-    )
-    .await
+    page::get(db, "sample", "SELECT * FROM bank_samples WHERE id = $1", id).await
 }
 
 /// The embedders that samples have embeddings of, and how many alive samples each knows.
@@ -279,8 +273,9 @@ pub async fn load(
             }
         }
     } else {
-        let select =
-            format!("SELECT e.sample_id, e.embedding {ALIVE} JOIN bank_embeddings e ON e.sample_id = s.id AND e.embedder = $2");
+        let select = format!(
+            "SELECT e.sample_id, e.embedding {ALIVE} JOIN bank_embeddings e ON e.sample_id = s.id AND e.embedder = $2"
+        );
         let mut rows = sqlx::query(sqlx::AssertSqlSafe(select))
             .bind(at)
             .bind(embedder.version.clone())
@@ -323,7 +318,9 @@ pub(super) fn to_text(embedding: &Embedding) -> String {
 /// Reads [`to_text`] back, bit for bit.
 pub(super) fn from_text(text: &str) -> Option<Embedding> {
     use base64::Engine;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .ok()?;
     Embedding::from_le_bytes(&bytes).ok()
 }
 

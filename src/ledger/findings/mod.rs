@@ -331,7 +331,10 @@ pub async fn occurrences(
 }
 
 /// The sightings that a new one is compared with: the newest few.
-pub(in crate::ledger) async fn newest_occurrences(db: &mut impl Db, finding_id: Id) -> Result<Vec<Occurrence>> {
+pub(in crate::ledger) async fn newest_occurrences(
+    db: &mut impl Db,
+    finding_id: Id,
+) -> Result<Vec<Occurrence>> {
     const COMPARED: i64 = 5;
     let rows =
         sqlx::query("SELECT * FROM occurrences WHERE finding_id = $1 ORDER BY id DESC LIMIT $2")

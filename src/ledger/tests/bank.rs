@@ -66,7 +66,9 @@ impl World {
     /// All that the bank of a version says of a few pictures, to the last bit.
     async fn says(&self, at: Option<i64>) -> String {
         let mut db = self.ledger.read().await.unwrap();
-        let loaded = bank::load(&mut db, &embedder(), at, |_| None).await.unwrap();
+        let loaded = bank::load(&mut db, &embedder(), at, |_| None)
+            .await
+            .unwrap();
         let policy = Policy {
             false_alarm_rate: 0.3,
             ..Policy::default()
@@ -110,6 +112,8 @@ async fn what_is_removed_comes_back_bit_for_bit_and_every_version_can_be_had_aga
     assert_eq!(world.undo(Some(5)).await.unwrap().added.len(), 10);
     assert_eq!(world.says(None).await, before);
     assert!(world.undo(Some(99)).await.is_err());
+    // those that went and came back in between, too
+    assert_eq!(world.undo(Some(1)).await.unwrap().removed.len(), 6);
     world.check().await;
     // a version that there is not
     let mut db = world.ledger.read().await.unwrap();
@@ -117,9 +121,19 @@ async fn what_is_removed_comes_back_bit_for_bit_and_every_version_can_be_had_aga
     assert!(none.is_err());
     // events say all of it
     let filter = EventFilter::default();
-    let events = events::list(&mut db, &filter, &Page::first()).await.unwrap();
+    let events = events::list(&mut db, &filter, &Page::first())
+        .await
+        .unwrap();
     let kinds: Vec<_> = events.items.iter().rev().map(|e| e.kind.as_str()).collect();
-    let expected = ["bank.added", "bank.added", "bank.removed", "bank.undone", "bank.undone", "bank.undone"];
+    let expected = [
+        "bank.added",
+        "bank.added",
+        "bank.removed",
+        "bank.undone",
+        "bank.undone",
+        "bank.undone",
+        "bank.undone",
+    ];
     assert_eq!(kinds[3..], expected);
 }
 
@@ -127,7 +141,9 @@ async fn what_is_removed_comes_back_bit_for_bit_and_every_version_can_be_had_aga
 async fn the_same_is_not_added_twice_and_nonsense_not_at_all() {
     let world = World::new().await;
     world.teach(&[new(1, Role::Positive)]).await;
-    let again = world.teach(&[new(1, Role::Positive), new(1, Role::Positive)]).await;
+    let again = world
+        .teach(&[new(1, Role::Positive), new(1, Role::Positive)])
+        .await;
     assert_eq!((again.version, again.already, again.added.len()), (1, 2, 0));
     let mut tx = world.ledger.begin(&Actor::Machine).await.unwrap();
     let machine = bank::add(&mut tx, &[new(2, Role::Positive)]).await;
@@ -135,17 +151,70 @@ async fn the_same_is_not_added_twice_and_nonsense_not_at_all() {
     drop(tx);
     let good = new(2, Role::Negative);
     let wrong = [
-        ("hazard", NewSample { hazard: None, ..good.clone() }),
-        ("area", NewSample { area: [0.5, 0.0, 0.5, 1.0], ..good.clone() }),
-        ("area", NewSample { area: [0.0, 0.0, f64::NAN, 1.0], ..good.clone() }),
-        ("camera", NewSample { scope: Scope::Camera, ..good.clone() }),
-        ("scope", NewSample { scope: Scope::Site, role: Role::Positive, ..good.clone() }),
-        ("photo_sha256", NewSample { photo_sha256: "../../x".to_owned(), ..good.clone() }),
-        ("embedding", NewSample { photo_kept: false, embedding: None, ..good.clone() }),
-        ("embedding", NewSample {
-            embedding: Some((EmbedderId { dimensions: 9, ..embedder() }, look(1))),
-            ..good
-        }),
+        (
+            "hazard",
+            NewSample {
+                hazard: None,
+                ..good.clone()
+            },
+        ),
+        (
+            "area",
+            NewSample {
+                area: [0.5, 0.0, 0.5, 1.0],
+                ..good.clone()
+            },
+        ),
+        (
+            "area",
+            NewSample {
+                area: [0.0, 0.0, f64::NAN, 1.0],
+                ..good.clone()
+            },
+        ),
+        (
+            "camera",
+            NewSample {
+                scope: Scope::Camera,
+                ..good.clone()
+            },
+        ),
+        (
+            "scope",
+            NewSample {
+                scope: Scope::Site,
+                role: Role::Positive,
+                ..good.clone()
+            },
+        ),
+        (
+            "photo_sha256",
+            NewSample {
+                photo_sha256: "../../x".to_owned(),
+                ..good.clone()
+            },
+        ),
+        (
+            "embedding",
+            NewSample {
+                photo_kept: false,
+                embedding: None,
+                ..good.clone()
+            },
+        ),
+        (
+            "embedding",
+            NewSample {
+                embedding: Some((
+                    EmbedderId {
+                        dimensions: 9,
+                        ..embedder()
+                    },
+                    look(1),
+                )),
+                ..good
+            },
+        ),
     ];
     for (field, sample) in wrong {
         let mut tx = world.ledger.begin(&ann()).await.unwrap();
@@ -161,7 +230,9 @@ async fn the_same_is_not_added_twice_and_nonsense_not_at_all() {
 #[tokio::test]
 async fn embeddings_of_two_versions_live_side_by_side() {
     let world = World::new().await;
-    let added = world.teach(&[new(1, Role::Positive), new(2, Role::Positive)]).await;
+    let added = world
+        .teach(&[new(1, Role::Positive), new(2, Role::Positive)])
+        .await;
     let newer = EmbedderId {
         version: "test 2".to_owned(),
         dimensions: 2,
@@ -169,14 +240,18 @@ async fn embeddings_of_two_versions_live_side_by_side() {
     let mut db = world.ledger.read().await.unwrap();
     let loaded = bank::load(&mut db, &newer, None, |_| None).await.unwrap();
     assert_eq!((loaded.bank.len(), loaded.without_embedding), (0, 2));
-    let waiting = bank::without_embedding(&mut db, &newer.version, 10).await.unwrap();
+    let waiting = bank::without_embedding(&mut db, &newer.version, 10)
+        .await
+        .unwrap();
     assert_eq!(waiting.len(), 2);
     drop(db);
     let one = Embedding::new(vec![0.0, 1.0]).unwrap();
     for embedding in [one.clone(), Embedding::new(vec![1.0, 0.0]).unwrap()] {
         // the second time is too late: what a bank has answered with stays
         let mut tx = world.ledger.begin(&Actor::Machine).await.unwrap();
-        bank::embed(&mut tx, &newer, &[(added.added[0], embedding)]).await.unwrap();
+        bank::embed(&mut tx, &newer, &[(added.added[0], embedding)])
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
     let mut db = world.ledger.read().await.unwrap();
@@ -188,7 +263,13 @@ async fn embeddings_of_two_versions_live_side_by_side() {
     drop(db);
     let mut tx = world.ledger.begin(&Actor::Machine).await.unwrap();
     let refused = bank::embed(&mut tx, &newer, &[(added.added[1], look(1))]).await;
-    assert!(matches!(refused, Err(Error::Invalid { field: "embedding", .. })));
+    assert!(matches!(
+        refused,
+        Err(Error::Invalid {
+            field: "embedding",
+            ..
+        })
+    ));
     drop(tx);
     world.check().await;
 }
@@ -196,13 +277,28 @@ async fn embeddings_of_two_versions_live_side_by_side() {
 #[tokio::test]
 async fn the_self_check_sees_what_was_changed_behind_its_back() {
     for (statement, word) in [
-        ("UPDATE bank_samples SET role = 'negative'", "is not what its event says"),
-        ("UPDATE bank_spans SET until_version = 1", "is not alive from version 1"),
+        (
+            "UPDATE bank_samples SET role = 'negative'",
+            "is not what its event says",
+        ),
+        (
+            "UPDATE bank_spans SET until_version = 1",
+            "is not alive from version 1",
+        ),
         ("DELETE FROM bank_spans", "should be alive"),
-        ("UPDATE bank_embeddings SET embedding = 'AACAPwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='", "is not the one that was written"),
-        ("UPDATE bank_embeddings SET embedding = 'x'", "is not the one that was written"),
+        (
+            "UPDATE bank_embeddings SET embedding = 'AACAPwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='",
+            "is not the one that was written",
+        ),
+        (
+            "UPDATE bank_embeddings SET embedding = 'x'",
+            "is not the one that was written",
+        ),
         ("DELETE FROM bank_embeddings", "is not there"),
-        ("INSERT INTO bank_changes (version, kind, event_seq) VALUES (2, 'add', 1)", "versions are not"),
+        (
+            "INSERT INTO bank_changes (version, kind, event_seq) VALUES (2, 'add', 1)",
+            "versions are not",
+        ),
     ] {
         let world = World::new().await;
         world.teach(&[new(1, Role::Positive)]).await;
@@ -244,7 +340,10 @@ async fn review_teaches_the_bank_where_there_is_one() {
             finding_id: Some(finding),
             ..SampleFilter::default()
         };
-        bank::list(&mut db, &filter, &Page::first()).await.unwrap().items
+        bank::list(&mut db, &filter, &Page::first())
+            .await
+            .unwrap()
+            .items
     };
     let positive = of(confirmed).await.remove(0);
     assert_eq!(positive.sample.role, Role::Positive);
@@ -252,12 +351,22 @@ async fn review_teaches_the_bank_where_there_is_one() {
     assert_eq!(positive.sample.area, [0.3, 0.1, 0.5, 0.5]);
     assert_eq!(positive.added_by, ann());
     let negative = of(rejected).await.remove(0);
-    assert_eq!((negative.sample.role, negative.sample.scope), (Role::Negative, Scope::Camera));
+    assert_eq!(
+        (negative.sample.role, negative.sample.scope),
+        (Role::Negative, Scope::Camera)
+    );
     assert_eq!(negative.sample.place.camera, world.camera.id.to_string());
     // a dismissal that is taken back takes its sample along
     let mut tx = world.ledger.begin(&bob()).await.unwrap();
-    let dismissals = findings::dismissals(&mut tx, world.site.id, &Page::first()).await.unwrap();
-    let dismissal = dismissals.items.iter().find(|d| d.finding_id == rejected).unwrap().id;
+    let dismissals = findings::dismissals(&mut tx, world.site.id, &Page::first())
+        .await
+        .unwrap();
+    let dismissal = dismissals
+        .items
+        .iter()
+        .find(|d| d.finding_id == rejected)
+        .unwrap()
+        .id;
     findings::revoke(&mut tx, dismissal).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(of(rejected).await, []);
@@ -272,7 +381,9 @@ async fn the_index_helps_and_is_never_the_only_copy() {
     let folder = world.settings.data.clone();
     let load = async || {
         let mut db = world.ledger.read().await.unwrap();
-        bank::load_with_index(&mut db, &folder, &embedder()).await.unwrap()
+        bank::load_with_index(&mut db, &folder, &embedder())
+            .await
+            .unwrap()
     };
     let wrong = async || {
         let mut db = world.ledger.read().await.unwrap();
@@ -305,7 +416,13 @@ async fn the_index_helps_and_is_never_the_only_copy() {
     let mut flipped = good.clone();
     let middle = flipped.len() / 2;
     flipped[middle] ^= 1;
-    for bad in [&good[..good.len() - 1], &good[..10], &flipped, b"", &[0; 100]] {
+    for bad in [
+        &good[..good.len() - 1],
+        &good[..10],
+        &flipped,
+        b"",
+        &[0; 100],
+    ] {
         std::fs::write(&path, bad).unwrap();
         assert!(wrong().await[0].contains("damaged"), "{} bytes", bad.len());
         let (loaded, state) = load().await;
@@ -319,8 +436,13 @@ async fn the_index_helps_and_is_never_the_only_copy() {
         version: "test 2".to_owned(),
         ..embedder()
     };
-    let (loaded, state) = bank::load_with_index(&mut db, &folder, &other).await.unwrap();
-    assert_eq!((loaded.bank.len(), loaded.without_embedding, state), (0, 100, IndexState::Renewed));
+    let (loaded, state) = bank::load_with_index(&mut db, &folder, &other)
+        .await
+        .unwrap();
+    assert_eq!(
+        (loaded.bank.len(), loaded.without_embedding, state),
+        (0, 100, IndexState::Renewed)
+    );
     drop(db);
     // one from after a ledger that was put back
     std::fs::write(&path, &good).unwrap();
@@ -390,7 +512,9 @@ fn adds_until_it_is_killed() {
         .unwrap();
     runtime.block_on(async {
         let clock = Arc::new(crate::clock::SystemClock);
-        let ledger = Ledger::open(&Settings::folder(&folder), clock).await.unwrap();
+        let ledger = Ledger::open(&Settings::folder(&folder), clock)
+            .await
+            .unwrap();
         let start = {
             let mut db = ledger.read().await.unwrap();
             bank::load_with_index(&mut db, std::path::Path::new(&folder), &embedder())
@@ -430,7 +554,9 @@ fn adds_until_it_is_killed() {
                         if n % 8 == task {
                             let mut db = ledger.read().await.unwrap();
                             let folder = std::path::Path::new(&folder);
-                            bank::load_with_index(&mut db, folder, &embedder()).await.unwrap();
+                            bank::load_with_index(&mut db, folder, &embedder())
+                                .await
+                                .unwrap();
                         }
                     }
                 })
@@ -452,9 +578,18 @@ fn kill_9_leaves_index_and_rows_in_agreement() {
     let begun = std::time::Instant::now();
     while committed.len() < ADDS {
         // bounded, however slow the machine
-        assert!(begun.elapsed().as_secs() < 300, "{} in {kills} kills", committed.len());
+        assert!(
+            begun.elapsed().as_secs() < 300,
+            "{} in {kills} kills",
+            committed.len()
+        );
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["ledger::tests::bank::adds_until_it_is_killed", "--exact", "--ignored", "--nocapture"])
+            .args([
+                "ledger::tests::bank::adds_until_it_is_killed",
+                "--exact",
+                "--ignored",
+                "--nocapture",
+            ])
             .env(KILLED_IN, folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -466,11 +601,17 @@ fn kill_9_leaves_index_and_rows_in_agreement() {
         let output = child.wait_with_output().unwrap();
         kills += 1;
         for line in String::from_utf8_lossy(&output.stdout).lines() {
-            if let Some(id) = line.strip_prefix("added ").and_then(|id| id.parse::<Id>().ok()) {
+            if let Some(id) = line
+                .strip_prefix("added ")
+                .and_then(|id| id.parse::<Id>().ok())
+            {
                 committed.insert(id);
             }
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let clock = Arc::new(crate::clock::SystemClock);
             let settings = Settings::folder(folder.path());
@@ -482,7 +623,9 @@ fn kill_9_leaves_index_and_rows_in_agreement() {
             let mut db = ledger.read().await.unwrap();
             let wrong = bank::compare_index(&mut db, folder.path()).await.unwrap();
             assert_eq!(wrong, Vec::<String>::new());
-            let loaded = bank::load(&mut db, &embedder(), None, |_| None).await.unwrap();
+            let loaded = bank::load(&mut db, &embedder(), None, |_| None)
+                .await
+                .unwrap();
             let alive: std::collections::BTreeSet<Id> =
                 loaded.bank.samples().map(|(s, _)| s.id).collect();
             assert!(committed.is_subset(&alive), "what was committed is there");
