@@ -220,7 +220,7 @@ impl<'a> BankPass<'a> {
             if self.settings.not_here.contains(&kind.code) {
                 continue;
             }
-            found.extend(self.confirmed(kind, &regions[candidates..], new, &of_kind)?);
+            found.extend(self.confirmed(kind, &regions[candidates..], new, &of_kind, size)?);
         }
         self.answer(&mut record.answers, &found, &kept, &suppressed);
         kept.extend(found);
@@ -237,6 +237,7 @@ impl<'a> BankPass<'a> {
         regions: &[BBox],
         embeddings: &[Embedding],
         known: &[BBox],
+        (width, height): (u32, u32),
     ) -> Result<Vec<CandidateRecord>, AskError> {
         if self.matcher.kinds().all(|(code, _)| code != kind.code) {
             return Ok(Vec::new());
@@ -248,11 +249,13 @@ impl<'a> BankPass<'a> {
                 hits.push((*region, verdict));
             }
         }
+        // what was cut counts: a thing beside a window shows in its margin
+        let cut = |region: BBox| look_region(region, width as f32, height as f32);
         let scored: Vec<(BBox, f64)> = hits
             .iter()
-            .map(|(region, verdict)| (*region, verdict.score.map_or(-1.0, f64::from)))
+            .map(|(region, verdict)| (cut(*region), verdict.score.map_or(-1.0, f64::from)))
             .collect();
-        let is_known = |region: BBox| known.iter().any(|k| same_thing(region, *k));
+        let is_known = |region: BBox| known.iter().any(|k| same_thing(cut(region), cut(*k)));
         Ok(keep_best(&scored)
             .into_iter()
             .filter(|i| !is_known(hits[*i].0))

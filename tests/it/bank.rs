@@ -169,7 +169,7 @@ fn a_kind_is_taught_searched_forgotten_and_brought_back() {
     assert_eq!(of(&found)["calibration"]["held_out"], 20);
     assert_eq!(of(&found)["calibration"]["clean"], 20);
     assert!(found["neighbours"][0]["similarity"].as_f64().unwrap() > 0.99);
-    let blue = office.search(&office.picture(BLUE, 40), &["--site", "hall"]);
+    let blue = office.search(&office.picture(BLUE, 10), &["--site", "hall"]);
     assert_eq!(of(&blue)["ruling"], "unknown");
 
     let removed = office.bank(&["remove", &added[0], &added[1], "--reason", "blurred"]);
@@ -332,11 +332,12 @@ fn a_bank_is_lent_to_another_office() {
 #[test]
 fn a_scan_asks_the_bank() {
     let (office, _) = Office::taught();
-    // a blue place with an orange thing in it
+    // a blue place, of the middle of its references, with an orange thing in it
+    let place = BLUE.map(|c| c - 6);
     let scene = |colour: [u8; 3], name: &str| {
         let picture = RgbImage::from_fn(320, 240, |x, y| {
             let inside = (160..240).contains(&x) && (80..160).contains(&y);
-            Rgb(if inside { colour } else { BLUE })
+            Rgb(if inside { colour } else { place })
         });
         let path = office.path(name);
         fs::write(
@@ -370,7 +371,7 @@ fn a_scan_asks_the_bank() {
     assert_eq!(wiring[0]["why"]["samples"][0]["role"], "positive");
     let x = wiring[0]["bbox"][0].as_f64().unwrap();
     assert!((120.0..=200.0).contains(&x), "{}", wiring[0]);
-    let clean = scan(&scene(BLUE, "clean.png"));
+    let clean = scan(&scene(place, "clean.png"));
     assert_eq!(clean["photos"][0]["candidates"], Value::Array(vec![]));
     // the schema that ships knows of it
     let schema = program().args(["schema", "scan"]).output().unwrap();

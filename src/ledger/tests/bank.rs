@@ -570,70 +570,76 @@ fn adds_until_it_is_killed() {
 
 #[test]
 fn kill_9_leaves_index_and_rows_in_agreement() {
+    use std::collections::BTreeSet;
+    use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
     const ADDS: usize = 1000;
+    // a slow machine kills fewer, it does not fail
+    const AT_MOST: Duration = Duration::from_secs(120);
     let folder = tempfile::tempdir().unwrap();
-    let mut committed = std::collections::BTreeSet::new();
+    let mut committed = BTreeSet::new();
     let mut kills = 0;
-    let begun = std::time::Instant::now();
-    while committed.len() < ADDS {
-        // bounded, however slow the machine
-        assert!(
-            begun.elapsed().as_secs() < 300,
-            "{} in {kills} kills",
-            committed.len()
-        );
+    let begun = Instant::now();
+    while kills < 2 || (committed.len() < ADDS && begun.elapsed() < AT_MOST) {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "ledger::tests::bank::adds_until_it_is_killed",
-                "--exact",
-                "--ignored",
-                "--nocapture",
-            ])
+            .args(["ledger::tests::bank::adds_until_it_is_killed", "--exact"])
+            .args(["--ignored", "--nocapture"])
             .env(KILLED_IN, folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(fastrand::u64(200..1500)));
-        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (first, begins) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            let lines = output.lines().map_while(std::result::Result::ok);
+            lines
+                .filter_map(|line| line.strip_prefix("added ")?.parse::<Id>().ok())
+                .inspect(|_| {
+                    let _ = first.send(());
+                })
+                .collect::<Vec<_>>()
+        });
+        let _ = begins.recv_timeout(Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(fastrand::u64(0..900)));
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the child ended by itself"
+        );
         child.kill().unwrap();
-        let output = child.wait_with_output().unwrap();
+        child.wait().unwrap();
         kills += 1;
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            if let Some(id) = line
-                .strip_prefix("added ")
-                .and_then(|id| id.parse::<Id>().ok())
-            {
-                committed.insert(id);
-            }
-        }
+        committed.extend(reader.join().unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        runtime.block_on(async {
-            let clock = Arc::new(crate::clock::SystemClock);
-            let settings = Settings::folder(folder.path());
-            let ledger = Ledger::open(&settings, clock).await.unwrap();
-            if committed.len() >= ADDS || kills % 5 == 0 {
-                let report = check::check(&ledger).await.unwrap();
-                assert_eq!(report.problems, Vec::<String>::new());
-            }
-            let mut db = ledger.read().await.unwrap();
-            let wrong = bank::compare_index(&mut db, folder.path()).await.unwrap();
-            assert_eq!(wrong, Vec::<String>::new());
-            let loaded = bank::load(&mut db, &embedder(), None, |_| None)
-                .await
-                .unwrap();
-            let alive: std::collections::BTreeSet<Id> =
-                loaded.bank.samples().map(|(s, _)| s.id).collect();
-            assert!(committed.is_subset(&alive), "what was committed is there");
-            // at most what each task had in hand is there and was not said
-            assert!(alive.len() - committed.len() <= 4 * kills);
-            drop(db);
-            ledger.close().await;
-        });
+        runtime.block_on(agree(folder.path(), &committed, kills));
     }
-    assert!(kills > 1);
+    assert!(!committed.is_empty());
+}
+
+/// Rows, events and index agree, and all that was committed is there.
+async fn agree(folder: &Path, committed: &std::collections::BTreeSet<Id>, kills: usize) {
+    let clock = Arc::new(crate::clock::SystemClock);
+    let ledger = Ledger::open(&Settings::folder(folder), clock)
+        .await
+        .unwrap();
+    let report = check::check(&ledger).await.unwrap();
+    assert_eq!(report.problems, Vec::<String>::new());
+    let mut db = ledger.read().await.unwrap();
+    let wrong = bank::compare_index(&mut db, folder).await.unwrap();
+    assert_eq!(wrong, Vec::<String>::new());
+    let loaded = bank::load(&mut db, &embedder(), None, |_| None)
+        .await
+        .unwrap();
+    let samples = loaded.bank.samples();
+    let alive: std::collections::BTreeSet<Id> = samples.map(|(s, _)| s.id).collect();
+    assert!(committed.is_subset(&alive), "what was committed is there");
+    // at most what each task had in hand is there and was not said
+    assert!(alive.len() - committed.len() <= 4 * kills);
+    drop(db);
+    ledger.close().await;
 }
