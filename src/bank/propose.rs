@@ -56,7 +56,7 @@ fn starts(length: f32, side: f32) -> impl Iterator<Item = f32> {
 
 /// Share of the smaller of two regions from which both are taken to show one thing: windows overlap by
 /// half, so that half a thing is seen in the next one.
-const SAME_SHARE: f32 = 0.1;
+const SAME_SHARE: f32 = 0.05;
 
 /// Whether two regions overlap so much that they are taken to show one thing.
 pub fn same_thing(a: BBox, b: BBox) -> bool {
