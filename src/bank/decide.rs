@@ -81,7 +81,7 @@ impl Policy {
         Ok(self)
     }
 
-    fn to_confirm<'a>(&self, own_site: &'a str) -> Poll<'a> {
+    fn poll_to_confirm<'a>(self, own_site: &'a str) -> Poll<'a> {
         Poll {
             needed: self.votes,
             own_site,
@@ -91,7 +91,7 @@ impl Policy {
         }
     }
 
-    fn to_suppress<'a>(&self, own_site: &'a str) -> Poll<'a> {
+    fn poll_to_suppress<'a>(self, own_site: &'a str) -> Poll<'a> {
         Poll {
             needed: self.quorum,
             own_site,
@@ -583,7 +583,7 @@ impl<'a> Near<'a> {
         policy: &Policy,
         wanted: impl Fn(&Sample) -> bool,
     ) -> Option<f32> {
-        count(self.voters(wanted), &policy.to_confirm(own_site))
+        count(self.voters(wanted), &policy.poll_to_confirm(own_site))
             .last()
             .copied()
     }
@@ -591,7 +591,7 @@ impl<'a> Near<'a> {
     fn votes(&self, place: &Place, policy: &Policy) -> Vec<f32> {
         count(
             self.voters(|s| s.counts_at(place)),
-            &policy.to_suppress(&place.site),
+            &policy.poll_to_suppress(&place.site),
         )
     }
 
