@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-idle bench-cost test-postgres lint chaos full-disk bench-serve fuzz fuzz-api ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-bank bench-idle bench-cost test-postgres lint chaos full-disk bench-serve fuzz fuzz-api ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -163,6 +163,9 @@ LEDGER ?= $(CACHE)/bench-ledger
 bench-ledger: tools ## lists and statistics over 1,000,000 findings (LEDGER=folder, 3.5 GB)
 	$(SAY) "making a ledger of a city in $(LEDGER) unless it is there, and measuring"
 	cargo bench --locked --bench ledger -- --data $(LEDGER) --check
+
+bench-bank: tools $(CACHE)/venv-bank/ready ## the ten nearest of 100,000 samples, beside faiss, on one core
+	$(CACHE)/venv-bank/bin/python benches/peers/bank_peers.py
 
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)

@@ -55,6 +55,9 @@ pub struct SettingsRecord {
     /// Codes of kinds that cannot occur at this place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_here: Vec<String>,
+    /// The sample bank that was asked; null if none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank: Option<BankRecord>,
 }
 
 /// What was seen in one photo.
@@ -74,6 +77,9 @@ pub struct PhotoRecord {
     pub answers: Vec<AnswerRecord>,
     /// Proposed findings, best first.
     pub candidates: Vec<CandidateRecord>,
+    /// What would have been proposed, but looks like what people have dismissed (sample bank).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<CandidateRecord>,
     /// Why the photo could not be judged and what to do next; null when it was.
     pub error: Option<String>,
     /// What was judged when it is not the whole file: the first of several pages or frames.
@@ -92,6 +98,7 @@ impl PhotoRecord {
             detections: Vec::new(),
             answers: Vec::new(),
             candidates: Vec::new(),
+            suppressed: Vec::new(),
             error: Some(error),
             note: None,
         }
@@ -148,4 +155,41 @@ pub struct Why {
     pub inputs: Vec<RuleInput>,
     /// For a lay person, in the language asked for.
     pub text: String,
+    /// The nearest samples of the bank, where it was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<SampleRecord>,
+}
+
+/// A sample of the bank that was near.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SampleRecord {
+    /// Its identifier.
+    pub id: String,
+    /// `positive` (confirmed by a person) or `negative` (dismissed).
+    pub role: String,
+    /// Site of its picture; empty where it is not known.
+    pub site: String,
+    /// Cosine of the two embeddings, -1 to 1.
+    pub similarity: f32,
+    /// SHA-256 of its photo.
+    pub photo_sha256: String,
+    /// The part of that photo, `[x1, y1, x2, y2]` in fractions of its width and height.
+    pub area: [f64; 4],
+}
+
+/// Which sample bank was asked, and for which rates of error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BankRecord {
+    /// Version of the bank: it can be had again.
+    pub version: i64,
+    /// Name and version of the embedder.
+    pub embedder: String,
+    /// Samples.
+    pub samples: usize,
+    /// Share of photos without a hazard that may be confirmed all the same, for each kind.
+    pub false_alarm_rate: f64,
+    /// Share of true ones that may be suppressed.
+    pub miss_rate: f64,
+    /// Site of the photos, as told.
+    pub site: String,
 }

@@ -11,7 +11,7 @@ use crate::clock::SystemClock;
 use crate::evidence::{EvidenceConfig, Store};
 use crate::jobs::originals;
 use crate::ledger::check::{self, Report};
-use crate::ledger::{Ledger, Settings};
+use crate::ledger::{Ledger, Settings, bank};
 
 /// Looks after the inspection ledger
 #[derive(Debug, clap::Args)]
@@ -48,6 +48,9 @@ struct CheckArgs {
 /// The report, and the number of originals that nothing names.
 async fn look(ledger: &Ledger, data: &Path, remove: bool) -> anyhow::Result<(Report, usize)> {
     let mut report = check::check(ledger).await?;
+    for problem in bank::compare_index(&mut ledger.read().await?, data).await? {
+        report.problem(problem);
+    }
     // the ledger's lock on the folder keeps a service away
     let store = Store::open(data, EvidenceConfig::default())?;
     let found = originals::compare(ledger, &store).await?;

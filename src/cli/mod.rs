@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::hazard::Severity;
 
+mod bank;
 mod bench;
 mod files;
 mod hazards;
@@ -48,6 +49,7 @@ enum Command {
     Watch(Box<watch::Args>),
     Replay(Box<replay::Args>),
     Serve(Box<serve::Args>),
+    Bank(Box<bank::Args>),
     Bench(Box<bench::Args>),
     Models(models::Args),
     Hazards(hazards::Args),
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Watch(args) => watch::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Bank(args) => bank::run(*args),
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(args),
         Command::Hazards(args) => hazards::run(args),

@@ -10,10 +10,12 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use super::files::write_with;
-use super::{exit, hazards, stop};
+use super::{bank, exit, hazards, stop};
+use crate::bank::{Place, Policy};
 use crate::config::{Config, MAX_JOBS};
 use crate::hazard::Lang;
 use crate::inference::{self, LoadOptions, Model, Runtime, Threads};
+use crate::pipeline::bank::BankPass;
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
 use crate::record::PhotoRecord;
@@ -70,6 +72,27 @@ pub(super) struct Args {
     /// Model name (see `sitewarden models list`) or folder
     #[arg(long, value_name = "NAME|DIR", env = "SITEWARDEN_MODEL")]
     model: Option<String>,
+    /// Also asks the sample bank in this data folder: it finds kinds that have no detector, and
+    /// suppresses what was dismissed before (see `sitewarden bank`)
+    #[arg(long, value_name = "DIR")]
+    bank: Option<PathBuf>,
+    /// Embedder of the bank: name or folder
+    #[arg(
+        long,
+        value_name = "NAME|DIR",
+        env = "SITEWARDEN_EMBEDDER",
+        default_value = bank::DEFAULT_EMBEDDER
+    )]
+    embedder: String,
+    /// Site of the photos, for the bank
+    #[arg(long, default_value = "", requires = "bank")]
+    site: String,
+    /// Camera of the photos, for the bank
+    #[arg(long, default_value = "", requires = "bank")]
+    camera: String,
+    /// Zones of the view (as of `watch`), which the bank is asked for, too
+    #[arg(long, value_name = "FILE", requires = "bank")]
+    zones: Option<PathBuf>,
     /// Configuration file [default: sitewarden.toml in the current folder, if there]
     #[arg(long, value_name = "FILE", env = "SITEWARDEN_CONFIG")]
     config: Option<PathBuf>,
@@ -129,6 +152,8 @@ struct Done {
     report_picture: Option<Vec<u8>>,
     /// Where the annotated picture went, or why it did not.
     annotated: Option<anyhow::Result<PathBuf>>,
+    /// Why the bank was not asked, where it should have been.
+    unasked: Option<String>,
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<u8> {
@@ -152,6 +177,28 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     };
     let model = load_model(args.model.as_deref().unwrap_or(&config.scan.model), threads)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
+    let embedder = match args.bank {
+        Some(_) => Some(bank::load_embedder(&args.embedder, threads)?),
+        None => None,
+    };
+    let samples = match (&args.bank, &embedder) {
+        (Some(dir), Some(embedder)) => Some(bank::open_for_scan(dir, embedder, &config)?),
+        _ => None,
+    };
+    let pass = match (&samples, &embedder) {
+        (Some(samples), Some(embedder)) => {
+            let place = Place {
+                site: args.site.clone(),
+                camera: args.camera.clone(),
+            };
+            let policy = Policy::default();
+            let settings = pipeline.settings();
+            let zones = super::watch::zones(args.zones.as_deref())?;
+            let pass = BankPass::new(samples, embedder, &rules, place, policy, settings)?;
+            Some(pass.with_zones(zones))
+        }
+        _ => None,
+    };
     if let Some(dir) = &args.annotate {
         std::fs::create_dir_all(dir)
             .with_context(|| format!("cannot create the folder {}; name another", dir.display()))?;
@@ -161,12 +208,13 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     let workers: Vec<Scratch> = (0..if many { jobs.get() } else { 1 })
         .map(|_| Scratch::default())
         .collect();
-    let mut sink = Sink::new(&args, &pipeline, &rules, many)?;
+    let asked = pass.as_ref().map(BankPass::record);
+    let mut sink = Sink::new(&args, &pipeline, &rules, many, asked)?;
     let mut failed = None;
     for_each_ordered(
         photos(&args),
         workers,
-        |scratch, index, found| scan_one(&args, &pipeline, index, found, scratch),
+        |scratch, index, found| scan_one(&args, &pipeline, pass.as_ref(), index, found, scratch),
         |_, done| match sink.take(done) {
             Ok(()) => ControlFlow::Continue(()),
             Err(e) => {
@@ -235,6 +283,7 @@ pub(super) fn load_model(name: &str, threads: Threads) -> anyhow::Result<Model> 
 fn scan_one(
     args: &Args,
     pipeline: &PhotoPipeline<'_>,
+    pass: Option<&BankPass<'_>>,
     index: usize,
     found: Found,
     scratch: &mut Scratch,
@@ -251,7 +300,13 @@ fn scan_one(
             Err(PhotoError::NotFound(reason)),
         ),
     };
-    let record = pipeline.record(name, bytes.as_deref(), scratch);
+    let mut record = pipeline.record(name, bytes.as_deref(), scratch);
+    let unasked = match (pass, &bytes) {
+        (Some(pass), Ok(bytes)) => pass.apply(&mut record, bytes).err(),
+        _ => None,
+    };
+    let unasked =
+        unasked.map(|e| format!("{}: the sample bank could not be asked: {e}", record.path));
     let (mut report_picture, mut annotated) = (None, None);
     if let (Ok(bytes), None) = (&bytes, &record.error) {
         let lang = pipeline.settings().lang;
@@ -275,6 +330,7 @@ fn scan_one(
         record,
         report_picture,
         annotated,
+        unasked,
     }
 }
 

@@ -179,6 +179,7 @@ mod tests {
             bbox: [x, 0.0, 10.0, 10.0],
             why: Why {
                 rule: "presence".into(),
+                samples: Vec::new(),
                 inputs: Vec::new(),
                 text: String::new(),
             },
@@ -202,6 +203,7 @@ mod tests {
                 })
                 .collect(),
             candidates,
+            suppressed: Vec::new(),
             error: None,
             note: None,
         }

@@ -3,7 +3,7 @@
 use super::findings::{self, FindingRow, Totals};
 use super::page::{Conditions, Entity};
 use super::sql::Columns;
-use super::{Backend, Db, Ledger, Read, Result, enterprises, statistics};
+use super::{Backend, Db, Ledger, Read, Result, bank, enterprises, statistics};
 
 /// What the self-check saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -43,6 +43,7 @@ pub async fn check(ledger: &Ledger) -> Result<Report> {
     counted_zero(&mut db, &mut report).await?;
     replayed(&mut db, &mut report).await?;
     credit_codes(&mut db, &mut report).await?;
+    bank::check(&mut db, &mut report).await?;
     Ok(report)
 }
 

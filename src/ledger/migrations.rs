@@ -3,7 +3,8 @@
 //! To add a table: write `migrations/NNNN_name.sql` in the SQL that SQLite and PostgreSQL share
 //! (`TEXT`, `BIGINT`, `DOUBLE PRECISION`; times as `…_ms` since 1970 UTC, booleans as 0 or 1,
 //! JSON as `TEXT`) and add a line to [`ALL`]. Where the two differ, give both a file.
-//! 0001–0099 belong to the core, 0100–0199 to the service (photos, jobs, people, evidence).
+//! 0001–0099 belong to the core, 0100–0199 to the service (photos, jobs, people, evidence),
+//! 0200–0299 to the sample bank.
 
 use std::borrow::Cow;
 
@@ -55,6 +56,7 @@ const ALL: &[Step] = &[
         "cameras: memory, zones",
         include_str!("migrations/0110_cameras.sql"),
     ),
+    both(200, "bank", include_str!("migrations/0200_bank.sql")),
 ];
 
 /// Versions of all steps, in order.

@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::id::Id;
 
 pub mod accounts;
+pub mod bank;
 pub mod camera_watch;
 pub mod check;
 pub mod checklists;

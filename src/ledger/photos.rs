@@ -388,8 +388,8 @@ async fn ended(
     Ok(())
 }
 
-/// The originals that rows name and whose digest begins with this byte; and whether one is a photo's,
-/// or only evidence.
+/// The originals that rows name and whose digest begins with this byte; and whether it has to be
+/// there: a photo's or a sample's, or only evidence.
 pub async fn originals(db: &mut impl Db, first: u8) -> Result<BTreeMap<String, bool>> {
     let mut named = BTreeMap::new();
     // hexadecimal digits come before `g` in every order of texts
@@ -402,6 +402,10 @@ pub async fn originals(db: &mut impl Db, first: u8) -> Result<BTreeMap<String, b
         (
             "SELECT photo_sha256 AS sha256 FROM occurrences WHERE photo_sha256 >= $1 AND photo_sha256 < $2",
             false,
+        ),
+        (
+            "SELECT photo_sha256 AS sha256 FROM bank_samples WHERE photo_kept = 1 AND photo_sha256 >= $1 AND photo_sha256 < $2",
+            true,
         ),
         (
             "SELECT sha256 FROM photos WHERE sha256 >= $1 AND sha256 < $2",

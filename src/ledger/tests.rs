@@ -1,6 +1,7 @@
 //! The ledger on a real database: SQLite in a temporary folder, or, when
 //! `SITEWARDEN_TEST_POSTGRES` holds the URL of a server, PostgreSQL with a database for each test.
 
+mod bank;
 mod filing;
 mod life;
 mod opening;

@@ -1,5 +1,6 @@
 //! Composition of stages and adapters: what happens to one photo, and to many.
 
+pub mod bank;
 pub mod camera;
 pub mod clip;
 pub mod clip_file;

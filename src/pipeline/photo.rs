@@ -214,6 +214,7 @@ impl<'a> PhotoPipeline<'a> {
             lang: self.settings.lang,
             on: self.settings.on.clone(),
             not_here: self.settings.not_here.iter().cloned().collect(),
+            bank: None,
         }
     }
 
@@ -243,6 +244,7 @@ impl<'a> PhotoPipeline<'a> {
             detections: Vec::new(),
             answers: Vec::new(),
             candidates: Vec::new(),
+            suppressed: Vec::new(),
             error: None,
             note: None,
         };
@@ -604,7 +606,7 @@ fn answer_record(answer: HazardAnswer, lang: Lang) -> AnswerRecord {
     }
 }
 
-fn candidate_record(candidate: Candidate, lang: Lang) -> CandidateRecord {
+pub(super) fn candidate_record(candidate: Candidate, lang: Lang) -> CandidateRecord {
     CandidateRecord {
         code: candidate.code,
         name: candidate.name,
@@ -613,6 +615,7 @@ fn candidate_record(candidate: Candidate, lang: Lang) -> CandidateRecord {
         bbox: pixels(candidate.bbox),
         why: Why {
             rule: candidate.rule,
+            samples: Vec::new(),
             inputs: candidate.inputs,
             text: candidate.text.get(lang).to_owned(),
         },
@@ -621,7 +624,7 @@ fn candidate_record(candidate: Candidate, lang: Lang) -> CandidateRecord {
 }
 
 /// Four decimals: more is noise and makes records hard to read.
-fn score(score: f32) -> f32 {
+pub(super) fn score(score: f32) -> f32 {
     (score * 1e4).round() / 1e4
 }
 

@@ -133,6 +133,7 @@ mod tests {
                 .collect(),
             answers: Vec::new(),
             candidates: Vec::new(),
+            suppressed: Vec::new(),
             error: None,
             note: None,
         }

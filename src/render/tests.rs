@@ -18,6 +18,7 @@ fn photo(width: u32, height: u32) -> PhotoRecord {
         detections: Vec::new(),
         answers: Vec::new(),
         candidates: Vec::new(),
+        suppressed: Vec::new(),
         error: None,
         note: None,
     }
@@ -32,6 +33,7 @@ fn candidate(bbox: [f32; 4]) -> CandidateRecord {
         bbox,
         why: Why {
             rule: "person_item".into(),
+            samples: Vec::new(),
             inputs: Vec::new(),
             text: "A bare head was found.".into(),
         },

@@ -68,7 +68,8 @@ const VOCABULARY: [&str; 8] = [
 ];
 /// Reads the clock, and is all that may.
 const CLOCK: [&str; 1] = ["clock"];
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
+    "bank",
     "preprocess",
     "tiling",
     "tracking",

@@ -8,6 +8,7 @@
 
 mod api;
 mod architecture;
+mod bank;
 mod bench;
 mod cameras;
 mod datasets;

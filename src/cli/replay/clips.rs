@@ -252,6 +252,7 @@ fn record(findings: &[ClipFinding], time_s: f64, (width, height): (u32, u32)) ->
             bbox: f.at(time_s)?.to_xywh(),
             why: Why {
                 rule: String::new(),
+                samples: Vec::new(),
                 inputs: Vec::new(),
                 text: f.reason.clone(),
             },
@@ -266,6 +267,7 @@ fn record(findings: &[ClipFinding], time_s: f64, (width, height): (u32, u32)) ->
         detections: Vec::new(),
         answers: Vec::new(),
         candidates: candidates.collect(),
+        suppressed: Vec::new(),
         error: None,
         note: None,
     }

@@ -10,7 +10,7 @@ use super::{Args, Done, FailOn, Format, photos};
 use crate::cli::{eprintln_line, exit, is_broken_pipe, table};
 use crate::hazard::{Answer, Lang, Severity};
 use crate::pipeline::photo::PhotoPipeline;
-use crate::record::ScanDocument;
+use crate::record::{BankRecord, ScanDocument};
 use crate::render::{KindName, severity_name};
 use crate::rules::RuleSet;
 
@@ -40,8 +40,10 @@ impl<'a> Sink<'a> {
         pipeline: &PhotoPipeline<'_>,
         rules: &RuleSet,
         many: bool,
+        bank: Option<BankRecord>,
     ) -> anyhow::Result<Self> {
-        let document = pipeline.document();
+        let mut document = pipeline.document();
+        document.settings.bank = bank;
         let report = args
             .report
             .as_ref()
@@ -105,6 +107,9 @@ impl<'a> Sink<'a> {
         }
         if let Some(Err(e)) = &done.annotated {
             self.not_written(&format!("{e:#}"));
+        }
+        if let Some(problem) = &done.unasked {
+            self.not_written(problem);
         }
         self.photos += 1;
         self.unreadable += usize::from(done.record.error.is_some());
@@ -318,6 +323,13 @@ fn photo_rows(done: &Done, open: &[&str], lang: Lang, width: usize) -> String {
         );
         for line in table::wrap(&table::plain(&c.why.text), width - 10) {
             text += &format!("          {line}\n");
+        }
+    }
+    for c in &record.suppressed {
+        let what = if en { "suppressed" } else { "已抑制" };
+        let line = format!("{what}: {} {}", c.code, table::plain(&c.why.text));
+        for line in table::wrap(&line, width - 4) {
+            text += &format!("    {line}\n");
         }
     }
     if !open.is_empty() {

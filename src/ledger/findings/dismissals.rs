@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use super::super::events::NewEvent;
 use super::super::page::{self, Conditions, Entity};
 use super::super::sql::{Bind, Columns};
-use super::super::{Db, Page, Paged, Result, Tx};
+use super::super::{Db, Page, Paged, Result, Tx, bank};
 use super::place::{Sight, look_from_text, look_to_text};
 use super::{Area, FindingRow, SameLook, Sighting, area, newest_occurrences};
 use crate::id::Id;
@@ -168,5 +168,5 @@ pub async fn revoke(tx: &mut Tx, id: Id) -> Result<()> {
         data: json!({ "finding_id": dismissal.finding_id }),
     })
     .await?;
-    Ok(())
+    bank::revoked(tx, dismissal.finding_id).await
 }

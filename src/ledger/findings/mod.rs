@@ -354,7 +354,10 @@ pub async fn occurrence(db: &mut impl Db, id: Id) -> Result<Occurrence> {
 }
 
 /// The sightings that a new one is compared with: the newest few.
-async fn newest_occurrences(db: &mut impl Db, finding_id: Id) -> Result<Vec<Occurrence>> {
+pub(in crate::ledger) async fn newest_occurrences(
+    db: &mut impl Db,
+    finding_id: Id,
+) -> Result<Vec<Occurrence>> {
     const COMPARED: i64 = 5;
     let rows =
         sqlx::query("SELECT * FROM occurrences WHERE finding_id = $1 ORDER BY id DESC LIMIT $2")

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::events::NewEvent;
 use super::super::sql::{Bind, to_millisecond};
-use super::super::{Db, Error, Result, Tx, orders};
+use super::super::{Db, Error, Result, Tx, bank, orders};
 use super::{EvidenceRole, FindingRow, NewEvidence, dismissals, evidence, severity_name, totals};
 use crate::finding::{Actor, Finding, Proof, Step};
 use crate::id::Id;
@@ -38,7 +38,11 @@ pub async fn step(tx: &mut Tx, id: Id, expected: Option<i64>, step: &Step) -> Re
     match step {
         Step::Order { due_at } => orders::issue(tx, &row, *due_at, None).await?,
         Step::Return { reason, due_at } => orders::issue(tx, &row, *due_at, Some(reason)).await?,
-        Step::Reject { .. } => dismissals::dismiss(tx, &row).await?,
+        Step::Confirm { .. } => bank::confirmed(tx, &row).await?,
+        Step::Reject { .. } => {
+            dismissals::dismiss(tx, &row).await?;
+            bank::dismissed(tx, &row).await?;
+        }
         Step::Rectify { proof } => {
             let new = NewEvidence {
                 sha256: proof.sha256.clone(),

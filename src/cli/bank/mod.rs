@@ -1,0 +1,439 @@
+//! `sitewarden bank`: the sample bank of known hazards.
+
+use std::io::Write;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use super::{exit, table};
+use crate::bank::{Bank, EmbedderId};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::evidence::Store;
+use crate::finding::Actor;
+use crate::id::Id;
+use crate::inference::{self, Embed, Embedder, Runtime, Threads};
+use crate::ledger::bank::{self as rows, IndexState, SampleFilter};
+use crate::ledger::{Ledger, Page, Settings};
+
+mod add;
+mod lend;
+mod look;
+mod search;
+
+/// Teaches kinds of hazards with a handful of photos, and what is none
+///
+/// Exit codes: 0 done; 1 a part could not be done; 2 wrong usage; 4 nothing was done.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The data folder, that of `sitewarden serve` or one of its own
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The ledger's database, if it is not SQLite in the data folder
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SITEWARDEN_DATABASE",
+        hide_env_values = true
+    )]
+    database: Option<String>,
+    /// Embedder's name (see `sitewarden models list`) or folder
+    #[arg(
+        long,
+        value_name = "NAME|DIR",
+        env = "SITEWARDEN_EMBEDDER",
+        default_value = DEFAULT_EMBEDDER
+    )]
+    embedder: String,
+    /// Who does this, for the log of events
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "cli")]
+    by: String,
+    /// Configuration file [default: sitewarden.toml in the current folder, if there]
+    #[arg(long, value_name = "FILE", env = "SITEWARDEN_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The embedder where none is named.
+pub(super) const DEFAULT_EMBEDDER: &str = "site-embed";
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Add(add::Args),
+    /// Lists the samples, newest first
+    List(ListArgs),
+    /// Takes samples away; `undo` brings them back
+    Remove {
+        /// Sample
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<Id>,
+        /// Why
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Undoes the newest change, or that of a version: all scores are as they were, to the last bit
+    Undo {
+        /// Of the change
+        #[arg(long)]
+        version: Option<i64>,
+    },
+    Search(search::Args),
+    /// Embeds samples that the embedder has not seen: from review, or of an older embedder
+    Embed,
+    Check(look::Args),
+    Export(lend::ExportArgs),
+    Import(lend::ImportArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArgs {
+    /// Of this kind only
+    #[arg(long, value_name = "CODE")]
+    hazard: Option<String>,
+    /// Of this site only
+    #[arg(long)]
+    site: Option<String>,
+    /// JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// What every subcommand works with.
+struct Desk {
+    args: Place,
+    config: Config,
+    ledger: Ledger,
+    store: Store,
+    actor: Actor,
+}
+
+/// Where and with what.
+struct Place {
+    data: PathBuf,
+    embedder: String,
+}
+
+pub(super) fn run(args: Args) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let adds = matches!(args.command, Command::Add(_) | Command::Import(_));
+        let (desk, command) = Desk::open(args, adds).await?;
+        let done = desk.run(command).await;
+        desk.ledger.close().await;
+        done
+    })
+}
+
+impl Desk {
+    async fn open(args: Args, make: bool) -> anyhow::Result<(Self, Command)> {
+        let config = Config::load(args.config.as_deref())?;
+        let mut settings = Settings::folder(&args.data);
+        settings.database_url = args.database;
+        if !make && !settings.exists() {
+            bail!(
+                "there is no bank in {}: `sitewarden bank --data … add` makes one",
+                args.data.display()
+            );
+        }
+        let ledger = Ledger::open(&settings, Arc::new(SystemClock)).await?;
+        let store = Store::open(&args.data, config.evidence.clone())?;
+        let desk = Self {
+            args: Place {
+                data: args.data,
+                embedder: args.embedder,
+            },
+            config,
+            ledger,
+            store,
+            actor: Actor::person(args.by),
+        };
+        Ok((desk, args.command))
+    }
+
+    async fn run(&self, command: Command) -> anyhow::Result<u8> {
+        match command {
+            Command::Add(args) => add::run(self, args).await,
+            Command::List(args) => self.list(args).await,
+            Command::Remove { ids, reason } => {
+                let mut tx = self.ledger.begin(&self.actor).await?;
+                let change = rows::remove(&mut tx, &ids, &reason).await?;
+                tx.commit().await?;
+                self.say(&change)
+            }
+            Command::Undo { version } => {
+                let mut tx = self.ledger.begin(&self.actor).await?;
+                let change = rows::undo(&mut tx, version).await?;
+                tx.commit().await?;
+                self.say(&change)
+            }
+            Command::Search(args) => search::run(self, args).await,
+            Command::Embed => {
+                let embedder = self.embedder()?;
+                let (done, failed) = self.embed_missing(&embedder).await?;
+                writeln!(std::io::stdout(), "{done} samples embedded")?;
+                Ok(if failed == 0 {
+                    exit::OK
+                } else {
+                    exit::INCOMPLETE
+                })
+            }
+            Command::Check(args) => look::run(self, args).await,
+            Command::Export(args) => lend::export(self, args).await,
+            Command::Import(args) => lend::import(self, args).await,
+        }
+    }
+
+    fn embedder(&self) -> anyhow::Result<Embedder> {
+        let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+        load_embedder(&self.args.embedder, Threads::latency(cores))
+    }
+
+    /// Version, and what came and went.
+    fn say(&self, change: &rows::Change) -> anyhow::Result<u8> {
+        let mut parts = Vec::new();
+        for (n, what) in [
+            (change.added.len(), "added"),
+            (change.removed.len(), "taken away"),
+            (change.already, "there already"),
+        ] {
+            if n > 0 {
+                parts.push(format!("{n} {what}"));
+            }
+        }
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "version {}: {}", change.version, parts.join(", "))?;
+        for id in change.added.iter().chain(&change.removed) {
+            writeln!(out, "  {id}")?;
+        }
+        Ok(exit::OK)
+    }
+
+    async fn list(&self, args: ListArgs) -> anyhow::Result<u8> {
+        let filter = SampleFilter {
+            hazard: args.hazard,
+            site: args.site,
+            ..SampleFilter::default()
+        };
+        let mut db = self.ledger.read().await?;
+        let version = rows::version(&mut db).await?;
+        let mut out = std::io::stdout().lock();
+        let mut page = Page {
+            limit: 200,
+            cursor: None,
+        };
+        let mut n = 0;
+        loop {
+            let part = rows::list(&mut db, &filter, &page).await?;
+            n += part.items.len();
+            for row in part.items {
+                if args.json {
+                    serde_json::to_writer(&mut out, &row)?;
+                    writeln!(out)?;
+                } else {
+                    let s = &row.sample;
+                    writeln!(
+                        out,
+                        "{}  {}  {}  {}  {}  {}  {}",
+                        s.id,
+                        table::pad(s.role.as_str(), 9),
+                        table::pad(s.hazard.as_deref().unwrap_or("all"), 6),
+                        table::pad(s.scope.as_str(), 10),
+                        table::plain(&s.place.site),
+                        &s.photo_sha256[..12],
+                        table::plain(&row.origin),
+                    )?;
+                }
+            }
+            match part.next {
+                Some(next) => page.cursor = Some(next),
+                None => break,
+            }
+        }
+        if !args.json {
+            writeln!(out, "{} at version {version}", table::count(n, "sample"))?;
+        }
+        Ok(exit::OK)
+    }
+
+    /// Embeds what this embedder has not seen; how many, and how many could not be.
+    async fn embed_missing(&self, embedder: &dyn Embed) -> anyhow::Result<(usize, usize)> {
+        let limits = &self.config.limits;
+        embed_missing(&self.ledger, &self.store, embedder, limits).await
+    }
+
+    /// The embedder whose embeddings the bank holds: the one named, or else the only one.
+    async fn known_embedder(&self) -> anyhow::Result<EmbedderId> {
+        let mut db = self.ledger.read().await?;
+        let known = rows::embedders(&mut db).await?;
+        let named: Vec<_> = known
+            .iter()
+            .filter(|(id, _)| id.version.starts_with(&format!("{} ", self.args.embedder)))
+            .collect();
+        match (&known[..], &named[..]) {
+            ([], _) => bail!("the bank has no embeddings: run `sitewarden bank … embed`"),
+            ([(only, _)], _) | (_, [(only, _)]) => Ok(only.clone()),
+            _ => {
+                let names: Vec<_> = known
+                    .iter()
+                    .map(|(id, n)| format!("{} ({n})", id.version))
+                    .collect();
+                bail!(
+                    "the bank has embeddings of several embedders: name one with --embedder: {}",
+                    names.join(", ")
+                )
+            }
+        }
+    }
+
+    /// The bank by these embeddings, as it is or as it was.
+    async fn bank(&self, embedder: &EmbedderId, at: Option<i64>) -> anyhow::Result<Bank> {
+        load_bank(&self.ledger, &self.args.data, embedder, at).await
+    }
+}
+
+/// How many samples are embedded for each change of the ledger: an interruption costs no more.
+const EMBEDDED_AT_ONCE: i64 = 32;
+
+async fn embed_missing(
+    ledger: &Ledger,
+    store: &Store,
+    embedder: &dyn Embed,
+    limits: &crate::source::photo::PhotoLimits,
+) -> anyhow::Result<(usize, usize)> {
+    use crate::pipeline::bank::{Cutter, pixels};
+    let id = embedder_id(embedder);
+    let (mut done, mut failed) = (0, std::collections::BTreeSet::new());
+    loop {
+        let mut db = ledger.read().await?;
+        let skip = failed.len() as i64;
+        let missing =
+            rows::without_embedding(&mut db, &id.version, EMBEDDED_AT_ONCE + skip).await?;
+        drop(db);
+        let mut fresh = Vec::new();
+        for row in missing {
+            if failed.contains(&row.sample.id) {
+                continue;
+            }
+            let embed = || -> anyhow::Result<_> {
+                let bytes = store.read(&row.sample.photo_sha256.parse()?)?;
+                let cutter = Cutter::new(&bytes, limits)?;
+                let region = pixels(row.sample.area, cutter.size());
+                Ok(cutter.embed(&[region], embedder)?.remove(0))
+            };
+            match embed() {
+                Ok(embedding) => fresh.push((row.sample.id, embedding)),
+                Err(e) => {
+                    super::eprintln_line(&format!(
+                        "sitewarden: sample {} cannot be embedded: {e:#}",
+                        row.sample.id
+                    ));
+                    failed.insert(row.sample.id);
+                }
+            }
+        }
+        if fresh.is_empty() {
+            return Ok((done, failed.len()));
+        }
+        let mut tx = ledger.begin(&Actor::Machine).await?;
+        rows::embed(&mut tx, &id, &fresh).await?;
+        tx.commit().await?;
+        done += fresh.len();
+    }
+}
+
+/// How the ledger names an embedder.
+fn embedder_id(embedder: &dyn Embed) -> EmbedderId {
+    EmbedderId {
+        version: embedder.version().to_owned(),
+        dimensions: embedder.dimensions(),
+    }
+}
+
+pub(super) fn load_embedder(name: &str, threads: Threads) -> anyhow::Result<Embedder> {
+    let runtime = Runtime::load(None)?;
+    let dir = inference::locate(name, &inference::search_path())?;
+    Embedder::load(&runtime, &dir, threads)
+        .with_context(|| format!("the embedder in {} is refused", dir.display()))
+}
+
+/// The bank for a scan: opened, what is missing embedded, closed again.
+pub(super) fn open_for_scan(
+    data: &std::path::Path,
+    embedder: &dyn Embed,
+    config: &Config,
+) -> anyhow::Result<Bank> {
+    let settings = Settings::folder(data);
+    if !settings.exists() {
+        bail!(
+            "there is no bank in {}: `sitewarden bank --data … add` makes one",
+            data.display()
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let ledger = Ledger::open(&settings, Arc::new(SystemClock)).await?;
+        let store = Store::open(data, config.evidence.clone())?;
+        embed_missing(&ledger, &store, embedder, &config.limits).await?;
+        let bank = load_bank(&ledger, data, &embedder_id(embedder), None).await;
+        ledger.close().await;
+        bank
+    })
+}
+
+async fn load_bank(
+    ledger: &Ledger,
+    data: &std::path::Path,
+    embedder: &EmbedderId,
+    at: Option<i64>,
+) -> anyhow::Result<Bank> {
+    let mut db = ledger.read().await?;
+    let loaded = match at {
+        Some(_) => rows::load(&mut db, embedder, at, |_| None).await?,
+        None => {
+            let (loaded, state) = rows::load_with_index(&mut db, data, embedder).await?;
+            if let IndexState::Damaged(problem) = state {
+                super::eprintln_line(&format!(
+                    "sitewarden: the bank's index was damaged ({problem}) and has been made anew from the \
+                     ledger; nothing is lost"
+                ));
+            }
+            loaded
+        }
+    };
+    if loaded.bank.is_empty() && loaded.without_embedding == 0 {
+        bail!(
+            "the bank is empty: add samples with `sitewarden bank --data … add --hazard CODE PHOTO`"
+        );
+    }
+    if loaded.bank.is_empty() {
+        let known = rows::embedders(&mut db).await?;
+        let known: Vec<&str> = known.iter().map(|(id, _)| id.version.as_str()).collect();
+        bail!(
+            "none of the {} has an embedding of {}; they have: {}. Embed them with `sitewarden bank --data … embed`",
+            table::count(loaded.without_embedding, "sample"),
+            embedder.version,
+            if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known.join(", ")
+            }
+        );
+    }
+    if loaded.without_embedding > 0 {
+        super::eprintln_line(&format!(
+            "sitewarden: {} without an embedding of {} say nothing; `sitewarden bank --data … embed` embeds them",
+            table::count(loaded.without_embedding, "sample"),
+            embedder.version
+        ));
+    }
+    Ok(loaded.bank)
+}

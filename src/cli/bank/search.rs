@@ -1,0 +1,162 @@
+//! `sitewarden bank search`: what is like this picture, and what the bank says of it.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::add::parse_box;
+use super::{Desk, embedder_id};
+use crate::bank::{Calibration, Matcher, Neighbour, Place, Policy, Ruling, Verdict};
+use crate::cli::{exit, table};
+use crate::evidence::Digest;
+use crate::geometry::BBox;
+use crate::hazard::Lang;
+use crate::pipeline::bank::{Cutter, fractions};
+use crate::source::photo::read_file;
+
+/// Searches by a picture
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Photo
+    photo: PathBuf,
+    /// The part of it that is meant, in pixels; the whole when absent
+    #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
+    bbox: Option<BBox>,
+    /// How many of the nearest samples
+    #[arg(short, long, value_name = "N", default_value_t = 10)]
+    k: usize,
+    /// Site of the photo
+    #[arg(long, default_value = "")]
+    site: String,
+    /// Camera of the photo
+    #[arg(long, default_value = "")]
+    camera: String,
+    /// Share of photos without the hazard that may be confirmed all the same
+    #[arg(long, value_name = "RATE")]
+    false_alarm_rate: Option<f64>,
+    /// The bank as it was at this version
+    #[arg(long, value_name = "VERSION")]
+    at: Option<i64>,
+    /// What is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// One document
+    Json,
+}
+
+/// What is answered.
+#[derive(Serialize)]
+struct Answer<'a> {
+    bank_version: i64,
+    embedder: &'a str,
+    samples: usize,
+    photo_sha256: String,
+    area: [f64; 4],
+    neighbours: Vec<Neighbour>,
+    verdicts: BTreeMap<&'a str, Of<'a>>,
+}
+
+#[derive(Serialize)]
+struct Of<'a> {
+    #[serde(flatten)]
+    verdict: Verdict,
+    text: String,
+    calibration: &'a Calibration,
+}
+
+pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
+    let mut policy = Policy::default();
+    if let Some(rate) = args.false_alarm_rate {
+        policy.false_alarm_rate = rate;
+    }
+    let policy = policy.checked()?;
+    let embedder = desk.embedder()?;
+    if args.at.is_none() {
+        desk.embed_missing(&embedder).await?;
+    }
+    let bank = desk.bank(&embedder_id(&embedder), args.at).await?;
+    let bytes = read_file(&args.photo, &desk.config.limits)?;
+    let cutter = Cutter::new(&bytes, &desk.config.limits)?;
+    let (width, height) = (cutter.size().0 as f32, cutter.size().1 as f32);
+    let whole = BBox::new(0.0, 0.0, width, height);
+    let region = args.bbox.unwrap_or(whole).clip(width, height);
+    anyhow::ensure!(
+        region.is_valid(),
+        "the box lies outside the photo of {width} x {height}"
+    );
+    let probe = cutter.embed(&[region], &embedder)?.remove(0);
+    let place = Place {
+        site: args.site,
+        camera: args.camera,
+    };
+    let matcher = Matcher::new(&bank, place, policy);
+    let mut verdicts = BTreeMap::new();
+    for (code, calibration) in matcher.kinds() {
+        let verdict = matcher.judge(code, &probe)?;
+        let text = verdict.reason.text().get(Lang::En).to_owned();
+        let of = Of {
+            verdict,
+            text,
+            calibration,
+        };
+        verdicts.insert(code, of);
+    }
+    let answer = Answer {
+        bank_version: bank.version(),
+        embedder: &bank.embedder().version,
+        samples: bank.len(),
+        photo_sha256: Digest::of(&bytes).to_string(),
+        area: fractions(region, cutter.size()),
+        neighbours: bank.nearest(&probe, args.k, |_| true)?,
+        verdicts,
+    };
+    let mut out = std::io::stdout().lock();
+    if args.format == Format::Json {
+        serde_json::to_writer_pretty(&mut out, &answer)?;
+        writeln!(out)?;
+        return Ok(exit::OK);
+    }
+    for n in &answer.neighbours {
+        let s = &n.sample;
+        writeln!(
+            out,
+            "{:.4}  {}  {}  {}  {}",
+            n.similarity,
+            table::pad(s.role.as_str(), 9),
+            table::pad(s.hazard.as_deref().unwrap_or("all"), 6),
+            s.id,
+            table::plain(&s.place.site)
+        )?;
+    }
+    for (code, of) in &answer.verdicts {
+        let ruling = match of.verdict.ruling {
+            Ruling::Confirm => "confirm",
+            Ruling::Suppress => "suppress",
+            Ruling::Unknown => "unknown",
+        };
+        writeln!(
+            out,
+            "{}  {}  {}",
+            table::pad(code, 6),
+            table::pad(ruling, 8),
+            of.text
+        )?;
+    }
+    writeln!(
+        out,
+        "bank version {}, {}, {}",
+        answer.bank_version,
+        table::count(answer.samples, "sample"),
+        answer.embedder
+    )?;
+    Ok(exit::OK)
+}

@@ -1,0 +1,435 @@
+//! Changes of the bank: each is a version and an event.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::super::events::NewEvent;
+use super::super::sql::{Bind, Columns};
+use super::super::{Db, Error, Result, Tx, required};
+use super::{NewSample, SampleRow, fingerprint, to_text, version};
+use crate::bank::{EmbedderId, MOST_DIMENSIONS, Role, Sample, Scope};
+use crate::embedding::Embedding;
+use crate::finding::{Actor, Refusal};
+use crate::id::Id;
+
+/// What a change made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The version of the bank from now on.
+    pub version: i64,
+    /// Samples that are alive now and were not.
+    pub added: Vec<Id>,
+    /// Samples that were alive and are not now.
+    pub removed: Vec<Id>,
+    /// How many were there already and were not added again.
+    pub already: usize,
+}
+
+/// A person teaches: the machine must not teach itself.
+fn by_a_person(tx: &Tx) -> Result<()> {
+    if *tx.actor() == Actor::Machine {
+        return Err(Refusal::Machine("change the sample bank").into());
+    }
+    Ok(())
+}
+
+/// Refuses a sample that makes no sense.
+fn check(new: &NewSample) -> Result<()> {
+    match &new.hazard {
+        Some(code) => required("hazard", code)?,
+        None if new.role == Role::Reference => {}
+        None => {
+            return Err(Error::invalid(
+                "hazard",
+                "name the kind that this is a sample of",
+            ));
+        }
+    }
+    match (new.role, new.scope) {
+        (_, Scope::Everywhere) => {}
+        (Role::Positive | Role::Reference, _) => {
+            return Err(Error::invalid(
+                "scope",
+                "only a dismissed look-alike has one",
+            ));
+        }
+        (_, Scope::Site) => required("site", &new.place.site)?,
+        (_, Scope::Camera) => required("camera", &new.place.camera)?,
+    }
+    required("origin", &new.origin)?;
+    let digest = &new.photo_sha256;
+    let is_digest = digest.len() == 64
+        && digest
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if !is_digest {
+        return Err(Error::invalid(
+            "photo_sha256",
+            "must be 64 lower-case hexadecimal digits",
+        ));
+    }
+    let [x1, y1, x2, y2] = new.area;
+    let unit = |v: f64| (0.0..=1.0).contains(&v);
+    if ![x1, y1, x2, y2].into_iter().all(unit) || x2 <= x1 || y2 <= y1 {
+        return Err(Error::invalid(
+            "area",
+            "must lie within the picture: fractions 0 to 1, x1 < x2, y1 < y2",
+        ));
+    }
+    match &new.embedding {
+        Some((embedder, embedding)) => fits(embedder, embedding),
+        None if new.photo_kept => Ok(()),
+        None => Err(Error::invalid(
+            "embedding",
+            "a sample needs its photo or its embedding",
+        )),
+    }
+}
+
+/// Refuses an embedding that is not what its embedder makes.
+fn fits(embedder: &EmbedderId, embedding: &Embedding) -> Result<()> {
+    required("embedder", &embedder.version)?;
+    let (has, needs) = (embedding.dimensions(), embedder.dimensions);
+    if has != needs || has > MOST_DIMENSIONS {
+        return Err(Error::invalid(
+            "embedding",
+            format!(
+                "has {has} values, {} has {needs}, at most {MOST_DIMENSIONS} are possible: embed the picture again",
+                embedder.version
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Adds samples. What is there already, alive and the same in all but its embedding, is left out;
+/// when nothing is new, there is no new version.
+pub async fn add(tx: &mut Tx, new: &[NewSample]) -> Result<Change> {
+    by_a_person(tx)?;
+    let mut change = Change {
+        version: version(tx).await?,
+        added: Vec::new(),
+        removed: Vec::new(),
+        already: 0,
+    };
+    let mut fresh: Vec<(Id, &NewSample)> = Vec::new();
+    let mut known = HashSet::new();
+    for sample in new {
+        check(sample)?;
+        if !known.insert(identity(sample)) || is_there(tx, sample).await? {
+            change.already += 1;
+        } else {
+            fresh.push((tx.new_id(), sample));
+        }
+    }
+    if fresh.is_empty() {
+        return Ok(change);
+    }
+    let mut told = Vec::new();
+    for (id, sample) in &fresh {
+        let row = row(tx, *id, sample);
+        insert(tx, &row).await?;
+        let mut telling = json!(row);
+        if let Some((embedder, embedding)) = &sample.embedding {
+            insert_embedding(tx, *id, embedder, embedding).await?;
+            telling["embedder"] = json!(embedder.version);
+            telling["embedding_sha256"] = json!(fingerprint(embedding));
+        }
+        told.push(telling);
+        change.added.push(*id);
+    }
+    change.version += 1;
+    let data = json!({ "version": change.version, "samples": told });
+    begin(tx, change.version, "add", "bank.added", data, None).await?;
+    for id in &change.added {
+        open_span(tx, *id, change.version).await?;
+    }
+    Ok(change)
+}
+
+/// What makes two samples the same one.
+fn identity(s: &NewSample) -> impl Eq + std::hash::Hash + use<'_> {
+    let area = s.area.map(f64::to_bits);
+    (s.role, &s.hazard, s.scope, &s.place, &s.photo_sha256, area)
+}
+
+async fn is_there(tx: &mut Tx, new: &NewSample) -> Result<bool> {
+    let rows = sqlx::query(
+        "SELECT s.* FROM bank_samples s \
+         JOIN bank_spans p ON p.sample_id = s.id AND p.until_version IS NULL \
+         WHERE s.photo_sha256 = $1 AND s.role = $2",
+    )
+    .bind(new.photo_sha256.clone())
+    .bind(new.role.as_str())
+    .fetch_all(tx.conn())
+    .await?;
+    for row in &rows {
+        let there = super::sample(row)?;
+        if there.hazard == new.hazard
+            && there.scope == new.scope
+            && there.place == new.place
+            && there.area == new.area
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn row(tx: &Tx, id: Id, new: &NewSample) -> SampleRow {
+    SampleRow {
+        sample: Sample {
+            id,
+            role: new.role,
+            hazard: new.hazard.clone(),
+            scope: new.scope,
+            place: new.place.clone(),
+            photo_sha256: new.photo_sha256.clone(),
+            area: new.area,
+        },
+        photo_kept: new.photo_kept,
+        origin: new.origin.clone(),
+        finding_id: new.finding_id,
+        added_by: tx.actor().clone(),
+        added_at: tx.now(),
+    }
+}
+
+async fn insert(tx: &mut Tx, row: &SampleRow) -> Result<()> {
+    let sample = &row.sample;
+    sqlx::query(
+        "INSERT INTO bank_samples (id, role, hazard_code, scope, site, camera, photo_sha256, photo_kept, \
+         x1, y1, x2, y2, origin, finding_id, added_by, added_ms) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    )
+    .id(sample.id)
+    .bind(sample.role.as_str())
+    .bind(sample.hazard.clone())
+    .bind(sample.scope.as_str())
+    .bind(sample.place.site.clone())
+    .bind(sample.place.camera.clone())
+    .bind(sample.photo_sha256.clone())
+    .bind(i64::from(row.photo_kept))
+    .bind(sample.area[0])
+    .bind(sample.area[1])
+    .bind(sample.area[2])
+    .bind(sample.area[3])
+    .bind(row.origin.clone())
+    .maybe_id(row.finding_id)
+    .bind(row.added_by.to_text())
+    .time(row.added_at)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn insert_embedding(
+    tx: &mut Tx,
+    id: Id,
+    embedder: &EmbedderId,
+    embedding: &Embedding,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO bank_embeddings (sample_id, embedder, dimensions, embedding) VALUES ($1, $2, $3, $4)",
+    )
+    .id(id)
+    .bind(embedder.version.clone())
+    .bind(embedder.dimensions as i64)
+    .bind(to_text(embedding))
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The event and the version.
+async fn begin(
+    tx: &mut Tx,
+    version: i64,
+    kind: &'static str,
+    event: &'static str,
+    data: serde_json::Value,
+    undoes: Option<i64>,
+) -> Result<()> {
+    let event = NewEvent {
+        kind: event,
+        entity: "bank",
+        entity_id: tx.new_id(),
+        enterprise_id: None,
+        context: None,
+        data,
+    };
+    let seq = tx.record(event).await?;
+    sqlx::query(
+        "INSERT INTO bank_changes (version, kind, event_seq, undoes) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(version)
+    .bind(kind)
+    .bind(seq)
+    .bind(undoes)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+async fn open_span(tx: &mut Tx, id: Id, version: i64) -> Result<()> {
+    sqlx::query("INSERT INTO bank_spans (sample_id, from_version) VALUES ($1, $2)")
+        .id(id)
+        .bind(version)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Ends the life of a sample; whether it was alive.
+async fn close_span(tx: &mut Tx, id: Id, version: i64) -> Result<bool> {
+    let done = sqlx::query(
+        "UPDATE bank_spans SET until_version = $1 WHERE sample_id = $2 AND until_version IS NULL",
+    )
+    .bind(version)
+    .id(id)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Takes samples away; [`undo`] brings them back.
+pub async fn remove(tx: &mut Tx, ids: &[Id], reason: &str) -> Result<Change> {
+    by_a_person(tx)?;
+    let next = version(tx).await? + 1;
+    let mut removed: Vec<Id> = ids.to_vec();
+    removed.sort_unstable();
+    removed.dedup();
+    if removed.is_empty() {
+        return Err(Error::invalid("sample", "name at least one"));
+    }
+    let data = json!({ "version": next, "samples": removed, "reason": reason });
+    begin(tx, next, "remove", "bank.removed", data, None).await?;
+    for id in &removed {
+        if !close_span(tx, *id, next).await? {
+            super::get(tx, *id).await?;
+            return Err(Error::invalid(
+                "sample",
+                format!("{id} was taken away before; see `sitewarden bank list`"),
+            ));
+        }
+    }
+    Ok(Change {
+        version: next,
+        added: Vec::new(),
+        removed,
+        already: 0,
+    })
+}
+
+/// Undoes the change that made `undone` (none: the newest that was not undone yet): what it added
+/// goes, what it took away comes back with its old embedding.
+pub async fn undo(tx: &mut Tx, undone: Option<i64>) -> Result<Change> {
+    by_a_person(tx)?;
+    let newest = version(tx).await?;
+    let undone = match undone {
+        Some(version) if (1..=newest).contains(&version) => version,
+        Some(version) => {
+            return Err(Error::invalid(
+                "version",
+                format!("no change made version {version}; versions go from 1 to {newest}"),
+            ));
+        }
+        None => sqlx::query(
+            "SELECT COALESCE(MAX(version), 0) AS version FROM bank_changes c WHERE kind <> 'undo' \
+             AND NOT EXISTS (SELECT 1 FROM bank_changes u WHERE u.undoes = c.version)",
+        )
+        .fetch_one(tx.conn())
+        .await?
+        .int("version")?,
+    };
+    if undone == 0 {
+        return Err(Error::invalid("version", "there is no change left to undo"));
+    }
+    let again = sqlx::query("SELECT version FROM bank_changes WHERE undoes = $1")
+        .bind(undone)
+        .fetch_optional(tx.conn())
+        .await?;
+    if let Some(row) = again {
+        let by = row.int("version")?;
+        return Err(Error::invalid(
+            "version",
+            format!("{undone} was undone by {by} already; to do it again, undo {by}"),
+        ));
+    }
+    let ids = async |tx: &mut Tx, select: &'static str| -> Result<Vec<Id>> {
+        let rows = sqlx::query(select)
+            .bind(undone)
+            .fetch_all(tx.conn())
+            .await?;
+        rows.iter().map(|row| row.id("sample_id")).collect()
+    };
+    let removed = ids(
+        tx,
+        "SELECT sample_id FROM bank_spans p WHERE from_version = $1 AND EXISTS \
+         (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL) ORDER BY sample_id",
+    )
+    .await?;
+    let added = ids(
+        tx,
+        "SELECT sample_id FROM bank_spans p WHERE until_version = $1 AND NOT EXISTS \
+         (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL) ORDER BY sample_id",
+    )
+    .await?;
+    let next = newest + 1;
+    let data = json!({ "version": next, "undoes": undone, "added": added, "removed": removed });
+    begin(tx, next, "undo", "bank.undone", data, Some(undone)).await?;
+    for id in &removed {
+        close_span(tx, *id, next).await?;
+    }
+    for id in &added {
+        open_span(tx, *id, next).await?;
+    }
+    Ok(Change {
+        version: next,
+        added,
+        removed,
+        already: 0,
+    })
+}
+
+/// Gives samples the embeddings of an embedder that has not seen them. No new version: which samples
+/// there are stays the same, and a decision names its embedder.
+pub async fn embed(
+    tx: &mut Tx,
+    embedder: &EmbedderId,
+    embeddings: &[(Id, Embedding)],
+) -> Result<()> {
+    let mut told = Vec::new();
+    for (id, embedding) in embeddings {
+        fits(embedder, embedding)?;
+        super::get(tx, *id).await?;
+        let there = sqlx::query(
+            "SELECT 1 AS one FROM bank_embeddings WHERE sample_id = $1 AND embedder = $2",
+        )
+        .id(*id)
+        .bind(embedder.version.clone())
+        .fetch_optional(tx.conn())
+        .await?;
+        // somebody else was faster; what a bank has answered with stays
+        if there.is_some() {
+            continue;
+        }
+        insert_embedding(tx, *id, embedder, embedding).await?;
+        told.push(json!({ "id": id, "embedding_sha256": fingerprint(embedding) }));
+    }
+    if told.is_empty() {
+        return Ok(());
+    }
+    let event = NewEvent {
+        kind: "bank.embedded",
+        entity: "bank",
+        entity_id: tx.new_id(),
+        enterprise_id: None,
+        context: None,
+        data: json!({ "embedder": embedder.version, "samples": told }),
+    };
+    tx.record(event).await?;
+    Ok(())
+}
