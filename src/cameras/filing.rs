@@ -347,6 +347,7 @@ fn why(event: &FindingEvent) -> Why {
         rule: "watch".into(),
         inputs: Vec::new(),
         text: event.reason.clone(),
+        samples: Vec::new(),
     }
 }
 

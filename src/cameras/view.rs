@@ -173,6 +173,7 @@ impl Seen {
                 rule: "watch".into(),
                 inputs: Vec::new(),
                 text: String::new(),
+                samples: Vec::new(),
             },
             references: Vec::new(),
         });
@@ -184,6 +185,7 @@ impl Seen {
             detections,
             answers: Vec::new(),
             candidates: candidates.collect(),
+            suppressed: Vec::new(),
             error: None,
             note: None,
         };
