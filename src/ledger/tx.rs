@@ -45,7 +45,14 @@ impl Ledger {
             Backend::Sqlite => "BEGIN IMMEDIATE",
             Backend::Postgres => "BEGIN",
         };
-        let inner = self.0.writer.begin_with(begin).await?;
+        let inner = match self.0.writer.begin_with(begin).await {
+            // a commit that a full disk refused leaves the only writing connection in its transaction
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.0.writer.acquire().await?.close().await?;
+                self.0.writer.begin_with(begin).await?
+            }
+            begun => begun?,
+        };
         Ok(Tx {
             inner,
             // after the wait: events are in the order of their times
