@@ -61,10 +61,11 @@ async fn visible(app: &App, caller: &Caller, id: Id) -> Result<Camera, Problem> 
 }
 
 /// What is seen of a camera that is watched.
-async fn watched(app: &App, caller: &Caller, id: Id) -> Result<Arc<View>, Problem> {
+async fn watched(app: &App, caller: &Caller, id: Id) -> Result<(Camera, Arc<View>), Problem> {
     let camera = visible(app, caller, id).await?;
-    app.cameras.view(camera.id).ok_or_else(|| {
-        Problem::new(
+    match app.cameras.view(camera.id) {
+        Some(view) => Ok((camera, view)),
+        None => Err(Problem::new(
             Kind::Conflict,
             "The camera is not watched.",
             if app.cameras.knows(&camera) {
@@ -72,8 +73,8 @@ async fn watched(app: &App, caller: &Caller, id: Id) -> Result<Arc<View>, Proble
             } else {
                 "Ask whoever runs the service to name its source in the configuration."
             },
-        )
-    })
+        )),
+    }
 }
 
 /// A camera and how it is doing.
@@ -193,7 +194,7 @@ async fn snapshot(
 ) -> Result<Response, Problem> {
     caller.may(Task::Read)?;
     let look = showing.look(&caller)?;
-    let view = watched(&app, &caller, id).await?;
+    let (_, view) = watched(&app, &caller, id).await?;
     let seen = view.latest().borrow().clone().ok_or_else(no_picture_yet)?;
     let at = jiff::fmt::rfc2822::to_string(&seen.at.to_zoned(jiff::tz::TimeZone::UTC));
     let at = HeaderValue::from_str(&at.unwrap_or_default()).map_err(|e| Problem::fault(&e))?;
@@ -222,7 +223,7 @@ async fn live(
 ) -> Result<Response, Problem> {
     caller.may(Task::Read)?;
     let look = showing.look(&caller)?;
-    let view = watched(&app, &caller, id).await?;
+    let (_, view) = watched(&app, &caller, id).await?;
     let least = Duration::from_secs_f32(1.0 / showing.fps);
     let start = (app, view.latest(), true);
     let parts = stream::unfold(start, move |(app, mut latest, first)| async move {
@@ -268,7 +269,7 @@ async fn events(
     Path(id): Path<Id>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     caller.may(Task::Read)?;
-    let events = watched(&app, &caller, id).await?.events();
+    let events = watched(&app, &caller, id).await?.1.events();
     let stream = stream::unfold(events, move |mut events| async move {
         loop {
             match events.recv().await {
@@ -369,10 +370,7 @@ async fn push(
     body: Bytes,
 ) -> Result<StatusCode, Problem> {
     caller.may(Task::Upload)?;
-    let camera = visible(&app, &caller, id).await?;
-    if app.cameras.view(id).is_none() {
-        watched(&app, &caller, id).await?;
-    }
+    let (camera, _) = watched(&app, &caller, id).await?;
     let taken_at = sent.taken_at.unwrap_or_else(|| app.ledger.now());
     let cameras = app.cameras.clone();
     let limits = app.photo_limits.clone();
@@ -433,8 +431,7 @@ async fn pin(
     Json(pin): Json<Pin>,
 ) -> Result<Response, Problem> {
     caller.may(Task::Inspect)?;
-    let camera = visible(&app, &caller, id).await?;
-    let view = watched(&app, &caller, id).await?;
+    let (camera, view) = watched(&app, &caller, id).await?;
     let seen = view.latest().borrow().clone().ok_or_else(no_picture_yet)?;
     let taken_at = seen.at;
     let site = {

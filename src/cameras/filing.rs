@@ -140,11 +140,10 @@ impl<'a> Filer<'a> {
             }
             _ => None,
         };
+        let size = frame.map_or((1, 1), |frame| frame.size);
         for event in events.iter().filter(|e| e.event == EventKind::Opened) {
-            let size = frame.map_or((1, 1), |frame| frame.size);
             self.opened.insert(event.finding, (event.clone(), size));
         }
-        let size = frame.map_or((1, 1), |frame| frame.size);
         let filing = Filing {
             events: &events,
             size,
@@ -183,7 +182,7 @@ impl<'a> Filer<'a> {
                 name: event.name.clone(),
                 severity: event.severity,
                 score: event.score,
-                bbox: Seen::scaled(event.bbox, from, to),
+                bbox: scaled(event.bbox, from, to),
                 why: why(event),
                 references: self.citations(&event.code, on.as_deref()),
             })
@@ -336,6 +335,14 @@ struct Filing<'e> {
     at: Timestamp,
     picture: Option<&'e Frame>,
     memory: &'e Memory,
+}
+
+/// A box of one size of picture in another size of it.
+fn scaled(bbox: [f32; 4], from: (u32, u32), to: (u32, u32)) -> [f32; 4] {
+    let sx = to.0 as f32 / from.0.max(1) as f32;
+    let sy = to.1 as f32 / from.1.max(1) as f32;
+    let b = BBox::from_xywh(bbox);
+    BBox::new(b.x1 * sx, b.y1 * sy, b.x2 * sx, b.y2 * sy).to_xywh()
 }
 
 fn is_sighting(event: &FindingEvent) -> bool {

@@ -79,8 +79,7 @@ pub enum PushError {
 }
 
 impl Cameras {
-    /// Cameras that are not watched yet. What an earlier process left in the spool is removed, but for
-    /// pictures that were sent and wait.
+    /// Cameras that are not watched yet.
     pub fn new(
         ledger: Ledger,
         store: Arc<Store>,

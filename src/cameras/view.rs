@@ -10,7 +10,6 @@ use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
 use super::lock;
-use crate::geometry::BBox;
 use crate::hazard::Lang;
 use crate::id::Id;
 use crate::pipeline::clip::Remembered;
@@ -225,13 +224,5 @@ impl Seen {
         .into();
         drawn.push((look, jpeg.clone()));
         Ok(jpeg)
-    }
-
-    /// Where things are in the picture as it was taken in, for boxes in pixels of the camera's own.
-    pub(super) fn scaled(bbox: [f32; 4], from: (u32, u32), to: (u32, u32)) -> [f32; 4] {
-        let sx = to.0 as f32 / from.0.max(1) as f32;
-        let sy = to.1 as f32 / from.1.max(1) as f32;
-        let b = BBox::from_xywh(bbox);
-        BBox::new(b.x1 * sx, b.y1 * sy, b.x2 * sx, b.y2 * sy).to_xywh()
     }
 }

@@ -109,20 +109,11 @@ impl Embedder {
         checks.passed(format!("{} bytes, sha256 as declared", onnx.len()));
 
         checks.start(Step::Graph);
-        let threads = Threads {
-            sessions: options.threads.sessions.max(1),
-            ..options.threads
-        };
-        let sessions = build_all(runtime, &onnx, threads, options.provider).map_err(|e| {
-            ModelError::Refused {
-                path: path.clone(),
-                provider: options.provider,
-                reason: e.to_string(),
-            }
-        })?;
+        let sessions = build_all(runtime, &path, &onnx, options)?;
         checks.passed(format!(
             "{} session(s) on {}",
-            threads.sessions, options.provider
+            sessions.len(),
+            options.provider
         ));
 
         checks.start(Step::Inputs);

@@ -13,7 +13,7 @@ use super::golden;
 use super::manifest::{GoldenSpec, Manifest, SizeInput};
 use super::session::{self, PictureInput, Pool, SizeValues};
 use super::verify::{Checks, Step};
-use super::{Detect, InferError, LoadOptions, ModelError, Outputs, Provider, Runtime, Threads};
+use super::{Detect, InferError, LoadOptions, ModelError, Outputs, Runtime};
 use crate::geometry::Letterbox;
 use crate::preprocess::{InputSpec, Layout};
 
@@ -63,19 +63,11 @@ impl Model {
         checks.passed(format!("{} bytes, sha256 as declared", onnx.len()));
 
         checks.start(Step::Graph);
-        let refused = |e: ort::Error| ModelError::Refused {
-            path: path.clone(),
-            provider: options.provider,
-            reason: e.to_string(),
-        };
-        let threads = Threads {
-            sessions: options.threads.sessions.max(1),
-            ..options.threads
-        };
-        let sessions = build_all(runtime, &onnx, threads, options.provider).map_err(refused)?;
+        let sessions = build_all(runtime, &path, &onnx, options)?;
         checks.passed(format!(
             "{} session(s) on {}",
-            threads.sessions, options.provider
+            sessions.len(),
+            options.provider
         ));
 
         checks.start(Step::Inputs);
@@ -240,14 +232,20 @@ impl Detect for Model {
 /// All sessions, in parallel: one takes as long to optimise its graph as a run or two.
 pub(super) fn build_all(
     runtime: &Runtime,
+    path: &Path,
     onnx: &[u8],
-    threads: Threads,
-    provider: Provider,
-) -> ort::Result<Vec<Session>> {
-    (0..threads.sessions)
+    options: LoadOptions,
+) -> Result<Vec<Session>, ModelError> {
+    let LoadOptions { threads, provider } = options;
+    (0..threads.sessions.max(1))
         .into_par_iter()
         .map(|_| session::build(runtime, onnx, threads, provider))
-        .collect()
+        .collect::<ort::Result<_>>()
+        .map_err(|e| ModelError::Refused {
+            path: path.to_owned(),
+            provider,
+            reason: e.to_string(),
+        })
 }
 
 /// Shape of the picture input for `batch` pictures.

@@ -274,3 +274,34 @@ async fn what_does_not_fit_together_is_not_filed() {
     let refused = world.file(&Actor::Machine, &outside).await;
     assert!(matches!(refused, Err(Error::Invalid { field: "area", .. })));
 }
+
+#[tokio::test]
+async fn that_a_hazard_is_seen_to_be_gone_is_a_suggestion_which_the_next_sighting_takes_back() {
+    let world = World::new().await;
+    let id = world.new_finding("a", 0.1).await;
+    let clear = async |key: &str| {
+        let mut tx = world.ledger.begin(&Actor::Machine).await.unwrap();
+        let now = tx.now();
+        let cleared = findings::clear(&mut tx, key, now).await.unwrap();
+        tx.commit().await.unwrap();
+        cleared
+    };
+    let cleared_at = async || {
+        let mut db = world.ledger.read().await.unwrap();
+        findings::get(&mut db, id).await.unwrap().cleared_at
+    };
+    assert!(!clear("never filed").await);
+    assert_eq!(cleared_at().await, None);
+    assert!(clear("a").await);
+    assert_eq!(cleared_at().await, Some(world.ledger.now()));
+    world.wait(60);
+    let again = world.sighting("b", 0.1);
+    let filed = world.file(&Actor::Machine, &again).await.unwrap();
+    assert_eq!(filed, Filed::Appended { finding_id: id });
+    assert_eq!(cleared_at().await, None);
+    let reject = Step::Reject {
+        reason: "a poster".to_owned(),
+    };
+    world.step(&ann(), id, reject).await.unwrap();
+    assert!(!clear("a").await, "nothing is open any more");
+}

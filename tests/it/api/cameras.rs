@@ -76,7 +76,7 @@ impl Case {
     }
 
     /// Pictures of five a second from this second of the day on.
-    async fn push_all(&self, from_s: usize, seconds: usize, bright: bool) {
+    async fn push_all(&self, from_s: usize, seconds: usize) {
         for i in 0..5 * seconds {
             let ms = 1000 * from_s + 200 * i;
             let at = format!(
@@ -85,7 +85,7 @@ impl Case {
                 ms / 1000 % 60,
                 ms % 1000
             );
-            let picture = if bright { photo(1) } else { dark() };
+            let picture = photo(1);
             // as many wait as may: the watch comes to them
             loop {
                 let reply = self.push(picture.clone(), &format!("?taken_at={at}")).await;
@@ -110,18 +110,12 @@ impl Case {
     }
 }
 
-fn dark() -> Vec<u8> {
-    let black = image::RgbImage::from_pixel(640, 480, image::Rgb([8, 8, 8]));
-    let black = image::DynamicImage::ImageRgb8(black);
-    crate::support::encoded(&black, image::ImageFormat::Jpeg)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
     let mut case = case("gate").await;
     let status = |reply: &Reply| reply.json()["status"]["state"] == "live";
     until(&case, &case.inspector, &case.path(""), status).await;
-    case.push_all(0, 8, true).await;
+    case.push_all(0, 8).await;
     let path = format!("/api/v1/findings?site={}&code=PPE-01", case.site);
     let some = |reply: &Reply| {
         reply.json()["items"]
@@ -167,7 +161,7 @@ async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
     case.service.work();
     case.service.watch();
     until(&case, &case.inspector, &case.path(""), status).await;
-    case.push_all(60, 8, true).await;
+    case.push_all(60, 8).await;
     let seen = |reply: &Reply| {
         reply.json()["items"]
             .as_array()
@@ -193,7 +187,7 @@ async fn people_see_what_the_camera_sees_now() {
             .unwrap()
             .contains("status")
     );
-    case.push_all(0, 1, true).await;
+    case.push_all(0, 1).await;
     let there = |reply: &Reply| reply.status == 200;
     let seen = until(
         &case,
