@@ -24,7 +24,6 @@ import numpy as np
 def make_photos(folder, count, sources):
     """12-megapixel JPEGs (4000 x 3000, quality 90, 4:2:0) patched together from real pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(7)
     pictures = [p for p in (cv2.imread(str(s)) for s in sources) if p is not None]
     if not pictures:
         sys.exit("no source pictures; run `make demo-pictures`")
@@ -34,6 +33,8 @@ def make_photos(folder, count, sources):
         paths.append(path)
         if path.exists():
             continue
+        # of its own, so that no photo is another's double whichever were made before
+        rng = np.random.default_rng([7, i])
         canvas = np.zeros((3000, 4000, 3), np.uint8)
         for y in range(0, 3000, 750):
             for x in range(0, 4000, 1000):

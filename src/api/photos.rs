@@ -142,9 +142,13 @@ async fn original(
 ) -> Result<Response, Problem> {
     caller.may(Task::ReadOriginals)?;
     let photo = visible(&app, &caller, id).await?;
-    let bytes = read(&app, &photo.sha256).await?;
+    as_kept(&app, &photo.sha256).await
+}
+
+/// An original to be saved: never shown in the page's own name, since it may be anything.
+pub(super) async fn as_kept(app: &App, sha256: &str) -> Result<Response, Problem> {
+    let bytes = read(app, sha256).await?;
     let headers = [
-        // never shown in the page's own name: it may be anything
         (
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/octet-stream"),
@@ -153,7 +157,7 @@ async fn original(
             header::CONTENT_DISPOSITION,
             HeaderValue::from_static("attachment"),
         ),
-        (header::ETAG, etag::of(&photo.sha256)?),
+        (header::ETAG, etag::of(sha256)?),
     ];
     Ok((headers, bytes).into_response())
 }

@@ -8,6 +8,7 @@ use super::App;
 use super::problem::Problem;
 use crate::eval::look_alike;
 use crate::evidence::Digest;
+use crate::finding::Actor;
 use crate::ledger::Page;
 use crate::ledger::findings::{self, FindingRow};
 use crate::ledger::photos::{Photo, TakenBy};
@@ -49,7 +50,7 @@ pub(super) async fn check(
 ) -> Result<Value, Problem> {
     let checks = Checks {
         same_place: same_place(app, finding, photo).await?,
-        not_used_before: not_used_before(app, photo).await?,
+        not_used_before: not_used_before(app, finding, photo).await?,
         taken_after_order: taken_after_order(finding, photo),
     };
     serde_json::to_value(checks).map_err(|e| Problem::fault(&e))
@@ -111,8 +112,14 @@ async fn same_place(app: &App, finding: &FindingRow, photo: &Photo) -> Result<Ch
     })
 }
 
-async fn not_used_before(app: &App, photo: &Photo) -> Result<Check, Problem> {
-    let used = findings::used_by(&mut app.ledger.read().await?, &photo.sha256).await?;
+async fn not_used_before(app: &App, finding: &FindingRow, photo: &Photo) -> Result<Check, Problem> {
+    let mut used = findings::used_by(&mut app.ledger.read().await?, &photo.sha256).await?;
+    // a proof that came after the order may show other hazards: what the machine filed of it when it
+    // came in is no earlier use
+    let ordered_at = finding.finding.ordered_at;
+    if ordered_at.is_some_and(|ordered| photo.received_at >= ordered) {
+        used.retain(|link| link.submitted_by != Actor::Machine);
+    }
     if !used.is_empty() {
         return Ok(Check {
             said: Said::No,

@@ -1,6 +1,7 @@
 //! `/occurrences`, `/orders`, `/evidence`: what belongs to findings, over all that a caller sees.
 
 use axum::extract::State;
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -8,9 +9,10 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::auth::{Caller, Task};
-use super::extract::{Json, Query};
+use super::extract::{Json, Path, Query};
 use super::paging::{Page, Paging};
 use super::problem::Problem;
+use super::{findings as of_findings, photos};
 use crate::id::Id;
 use crate::ledger::Read;
 use crate::ledger::findings::{self, EvidenceLink, Occurrence, OfFindings};
@@ -21,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(occurrences))
         .routes(routes!(all_orders))
         .routes(routes!(evidence))
+        .routes(routes!(original))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -94,4 +97,25 @@ async fn evidence(
     let (mut db, of) = filter.open(&app, caller).await?;
     let page = findings::all_evidence(&mut db, &of, &paging.into()).await?;
     Ok(Json(page.into()))
+}
+
+/// Gives a piece of evidence
+///
+/// The original as received or recorded: a photo, or the clip of a camera (H.264 in MP4). Checked against
+/// its digest on the way. Not for the enterprise's view.
+#[utoipa::path(get, path = "/evidence/{id}/original", tag = "findings", params(("id" = Id, Path, description = "The evidence")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream", description = "The bytes as kept"), Problem))]
+async fn original(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<Response, Problem> {
+    caller.may(Task::ReadOriginals)?;
+    let mut db = app.ledger.read().await?;
+    let link = findings::evidence_link(&mut db, id).await?;
+    of_findings::visible(&mut db, &caller, link.finding_id)
+        .await
+        .map_err(|_| Problem::not_found("evidence"))?;
+    drop(db);
+    photos::as_kept(&app, &link.sha256).await
 }

@@ -171,9 +171,10 @@ impl<'a> Filer<'a> {
             }
         };
         let name = format!("{} {taken_at}", self.camera.name);
-        let (mut record, trace) = self
-            .pipeline
-            .record_and_trace(name, Ok(jpeg), &mut self.scratch);
+        let sha256 = stored.digest.to_string();
+        let (mut record, trace) =
+            self.pipeline
+                .record_and_trace(name, jpeg, sha256, &mut self.scratch);
         let to = record.width.zip(record.height).unwrap_or((1, 1));
         let on = Some(taken_at.to_string());
         record.candidates = events

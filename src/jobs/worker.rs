@@ -65,7 +65,8 @@ fn one(jobs: &Inner, judge: &Judge, runtime: &Handle, claim: &ClaimedPhoto, scra
         ..StageTimes::default()
     };
     let pipeline = judge.pipeline_for(claim);
-    let (record, trace) = pipeline.record_and_trace(claim.name.clone(), Ok(&bytes), scratch);
+    let (record, trace) =
+        pipeline.record_and_trace(claim.name.clone(), &bytes, claim.sha256.clone(), scratch);
     drop(bytes);
     if let Some(trace) = trace {
         took.decode_ms = trace.took.decode_ms;

@@ -64,18 +64,14 @@ pub(in crate::ledger) struct NewEvent<'a> {
 impl Tx {
     /// Records an event, in the log and in the outbox. Every change calls this.
     pub(in crate::ledger) async fn record(&mut self, event: NewEvent<'_>) -> Result<i64> {
-        // one writer: the number cannot be taken by another
-        let seq = sqlx::query("SELECT COALESCE(MAX(seq), 0) + 1 AS seq FROM events")
-            .fetch_one(self.conn())
-            .await?
-            .int("seq")?;
         let now = self.now();
         let actor = self.actor().to_text();
-        sqlx::query(
+        // one writer: the number cannot be taken by another
+        let seq = sqlx::query(
             "INSERT INTO events (seq, at_ms, actor, kind, entity, entity_id, enterprise_id, context, data) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM events), $1, $2, $3, $4, $5, $6, $7, $8) \
+             RETURNING seq",
         )
-        .bind(seq)
         .time(now)
         .bind(actor)
         .bind(event.kind)
@@ -84,8 +80,9 @@ impl Tx {
         .maybe_id(event.enterprise_id)
         .bind(event.context.map(str::to_owned))
         .bind(event.data.to_string())
-        .execute(self.conn())
-        .await?;
+        .fetch_one(self.conn())
+        .await?
+        .int("seq")?;
         sqlx::query("INSERT INTO outbox (event_seq, next_attempt_ms) VALUES ($1, $2)")
             .bind(seq)
             .time(now)
@@ -98,11 +95,16 @@ impl Tx {
     pub(in crate::ledger) async fn context(&mut self, context: &Context) -> Result<String> {
         let data = sql::json(context)?;
         let sha256 = hex(&Sha256::digest(data.as_bytes()));
+        // what one photo shows rests on one context
+        if self.kept_context.as_deref() == Some(sha256.as_str()) {
+            return Ok(sha256);
+        }
         sqlx::query("INSERT INTO contexts (sha256, data) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(sha256.clone())
             .bind(data)
             .execute(self.conn())
             .await?;
+        self.kept_context = Some(sha256.clone());
         Ok(sha256)
     }
 }

@@ -342,27 +342,36 @@ impl Ledger {
         fingerprint: u128,
         alike: impl Fn(u128, u128) -> bool,
     ) -> Result<u64> {
-        let digits = format!("{fingerprint:032x}");
-        let mut db = self.read().await?;
-        let mut query = sqlx::query(
-            "SELECT fingerprint FROM photos WHERE sha256 <> $1 AND ( \
+        alike_photos(&mut self.read().await?, sha256, fingerprint, alike).await
+    }
+}
+
+/// As [`Ledger::photos_alike`].
+pub(super) async fn alike_photos(
+    db: &mut impl Db,
+    sha256: &str,
+    fingerprint: u128,
+    alike: impl Fn(u128, u128) -> bool,
+) -> Result<u64> {
+    let digits = format!("{fingerprint:032x}");
+    let mut query = sqlx::query(
+        "SELECT fingerprint FROM photos WHERE sha256 <> $1 AND ( \
              substr(fingerprint, 1, 4) = $2 OR substr(fingerprint, 5, 4) = $3 OR \
              substr(fingerprint, 9, 4) = $4 OR substr(fingerprint, 13, 4) = $5 OR \
              substr(fingerprint, 17, 4) = $6 OR substr(fingerprint, 21, 4) = $7 OR \
              substr(fingerprint, 25, 4) = $8 OR substr(fingerprint, 29, 4) = $9)",
-        )
-        .bind(sha256);
-        for part in 0..8 {
-            query = query.bind(digits[4 * part..4 * part + 4].to_owned());
-        }
-        let mut rows = query.fetch(db.conn());
-        let mut n = 0;
-        while let Some(row) = rows.try_next().await? {
-            let other = row.parsed("fingerprint", hexadecimal)?;
-            n += u64::from(alike(fingerprint, other));
-        }
-        Ok(n)
+    )
+    .bind(sha256);
+    for part in 0..8 {
+        query = query.bind(digits[4 * part..4 * part + 4].to_owned());
     }
+    let mut rows = query.fetch(db.conn());
+    let mut n = 0;
+    while let Some(row) = rows.try_next().await? {
+        let other = row.parsed("fingerprint", hexadecimal)?;
+        n += u64::from(alike(fingerprint, other));
+    }
+    Ok(n)
 }
 
 /// Records that a photo has its result.
@@ -431,7 +440,7 @@ pub async fn waiting(db: &mut impl Db) -> Result<u64> {
     Ok(row.int("n")?.unsigned_abs())
 }
 
-fn hexadecimal(text: &str) -> Option<u128> {
+pub(super) fn hexadecimal(text: &str) -> Option<u128> {
     u128::from_str_radix(text, 16).ok()
 }
 

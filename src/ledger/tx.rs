@@ -27,6 +27,8 @@ pub struct Tx {
     ledger: Arc<Inner>,
     now: Timestamp,
     actor: Actor,
+    /// Digest of the context that was kept last.
+    pub(super) kept_context: Option<String>,
 }
 
 impl Ledger {
@@ -59,6 +61,7 @@ impl Ledger {
             now: self.now(),
             ledger: Arc::clone(&self.0),
             actor: actor.clone(),
+            kept_context: None,
         })
     }
 }

@@ -225,20 +225,38 @@ impl<'a> PhotoPipeline<'a> {
         bytes: Result<&[u8], &PhotoError>,
         scratch: &mut Scratch,
     ) -> PhotoRecord {
-        self.record_and_trace(path, bytes, scratch).0
+        match bytes {
+            Ok(bytes) => {
+                let sha256 = hex(&Sha256::digest(bytes));
+                self.recorded(path, bytes, sha256, scratch, false).0
+            }
+            Err(e) => PhotoRecord::unreadable(path, e.to_string()),
+        }
     }
 
-    /// As [`Self::record`], with what else came out of the work; nothing of it when the photo
-    /// could not be judged.
+    /// As [`Self::record`] of a photo whose digest is known, with what else came out of the work; nothing
+    /// of it when the photo could not be judged.
     pub fn record_and_trace(
         &self,
         path: String,
-        bytes: Result<&[u8], &PhotoError>,
+        bytes: &[u8],
+        sha256: String,
         scratch: &mut Scratch,
+    ) -> (PhotoRecord, Option<Trace>) {
+        self.recorded(path, bytes, sha256, scratch, true)
+    }
+
+    fn recorded(
+        &self,
+        path: String,
+        bytes: &[u8],
+        sha256: String,
+        scratch: &mut Scratch,
+        with_fingerprint: bool,
     ) -> (PhotoRecord, Option<Trace>) {
         let mut record = PhotoRecord {
             path,
-            sha256: None,
+            sha256: Some(sha256),
             width: None,
             height: None,
             detections: Vec::new(),
@@ -248,16 +266,8 @@ impl<'a> PhotoPipeline<'a> {
             error: None,
             note: None,
         };
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
-            Err(e) => {
-                record.error = Some(e.to_string());
-                return (record, None);
-            }
-        };
         let mut trace = None;
-        record.sha256 = Some(hex(&Sha256::digest(bytes)));
-        match guarded(|| self.judge(bytes, scratch)) {
+        match guarded(|| self.judge(bytes, scratch, with_fingerprint)) {
             Ok(judged) => {
                 (record.width, record.height) = (Some(judged.size.0), Some(judged.size.1));
                 let lang = self.settings.lang;
@@ -288,7 +298,12 @@ impl<'a> PhotoPipeline<'a> {
         (record, trace)
     }
 
-    fn judge(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Judged, JudgeError> {
+    fn judge(
+        &self,
+        bytes: &[u8],
+        scratch: &mut Scratch,
+        with_fingerprint: bool,
+    ) -> Result<Judged, JudgeError> {
         let opening = Instant::now();
         let photo = Photo::open(bytes, &self.settings.limits)?;
         let opened_ms = ms(opening);
@@ -309,7 +324,11 @@ impl<'a> PhotoPipeline<'a> {
             detections: look.detections,
             evaluation,
             trace: Trace {
-                fingerprint: fingerprint_of(&look.decoded)?,
+                fingerprint: if with_fingerprint {
+                    fingerprint_of(&look.decoded)?
+                } else {
+                    None
+                },
                 took: look.took,
             },
         })

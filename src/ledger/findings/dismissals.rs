@@ -96,6 +96,10 @@ pub(super) async fn dismissal_of(
     sight: &Sight,
     same_look: &SameLook,
 ) -> Result<Option<Id>> {
+    // what `Sight::is_dismissed_by` never holds for
+    if sight.camera_id.is_none() && sight.look.is_none() {
+        return Ok(None);
+    }
     let rows = sqlx::query(
         "SELECT * FROM dismissals WHERE site_id = $1 AND hazard_code = $2 AND zone = $3 \
          AND revoked_ms IS NULL ORDER BY id DESC",
@@ -109,6 +113,8 @@ pub(super) async fn dismissal_of(
         let dismissal = Dismissal::from_row(row)?;
         let dismissed = Sight {
             camera_id: dismissal.camera_id,
+            view: None,
+            in_named_zone: sight.in_named_zone,
             area: dismissal.area,
             look: dismissal.look,
         };

@@ -187,6 +187,12 @@ pub async fn all_evidence(
     page::list(db, with_finding!("evidence_links"), of.conditions(), page).await
 }
 
+/// One of them.
+pub async fn evidence_link(db: &mut impl Db, id: Id) -> Result<EvidenceLink> {
+    let sql = "SELECT * FROM evidence_links WHERE id = $1";
+    page::get(db, "evidence", sql, id).await
+}
+
 /// Where an original is used, oldest first.
 pub async fn used_by(db: &mut impl Db, sha256: &str) -> Result<Vec<EvidenceLink>> {
     let rows = sqlx::query("SELECT * FROM evidence_links WHERE sha256 = $1 ORDER BY id")

@@ -1,15 +1,18 @@
 //! Filing a sighting: one open finding for each real hazard.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::events::{Context, NewEvent};
 use super::super::sql::{self, Bind, Columns, to_millisecond};
-use super::super::{Db, Error, Result, Tx, inspections, required, sites};
+use super::super::{Db, Error, Result, Tx, inspections, photos, required, sites};
 use super::dismissals::dismissal_of;
-use super::place::{Sight, look_to_text};
-use super::{Area, FindingRow, SameLook, newest_occurrences, severity_name, totals};
+use super::place::{Sight, look_from_text, look_to_text};
+use super::{Area, FindingRow, SameLook, area, severity_name, totals};
+use crate::eval::look_alike;
 use crate::finding::{Finding, FindingState};
 use crate::hazard::Severity;
 use crate::id::Id;
@@ -84,6 +87,8 @@ pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<
     let enterprise_id = check(tx, seen).await?;
     let sight = Sight {
         camera_id: seen.camera_id,
+        view: view_of(tx, seen).await?,
+        in_named_zone: !seen.zone.is_empty(),
         area: seen.area,
         look: seen.look.clone(),
     };
@@ -91,7 +96,12 @@ pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<
         Some(context) => Some(tx.context(context).await?),
         None => None,
     };
-    if let Some(finding_id) = open_finding_of(tx, seen, &sight, same_look).await? {
+    let open = if may_be_known(tx, seen, &sight).await? {
+        open_finding_of(tx, seen, &sight, same_look).await?
+    } else {
+        None
+    };
+    if let Some(finding_id) = open {
         append(tx, seen, finding_id, enterprise_id, context.as_deref()).await?;
         return Ok(Filed::Appended { finding_id });
     }
@@ -142,18 +152,45 @@ pub async fn filed_as(tx: &mut Tx, source_key: &str) -> Result<Option<Id>> {
 }
 
 async fn filed_before(tx: &mut Tx, source_key: &str) -> Result<Option<Option<Id>>> {
-    let occurrence = sqlx::query("SELECT finding_id FROM occurrences WHERE source_key = $1")
-        .bind(source_key.to_owned())
+    let row = sqlx::query(
+        "SELECT finding_id FROM occurrences WHERE source_key = $1 \
+         UNION ALL SELECT NULL FROM suppressions WHERE source_key = $1",
+    )
+    .bind(source_key.to_owned())
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(|row| row.maybe_id("finding_id")).transpose()
+}
+
+/// What a photo by hand looks like as a whole; a camera's view needs no look.
+async fn view_of(tx: &mut Tx, seen: &Sighting) -> Result<Option<u128>> {
+    let Some(sha256) = seen
+        .photo_sha256
+        .as_ref()
+        .filter(|_| seen.camera_id.is_none())
+    else {
+        return Ok(None);
+    };
+    let row = sqlx::query("SELECT fingerprint FROM photos WHERE site_id = $1 AND sha256 = $2")
+        .id(seen.site_id)
+        .bind(sha256.clone())
         .fetch_optional(tx.conn())
         .await?;
-    if let Some(row) = occurrence {
-        return Ok(Some(Some(row.id("finding_id")?)));
+    row.map_or(Ok(None), |row| {
+        row.maybe("fingerprint", photos::hexadecimal)
+    })
+}
+
+/// A photo by hand from nowhere in particular that looks like no other, of things whose looks are not known, shows nothing that is
+/// known: a site may have thousands of open findings, which then need not be gone through.
+async fn may_be_known(tx: &mut Tx, seen: &Sighting, sight: &Sight) -> Result<bool> {
+    if sight.camera_id.is_some() || sight.in_named_zone || sight.look.is_some() {
+        return Ok(true);
     }
-    let suppressed = sqlx::query("SELECT 1 AS one FROM suppressions WHERE source_key = $1")
-        .bind(source_key.to_owned())
-        .fetch_optional(tx.conn())
-        .await?;
-    Ok(suppressed.map(|_| None))
+    let (Some(view), Some(sha256)) = (sight.view, &seen.photo_sha256) else {
+        return Ok(false);
+    };
+    Ok(photos::alike_photos(tx, sha256, view, look_alike).await? > 0)
 }
 
 /// Whether everything fits together; the enterprise.
@@ -180,7 +217,7 @@ async fn check(tx: &mut Tx, seen: &Sighting) -> Result<Id> {
     Ok(site.enterprise_id)
 }
 
-/// The open finding that fits best, of all open ones in the place.
+/// The open finding that fits best, of all open ones in the place: by its newest few sightings.
 async fn open_finding_of(
     tx: &mut Tx,
     seen: &Sighting,
@@ -188,36 +225,42 @@ async fn open_finding_of(
     same_look: &SameLook,
 ) -> Result<Option<Id>> {
     let rows = sqlx::query(
-        "SELECT id FROM findings WHERE site_id = $1 AND hazard_code = $2 AND zone = $3 \
-         AND state IN ('candidate', 'confirmed', 'ordered', 'rectified') ORDER BY id",
+        "SELECT o.finding_id, o.photo_sha256, o.seen_ms, o.camera_id, o.x1, o.y1, o.x2, o.y2, o.look, \
+         p.fingerprint FROM findings f JOIN occurrences o ON o.finding_id = f.id \
+         AND o.id >= COALESCE((SELECT id FROM occurrences WHERE finding_id = f.id ORDER BY id DESC \
+         LIMIT 1 OFFSET 4), '') \
+         LEFT JOIN photos p ON p.site_id = f.site_id AND p.sha256 = o.photo_sha256 \
+         WHERE f.site_id = $1 AND f.hazard_code = $2 AND f.zone = $3 \
+         AND f.state IN ('candidate', 'confirmed', 'ordered', 'rectified') ORDER BY f.id",
     )
     .id(seen.site_id)
     .bind(seen.hazard_code.clone())
     .bind(seen.zone.clone())
     .fetch_all(tx.conn())
     .await?;
-    let mut best: Option<(f64, Id)> = None;
-    for row in rows {
-        let id = row.id("id")?;
-        let known = newest_occurrences(tx, id).await?;
-        // two boxes of one photo are two things: the detector has told them apart
-        // (a camera may give the same picture again at another time)
-        let same_photo = known.iter().any(|o| {
-            o.photo_sha256.is_some()
-                && o.photo_sha256 == seen.photo_sha256
-                && o.seen_at == to_millisecond(seen.seen_at)
-        });
-        if same_photo {
-            continue;
+    // two boxes of one photo are two things: the detector has told them apart
+    // (a camera may give the same picture again at another time)
+    let mut told_apart = HashSet::new();
+    for row in &rows {
+        let photo = row.maybe_text("photo_sha256")?;
+        let same_time = row.time("seen_ms")? == to_millisecond(seen.seen_at);
+        if photo.is_some() && photo == seen.photo_sha256 && same_time {
+            told_apart.insert(row.id("finding_id")?);
         }
-        let fit = known
-            .iter()
-            .filter_map(|o| sight.is_same(&o.sight(), same_look))
-            .fold(None, |best: Option<f64>, fit| {
-                Some(best.map_or(fit, |b| b.max(fit)))
-            });
-        if let Some(fit) = fit
+    }
+    let mut best: Option<(f64, Id)> = None;
+    for row in &rows {
+        let id = row.id("finding_id")?;
+        let known = Sight {
+            camera_id: row.maybe_id("camera_id")?,
+            view: row.maybe("fingerprint", photos::hexadecimal)?,
+            in_named_zone: sight.in_named_zone,
+            area: area(row)?,
+            look: row.maybe("look", look_from_text)?,
+        };
+        if let Some(fit) = sight.is_same(&known, same_look)
             && best.is_none_or(|(b, _)| fit > b)
+            && !told_apart.contains(&id)
         {
             best = Some((fit, id));
         }

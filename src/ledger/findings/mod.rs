@@ -20,7 +20,8 @@ mod totals;
 
 pub use dismissals::{Dismissal, dismissal, dismissals, revoke};
 pub use evidence::{
-    EvidenceLink, EvidenceRole, NewEvidence, all_evidence, evidence, link, set_checks, used_by,
+    EvidenceLink, EvidenceRole, NewEvidence, all_evidence, evidence, evidence_link, link,
+    set_checks, used_by,
 };
 pub use file::{Filed, Sighting, clear, file, filed_as};
 pub use place::{Area, SameLook};
@@ -230,16 +231,6 @@ pub struct Occurrence {
     pub context: Option<String>,
     #[serde(skip)]
     look: Option<Vec<f32>>,
-}
-
-impl Occurrence {
-    fn sight(&self) -> place::Sight {
-        place::Sight {
-            camera_id: self.camera_id,
-            area: self.area,
-            look: self.look.clone(),
-        }
-    }
 }
 
 fn area(row: &AnyRow) -> Result<Option<Area>> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::eval::look_alike;
 use crate::geometry::BBox;
 use crate::ledger::{Error, Result};
 
@@ -68,16 +69,28 @@ pub type SameLook = dyn Fn(&[f32], &[f32]) -> bool + Send + Sync;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sight {
     pub(super) camera_id: Option<crate::id::Id>,
+    /// Fingerprint of the whole picture, of a photo by hand.
+    pub(super) view: Option<u128>,
+    /// Whether the place is one that has a name.
+    pub(super) in_named_zone: bool,
     pub(super) area: Option<Area>,
     pub(super) look: Option<Vec<f32>>,
 }
 
 impl Sight {
-    /// Overlap; none between two cameras, whose pictures show different places.
+    /// Overlap; none between pictures of different views. Two photos by hand show one view if they look
+    /// the same, or in a zone that somebody has named: the middle of one says nothing else about the
+    /// middle of another.
     fn overlap(&self, other: &Self) -> f64 {
-        let two_cameras = matches!((self.camera_id, other.camera_id), (Some(a), Some(b)) if a != b);
+        let one_view = match (self.camera_id, other.camera_id) {
+            (Some(a), Some(b)) => a == b,
+            _ => match (self.view, other.view) {
+                (Some(a), Some(b)) if look_alike(a, b) => true,
+                _ => self.in_named_zone && other.in_named_zone,
+            },
+        };
         match (self.area, other.area) {
-            (Some(a), Some(b)) if !two_cameras => a.iou(b),
+            (Some(a), Some(b)) if one_view => a.iou(b),
             _ => 0.0,
         }
     }

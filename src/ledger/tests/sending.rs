@@ -147,6 +147,33 @@ async fn photos_are_accepted_once_claimed_and_found_again_by_their_look() {
 }
 
 #[tokio::test]
+async fn photos_by_hand_show_one_thing_only_where_they_look_the_same() {
+    let world = World::new().await;
+    let account = inspector(&world).await;
+    let digests = ["aa", "ab", "af"].map(|start| start.repeat(32));
+    let names: Vec<&str> = digests.iter().map(String::as_str).collect();
+    accept(&world, account, &names).await;
+    let own = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128;
+    let mut filed = Vec::new();
+    // another view, and the first one again, somewhat smaller
+    for fingerprint in [own, !own, own ^ 1] {
+        let claim = world.ledger.claim_photo().await.unwrap().unwrap();
+        judge(&world, &claim, fingerprint).await;
+        let seen = findings::Sighting {
+            zone: String::new(),
+            camera_id: None,
+            photo_sha256: Some(claim.sha256.clone()),
+            ..world.sighting(&claim.sha256, 0.3)
+        };
+        filed.push(world.file(&Actor::Machine, &seen).await.unwrap());
+    }
+    let [Filed::New { finding_id }, Filed::New { .. }, again] = filed[..] else {
+        panic!("{filed:?}");
+    };
+    assert_eq!(again, Filed::Appended { finding_id });
+}
+
+#[tokio::test]
 async fn what_belongs_to_findings_is_found_by_enterprise_site_and_finding() {
     let world = World::new().await;
     let due = time("2026-04-10T12:00:00Z");

@@ -139,6 +139,19 @@ async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
         .is(200)
         .json();
     let digest = evidence["items"][0]["sha256"].as_str().unwrap().to_owned();
+    let original = format!(
+        "/api/v1/evidence/{}/original",
+        evidence["items"][0]["id"].as_str().unwrap()
+    );
+    let bytes = case
+        .service
+        .get(&case.inspector, &original)
+        .await
+        .is(200)
+        .bytes;
+    assert_eq!(sitewarden::evidence::Digest::of(&bytes).to_string(), digest);
+    // with faces: nothing for the enterprise
+    case.service.get(&case.company, &original).await.is(403);
     let photos = format!("/api/v1/photos?site={}", case.site);
     let photos = case
         .service
