@@ -61,7 +61,7 @@ $(RUNTIME): | $(CACHE)/pip
 
 runtime: $(RUNTIME) ## the ONNX Runtime library, into .cache/
 
-build: tools ## target/release/sitewarden
+build: tools runtime ## target/release/sitewarden, and the ONNX Runtime library that it loads
 	$(SAY) "building sitewarden (the first time takes some minutes)"
 	cargo build --release --locked
 

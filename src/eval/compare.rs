@@ -31,6 +31,8 @@ pub struct Comparison {
     pub draws: usize,
     /// Share of the draws within the intervals.
     pub confidence: f64,
+    /// What else is to be known: classes that one side does not have, predictions of other photos.
+    pub notes: Vec<String>,
     /// The mean over classes first, then each class; AP and AP50 of each.
     pub differences: Vec<Difference>,
 }
@@ -108,6 +110,7 @@ pub fn compare(a: &Evaluation, b: &Evaluation) -> Comparison {
         photos,
         draws: DRAWS,
         confidence: CONFIDENCE,
+        notes: Vec::new(),
         differences,
     }
 }

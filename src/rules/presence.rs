@@ -20,6 +20,9 @@ pub struct Presence {
     /// Boxes are one place when they meet after each has grown by this share of its own size on
     /// every side, `0..=1`.
     pub reach: f32,
+    /// What a person should bear in mind who checks a candidate, as whole sentences.
+    #[serde(default)]
+    pub caution: Option<Text>,
 }
 
 /// From this share of the score that a candidate needs, a person is told to look there.
@@ -137,17 +140,18 @@ impl Presence {
         let kinds = self.kinds(members);
         let en = join(&kinds, |t| &t.en, " and ");
         let zh = join(&kinds, |t| &t.zh, "和");
+        let caution_en = self
+            .caution
+            .as_ref()
+            .map_or_else(String::new, |c| format!(" {}", c.en));
+        let caution_zh = self.caution.as_ref().map_or("", |c| &c.zh);
         Find {
             score,
             bbox,
             inputs,
             text: Text::new(
-                format!(
-                    "It looks like {en} here (score {score:.2}). Check at once; lamps, welding, steam and reflections can look alike."
-                ),
-                format!(
-                    "此处疑似{zh}（置信度{score:.2}）。请立即核实；灯光、焊接弧光、蒸汽和反光也可能与之相似。"
-                ),
+                format!("It looks like {en} here (score {score:.2}).{caution_en}"),
+                format!("此处疑似{zh}（置信度{score:.2}）。{caution_zh}"),
             ),
         }
     }

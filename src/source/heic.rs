@@ -3,7 +3,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -41,8 +41,8 @@ pub fn is_heic(bytes: &[u8]) -> bool {
             .is_some_and(|brand| BRANDS.contains(&brand))
 }
 
-/// Converts the first picture of a HEIC file into a PNG. The child's memory is bounded: a few
-/// hundred bytes may declare a thousand million pixels.
+/// Converts the first picture of a HEIC file into a PNG, or a JPEG where that cannot be. The child's
+/// memory is bounded: a few hundred bytes may declare a thousand million pixels.
 ///
 /// # Errors
 /// [`HeicError`].
@@ -50,10 +50,40 @@ pub fn convert(bytes: &[u8], limits: &PhotoLimits) -> Result<Vec<u8>, HeicError>
     let _busy = BUSY.read().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir()?;
     let source = folder.path().join("in.heic");
-    let target = folder.path().join("out.png");
     std::fs::File::create(&source)?.write_all(bytes)?;
-    let log = std::fs::File::create(folder.path().join("log"))?;
-    let child = converter(&source, &target, limits)
+    let log_path = folder.path().join("log");
+    let mut status = None;
+    // a PNG comes out empty, without an error, where it does not take the colour profile; a JPEG then does
+    for kind in ["png", "jpg"] {
+        let target = folder.path().join(format!("out.{kind}"));
+        let ended = run(
+            converter(&source, &target, limits),
+            std::fs::File::create(&log_path)?,
+        )?;
+        // of several pictures in one file each gets a number
+        for target in [target, folder.path().join(format!("out-1.{kind}"))] {
+            let written = std::fs::read(target).unwrap_or_default();
+            if ended.success() && !written.is_empty() {
+                return Ok(written);
+            }
+        }
+        status = Some(ended);
+        if !ended.success() {
+            break;
+        }
+    }
+    let log = std::fs::read_to_string(log_path).unwrap_or_default();
+    let reason = match (log.lines().next(), status) {
+        (Some(line), _) => line.trim().chars().take(200).collect(),
+        (None, Some(status)) => format!("heif-convert ended with {status} and wrote no picture"),
+        (None, None) => "heif-convert did not run".to_owned(),
+    };
+    Err(HeicError::Failed(reason))
+}
+
+/// Waits for the converter, within bounds.
+fn run(mut converter: Command, log: std::fs::File) -> Result<ExitStatus, HeicError> {
+    let child = converter
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -85,19 +115,7 @@ pub fn convert(bytes: &[u8], limits: &PhotoLimits) -> Result<Vec<u8>, HeicError>
     if status.code() == Some(NO_SUCH_COMMAND) {
         return Err(HeicError::NoConverter);
     }
-    // of several pictures in one file each gets a number
-    let numbered = folder.path().join("out-1.png");
-    for target in [target, numbered] {
-        if status.success() && target.exists() {
-            return Ok(std::fs::read(target)?);
-        }
-    }
-    let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-    let reason = match log.lines().next() {
-        Some(line) => line.trim().chars().take(200).collect(),
-        None => format!("heif-convert ended with {status}"),
-    };
-    Err(HeicError::Failed(reason))
+    Ok(status)
 }
 
 static STOP: AtomicBool = AtomicBool::new(false);

@@ -462,6 +462,55 @@ fn a_comparison_says_when_there_is_none_to_show() {
 }
 
 #[test]
+fn a_comparison_leaves_out_what_one_model_does_not_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+    judge(&a, &[]);
+    fs::create_dir(&b).unwrap();
+    let labels = read(data("labels.json"));
+    let class = &labels["categories"][0];
+    let mut predictions = read(a.join("predictions.json"));
+    let all = predictions.as_array_mut().unwrap();
+    all.retain(|p| p["category_id"] != class["id"]);
+    fs::write(b.join("predictions.json"), predictions.to_string()).unwrap();
+    let compare = || {
+        let labels = data("labels.json");
+        bench(&[
+            labels.as_os_str(),
+            "--compare".as_ref(),
+            a.as_os_str(),
+            b.as_os_str(),
+            "--format".as_ref(),
+            "json".as_ref(),
+        ])
+    };
+    let name = class["name"].as_str().unwrap();
+    // nobody says that the model does not have the class: it found nothing
+    let found_none: Value = serde_json::from_slice(&compare().stdout).unwrap();
+    let note = found_none["notes"][0].as_str().unwrap();
+    assert!(note.contains(name) && note.contains("AP 0"), "{note}");
+    assert_eq!(found_none["differences"].as_array().unwrap().len(), 8);
+
+    let mut report = read(a.join("report.json"));
+    report["classes"]["not_in_model"] = json!([name]);
+    fs::write(b.join("report.json"), report.to_string()).unwrap();
+    let left_out: Value = serde_json::from_slice(&compare().stdout).unwrap();
+    let note = left_out["notes"][0].as_str().unwrap();
+    assert!(note.contains(name) && note.contains("left out"), "{note}");
+    let differences = left_out["differences"].as_array().unwrap();
+    assert_eq!(differences.len(), 6);
+    assert_eq!(differences[0]["verdict"], "no_difference_shown");
+
+    for p in predictions.as_array_mut().unwrap() {
+        p["image_id"] = json!(900_000_000);
+    }
+    fs::write(b.join("predictions.json"), predictions.to_string()).unwrap();
+    let foreign = compare();
+    assert_eq!(foreign.status.code(), Some(4), "{}", text(&foreign.stderr));
+    assert!(text(&foreign.stderr).contains("no prediction of B is of a photo"));
+}
+
+#[test]
 fn a_baseline_is_a_gate() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");

@@ -46,20 +46,25 @@ pub(super) fn shortfalls(
             base.dataset.name
         );
     }
-    let mut check = |what: &str, was: Option<f64>, is: Option<f64>| {
-        let (Some(was), is) = (was, is.unwrap_or(0.0)) else {
-            return;
-        };
-        if is < was - limit {
-            short.push(format!(
-                "{what}: AP {is:.4}, was {was:.4}; more than {limit} below"
-            ));
-        }
+    let fallen = |what: &str, was: Option<f64>, is: Option<f64>| {
+        let (was, is) = (was?, is.unwrap_or(0.0));
+        (is < was - limit)
+            .then(|| format!("{what}: AP {is:.4}, was {was:.4}; more than {limit} below"))
     };
-    check("mean", Some(mean(&base)), Some(mean(report)));
+    let not_in_model = &report.classes.not_in_model;
+    short.extend(fallen("mean", Some(mean(&base)), Some(mean(report))));
     for class in &base.per_class {
+        if let Some(was) = class.ap
+            && not_in_model.contains(&class.name)
+        {
+            short.push(format!(
+                "{}: the model does not have it; AP was {was:.4}",
+                class.name
+            ));
+            continue;
+        }
         let now = report.per_class.iter().find(|c| c.name == class.name);
-        check(&class.name, class.ap, now.and_then(|c| c.ap));
+        short.extend(fallen(&class.name, class.ap, now.and_then(|c| c.ap)));
     }
     Ok(short)
 }

@@ -12,6 +12,7 @@ use crate::cli::exit;
 use crate::cli::files::write_with;
 use crate::cli::table::{pad, plain};
 use crate::dataset;
+use crate::eval::report::BenchReport;
 use crate::eval::{
     ClassPlan, Comparison, Difference, Evaluation, Prediction, Verdict, compare, keep_counted,
 };
@@ -24,26 +25,68 @@ pub(super) fn run(setup: &Setup<'_>, a: &Path, b: &Path) -> anyhow::Result<u8> {
     };
     let (set, _) = open(setup, name)?;
     let plan = ClassPlan::new(&set.truth.classes, &set.map, &args.map, None)?;
-    let mut sides = Vec::new();
-    for given in [a, b] {
-        let (mut predictions, _) = dataset::read_predictions(&file(given))?;
-        plan.keep_judged_predictions(&mut predictions);
-        keep_counted(&mut predictions);
-        sides.push(predictions);
+    let known: HashSet<u64> = set.truth.photos.iter().map(|p| p.id).collect();
+    let sides = [
+        Side::read("A", a, &plan, &known)?,
+        Side::read("B", b, &plan, &known)?,
+    ];
+    let mut notes = Vec::new();
+    for side in &sides {
+        if side.foreign > 0 && side.predictions.is_empty() {
+            bail!(
+                "no prediction of {} is of a photo of {}; give predictions of this set",
+                side.name,
+                set.name
+            );
+        }
+        if side.foreign > 0 {
+            notes.push(format!(
+                "{} predictions of {} are of photos that {} does not have: not counted",
+                side.foreign, side.name, set.name
+            ));
+        }
     }
-    // a class that neither side claims to know would drag both means down alike
-    let claimed: HashSet<u64> = sides.iter().flatten().map(|p| p.class).collect();
-    let plan = plan.only(&claimed);
+    // a class that neither side claims to know would drag both means down alike, and one that a model
+    // does not have says nothing about how well it finds the others
+    let claimed: HashSet<u64> = sides
+        .iter()
+        .flat_map(|s| &s.predictions)
+        .map(|p| p.class)
+        .collect();
+    let mut both = claimed.clone();
+    for class in plan.judged.iter().filter(|c| claimed.contains(&c.id)) {
+        for side in &sides {
+            if class.theirs.iter().all(|name| side.lacks.contains(name)) {
+                both.remove(&class.id);
+                notes.push(format!(
+                    "{}: left out, the model of {} does not have it",
+                    class.name, side.name
+                ));
+            } else if side.predictions.iter().all(|p| p.class != class.id) {
+                notes.push(format!(
+                    "{}: {} has no prediction of it, which counts as AP 0",
+                    class.name, side.name
+                ));
+            }
+        }
+    }
+    let plan = plan.only(&both);
     if plan.judged.is_empty() {
         bail!(
-            "neither side has a prediction for a class of {}; are the files those of this set?",
+            "the sides have no class of {} in common; are the files those of this set?",
             set.name
         );
     }
     let mut truth = set.truth.clone();
     plan.keep_judged(&mut truth);
-    let evaluate = |p: &Vec<Prediction>| Evaluation::new(&truth, &plan, p);
-    let comparison = compare(&evaluate(&sides[0])?, &evaluate(&sides[1])?);
+    let evaluate = |side: Side| {
+        let mut predictions = side.predictions;
+        predictions.retain(|p| both.contains(&p.class));
+        Evaluation::new(&truth, &plan, &predictions)
+    };
+    let [a_side, b_side] = sides;
+    let mut comparison = compare(&evaluate(a_side)?, &evaluate(b_side)?);
+    comparison.notes = notes;
     if let Some(out) = &args.out {
         make_folder(out)?;
         let path = out.join("compare.json");
@@ -65,6 +108,45 @@ pub(super) fn run(setup: &Setup<'_>, a: &Path, b: &Path) -> anyhow::Result<u8> {
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(exit::OK)
+}
+
+/// One file of predictions.
+struct Side {
+    name: &'static str,
+    /// Of judged classes and photos of the set.
+    predictions: Vec<Prediction>,
+    /// Classes of the set that the model does not have, as far as the report beside the file says.
+    lacks: Vec<String>,
+    /// Predictions of photos that the set does not have.
+    foreign: usize,
+}
+
+impl Side {
+    fn read(
+        name: &'static str,
+        given: &Path,
+        plan: &ClassPlan,
+        known: &HashSet<u64>,
+    ) -> anyhow::Result<Self> {
+        let path = file(given);
+        let (mut predictions, _) = dataset::read_predictions(&path)?;
+        let all = predictions.len();
+        predictions.retain(|p| known.contains(&p.photo));
+        let foreign = all - predictions.len();
+        plan.keep_judged_predictions(&mut predictions);
+        keep_counted(&mut predictions);
+        // a file that no bench wrote has no report beside it
+        let report = std::fs::read(path.with_file_name("report.json")).ok();
+        let lacks = report
+            .and_then(|text| serde_json::from_slice::<BenchReport>(&text).ok())
+            .map_or(Vec::new(), |report| report.classes.not_in_model);
+        Ok(Self {
+            name,
+            predictions,
+            lacks,
+            foreign,
+        })
+    }
 }
 
 fn file(given: &Path) -> PathBuf {
@@ -93,6 +175,9 @@ fn for_people(comparison: &Comparison, a: &Path, b: &Path) -> String {
         comparison.confidence * 100.0,
         comparison.draws
     );
+    for note in &comparison.notes {
+        let _ = writeln!(text, "  {}", plain(note));
+    }
     let names = comparison
         .differences
         .iter()
@@ -143,6 +228,9 @@ fn markdown(comparison: &Comparison) -> String {
             d.difference.map_or("–".to_owned(), |v| format!("{v:+.3}")),
             verdict(d)
         );
+    }
+    for note in &comparison.notes {
+        let _ = writeln!(text, "\n{}", plain(note));
     }
     text
 }

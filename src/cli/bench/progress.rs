@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar over photos, of which some are done already; `what` follows the word.
 pub(super) fn photos(all: usize, done: usize, what: &'static str) -> anyhow::Result<ProgressBar> {
-    let template = "{bar:30} {pos}/{len} photos{msg}, {per_sec}, {eta} left";
+    let template = "{bar:30} {pos}/{len} photos{msg}, {eta} left";
     let bar = bar(all as u64, template)?.with_message(what);
     bar.set_position(done as u64);
     bar.reset_eta();

@@ -52,7 +52,7 @@ impl<'a> Sink<'a> {
         let progress = if many && std::io::stderr().is_terminal() {
             let total = photos(args).count() as u64;
             ProgressBar::new(total).with_style(ProgressStyle::with_template(
-                "{bar:30} {pos}/{len} photos, {per_sec}, {eta} left",
+                "{bar:30} {pos}/{len} photos, {eta} left",
             )?)
         } else {
             ProgressBar::hidden()
@@ -177,7 +177,7 @@ impl<'a> Sink<'a> {
         let Err(e) = printed else { return Ok(()) };
         let args = self.args;
         if args.annotate.is_none() && self.report.is_none() && args.fail_on.is_none() {
-            return Err(e.context("cannot write to standard output; make room where it goes"));
+            return Err(e.context("cannot write to standard output; see whether what reads it still runs and there is room"));
         }
         self.out = None;
         if !is_broken_pipe(&e) {
