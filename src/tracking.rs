@@ -6,6 +6,7 @@
 
 mod assign;
 mod kalman;
+mod relink;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +26,12 @@ pub struct TrackerConfig {
     pub start: f32,
     /// Detections below this score are not looked at, `0..=1`.
     pub doubtful: f32,
-    /// An object that is not seen is waited for this long, seconds.
+    /// An object that is not seen is waited for this long where it should be, seconds.
     pub lost_s: f64,
+    /// Somebody new is taken for one who was lost for at most so long, where they can have come from
+    /// there and nobody else can, seconds; 0: never, as in runs that were recorded before there was this.
+    #[serde(default)]
+    pub relink_s: f64,
     /// How many times in a row an object must be found again before it counts; the very first
     /// frame's objects count at once.
     pub confirm: u32,
@@ -42,6 +47,7 @@ impl Default for TrackerConfig {
             start: 0.35,
             doubtful: 0.1,
             lost_s: 3.0,
+            relink_s: 6.0,
             confirm: 1,
             step_s: 1.0 / 30.0,
         }
@@ -79,6 +85,8 @@ pub struct Track {
     /// Whether it was found often enough to count.
     pub confirmed: bool,
     lost: bool,
+    /// Where it was seen last.
+    seen: BBox,
     /// Detections in a row since it started or was found again.
     streak: u32,
     filter: Filter,
@@ -124,7 +132,7 @@ impl Tracker {
         let first_frame = self.last_s.is_none();
         let passed = self.last_s.map_or(0.0, |last| (time_s - last).max(0.0));
         let steps = (passed / self.config.step_s) as f32;
-        self.last_s = Some(time_s);
+        let last_s = self.last_s.replace(time_s).unwrap_or(time_s);
         for track in self.tracks.iter_mut().filter(|t| t.confirmed) {
             track.filter.predict(steps, track.lost);
             track.bbox = track.filter.bbox();
@@ -139,7 +147,8 @@ impl Tracker {
         let doubtful = with_score(self.config.doubtful, self.config.sure);
 
         let mut seen: Vec<(usize, usize)> = Vec::new();
-        let pool = self.which(|t| t.confirmed);
+        let lost_s = self.config.lost_s;
+        let pool = self.which(|t| t.confirmed && !(t.lost && last_s - t.last_s > lost_s));
         let (matches, sure) = self.associate(&pool, detections, sure, FIRST, true);
         seen.extend(&matches);
         let pool: Vec<usize> = pool
@@ -174,10 +183,16 @@ impl Tracker {
                 self.next += 1;
             }
         }
-        let lost_s = self.config.lost_s;
-        let over = |t: &Track| missed.contains(&t.id) || t.lost && time_s - t.last_s > lost_s;
+        for (new, old) in relink::links(&self.tracks, time_s, &self.config) {
+            self.relink(new, old);
+            for (id, _) in sightings.iter_mut().filter(|(id, _)| *id == new) {
+                *id = old;
+            }
+        }
+        let waited_s = lost_s.max(self.config.relink_s);
+        let over = |t: &Track| missed.contains(&t.id) || t.lost && time_s - t.last_s > waited_s;
         self.tracks.retain(|t| !over(t));
-        self.remove_duplicates();
+        self.remove_duplicates(time_s);
         let confirmed = |id| self.tracks.iter().any(|t| t.id == id && t.confirmed);
         sightings
             .into_iter()
@@ -221,11 +236,29 @@ impl Tracker {
         (matches, left)
     }
 
+    /// The new track's sightings go on with the old one.
+    fn relink(&mut self, new: TrackId, old: TrackId) {
+        let Some(at) = self.tracks.iter().position(|t| t.id == new) else {
+            return;
+        };
+        let new = self.tracks.remove(at);
+        if let Some(track) = self.tracks.iter_mut().find(|t| t.id == old) {
+            *track = Track {
+                id: track.id,
+                first_s: track.first_s,
+                hits: track.hits + new.hits,
+                ..new
+            };
+        }
+    }
+
     /// Of a live and a lost track on one place, the older one stays.
-    fn remove_duplicates(&mut self) {
+    fn remove_duplicates(&mut self, time_s: f64) {
+        let lost_s = self.config.lost_s;
         let mut over: Vec<TrackId> = Vec::new();
         for live in self.tracks.iter().filter(|t| !t.lost) {
-            for lost in self.tracks.iter().filter(|t| t.lost) {
+            let lost = |t: &&Track| t.lost && time_s - t.last_s <= lost_s;
+            for lost in self.tracks.iter().filter(lost) {
                 if live.class == lost.class && 1.0 - live.bbox.iou(lost.bbox) < DUPLICATE {
                     let longer = live.last_s - live.first_s > lost.last_s - lost.first_s;
                     over.push(if longer { lost.id } else { live.id });
@@ -248,6 +281,7 @@ impl Track {
             hits: 1,
             confirmed,
             lost: false,
+            seen: detection.bbox,
             streak: 0,
             filter: Filter::new(detection.bbox),
         }
@@ -256,6 +290,7 @@ impl Track {
     fn found(&mut self, time_s: f64, detection: &Detection, confirm: u32) {
         self.filter.update(detection.bbox);
         self.bbox = self.filter.bbox();
+        self.seen = detection.bbox;
         self.score = detection.score;
         self.last_s = time_s;
         self.hits += 1;

@@ -35,6 +35,7 @@ fn the_tracks_are_those_of_the_reference() {
     // one step a frame; the reference lets go one frame later than it says
     let mut tracker = Tracker::new(TrackerConfig {
         lost_s: f64::from(golden.lost_frames) + 1.5,
+        relink_s: 0.0,
         step_s: 1.0,
         ..TrackerConfig::default()
     });
@@ -117,15 +118,91 @@ fn two_who_cross_keep_their_tracks() {
 
 #[test]
 fn who_is_gone_for_long_comes_back_as_somebody_new() {
-    let tracker = follow(TrackerConfig::default(), 60, |i| {
-        if (10..50).contains(&i) {
-            vec![]
-        } else {
-            vec![detection(50.0, 50.0, 0.8)]
-        }
+    let gone = |relink_s: f64| {
+        let config = TrackerConfig {
+            relink_s,
+            ..TrackerConfig::default()
+        };
+        let tracker = follow(config, 60, |i| {
+            if (10..50).contains(&i) {
+                vec![]
+            } else {
+                vec![detection(50.0, 50.0, 0.8)]
+            }
+        });
+        ids(&tracker)
+    };
+    assert_eq!(gone(0.0), [2]);
+    assert_eq!(gone(3.5), [2]);
+    assert_eq!(gone(6.0), [1], "in the very place");
+}
+
+fn ids(tracker: &Tracker) -> Vec<TrackId> {
+    tracker.tracks().iter().map(|t| t.id).collect()
+}
+
+/// Walks at one height a second, is hidden for a second and a half, and comes out at `comes_out`.
+fn hidden(others: &[Detection], comes_out: &[Detection]) -> Tracker {
+    follow(TrackerConfig::default(), 40, |i| {
+        let own = match i {
+            0..20 => vec![detection(10.0 * i as f32, 50.0, 0.8)],
+            20..35 => vec![],
+            _ => comes_out.to_vec(),
+        };
+        [own, others.to_vec()].concat()
+    })
+}
+
+#[test]
+fn a_walker_who_was_hidden_goes_on_or_has_stopped_and_keeps_the_track() {
+    // seen last at 190; walked on it would be 345
+    for x in [190.0, 260.0, 345.0, 380.0] {
+        let tracker = hidden(&[], &[detection(x, 50.0, 0.8)]);
+        assert_eq!(ids(&tracker), [1], "{x}");
+        let track = &tracker.tracks()[0];
+        assert!((track.hits, track.first_s) == (25, 0.0) && !track.is_lost());
+    }
+}
+
+#[test]
+fn who_cannot_have_come_from_there_is_somebody_new() {
+    let taller = Detection {
+        bbox: BBox::from_xywh([260.0, 0.0, 80.0, 200.0]),
+        ..detection(0.0, 0.0, 0.8)
+    };
+    let other_class = Detection {
+        class: 1,
+        ..detection(260.0, 50.0, 0.8)
+    };
+    let behind = detection(60.0, 50.0, 0.8);
+    let beside = detection(260.0, 180.0, 0.8);
+    for new in [taller, other_class, behind, beside] {
+        assert!(ids(&hidden(&[], &[new])).contains(&2), "{new:?}");
+    }
+}
+
+#[test]
+fn where_two_can_be_meant_nobody_is() {
+    // two come out
+    let two = [detection(320.0, 50.0, 0.8), detection(340.0, 95.0, 0.8)];
+    let tracker = hidden(&[], &two);
+    let followed: Vec<TrackId> = tracker
+        .tracks()
+        .iter()
+        .filter(|t| !t.is_lost())
+        .map(|t| t.id)
+        .collect();
+    assert_eq!(followed, [2, 3]);
+    // two went in
+    let tracker = follow(TrackerConfig::default(), 40, |i| match i {
+        0..20 => vec![
+            detection(10.0 * i as f32, 50.0, 0.8),
+            detection(10.0 * i as f32, 125.0, 0.8),
+        ],
+        20..35 => vec![],
+        _ => vec![detection(320.0, 88.0, 0.8)],
     });
-    let ids: Vec<TrackId> = tracker.tracks().iter().map(|t| t.id).collect();
-    assert_eq!(ids, [2]);
+    assert!(ids(&tracker).contains(&3), "{:?}", ids(&tracker));
 }
 
 #[test]
