@@ -184,7 +184,7 @@ fn who_cannot_have_come_from_there_is_somebody_new() {
 #[test]
 fn where_two_can_be_meant_nobody_is() {
     // two come out
-    let two = [detection(320.0, 50.0, 0.8), detection(340.0, 95.0, 0.8)];
+    let two = [detection(300.0, 20.0, 0.8), detection(300.0, 85.0, 0.8)];
     let tracker = hidden(&[], &two);
     let followed: Vec<TrackId> = tracker
         .tracks()
