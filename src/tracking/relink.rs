@@ -1,10 +1,11 @@
 //! Who is found anew for who was lost: behind a post, behind another, in frames without a sure detection.
 //!
 //! By motion only. A walker goes on or stops, so the place to look at is the line from where somebody was seen
-//! last to where they would be by now. Where two could be meant nobody is: two findings of one person are a
+//! last to where they would be by now. Who was at the edge has left or comes in. Where two could be meant nobody is: two findings of one person are a
 //! nuisance, one finding of two is a hazard not told.
 
 use super::{Track, TrackId, TrackerConfig};
+use crate::geometry::BBox;
 
 /// How far from the line, in heights: at once, and for each second since. Half a height a second is how much
 /// a walker's speed changes.
@@ -13,6 +14,8 @@ const A_SECOND: f32 = 0.3;
 const FARTHEST: f32 = 1.6;
 /// Heights may differ by this factor: legs behind a car.
 const HEIGHT: f32 = 1.5;
+/// Nearer to the left or right edge than this, in heights: about a step.
+const EDGE: f32 = 0.4;
 /// The next best must be so many times as far.
 const CLEARLY: f32 = 2.0;
 
@@ -20,13 +23,17 @@ const CLEARLY: f32 = 2.0;
 pub(super) fn links(
     tracks: &[Track],
     time_s: f64,
+    size: (u32, u32),
     config: &TrackerConfig,
 ) -> Vec<(TrackId, TrackId)> {
     let is_new = |t: &&Track| {
         let just = t.hits == config.confirm + 1 && t.streak == config.confirm;
-        t.confirmed && !t.lost && just
+        t.confirmed && !t.lost && just && !at_edge(t.began, size)
     };
-    let is_lost = |t: &&Track| t.confirmed && t.lost && time_s - t.last_s <= config.relink_s;
+    let is_lost = |t: &&Track| {
+        let still = time_s - t.last_s <= config.relink_s;
+        t.confirmed && t.lost && still && !at_edge(t.seen, size)
+    };
     let lost: Vec<&Track> = tracks.iter().filter(is_lost).collect();
     let new: Vec<&Track> = tracks.iter().filter(is_new).collect();
     let mut links = Vec::new();
@@ -65,6 +72,15 @@ fn far(new: &Track, lost: &Track) -> f32 {
     let (from, to) = (lost.seen.center(), lost.bbox.center());
     let allowed = (AT_ONCE + A_SECOND * gap_s as f32).min(FARTHEST) * lost.bbox.height();
     to_line(new.bbox.center(), from, to) / allowed
+}
+
+/// Whether it may have come in, or left, where the picture ends.
+fn at_edge(b: BBox, (width, height): (u32, u32)) -> bool {
+    let near = EDGE * b.height();
+    b.x1 < near
+        || b.y1 < 0.1 * near
+        || width as f32 - b.x2 < near
+        || height as f32 - b.y2 < 0.1 * near
 }
 
 /// Distance of a point from a stretch of a line.

@@ -1,5 +1,7 @@
 use super::*;
 
+const SIZE: (u32, u32) = (800, 600);
+
 fn detection(x: f32, y: f32, score: f32) -> Detection {
     Detection {
         class: 0,
@@ -12,7 +14,7 @@ fn detection(x: f32, y: f32, score: f32) -> Detection {
 fn follow(config: TrackerConfig, n: usize, frame: impl Fn(usize) -> Vec<Detection>) -> Tracker {
     let mut tracker = Tracker::new(config);
     for i in 0..n {
-        tracker.update(i as f64 / 10.0, &frame(i));
+        tracker.update(i as f64 / 10.0, SIZE, &frame(i));
     }
     tracker
 }
@@ -36,6 +38,7 @@ fn the_tracks_are_those_of_the_reference() {
     let mut tracker = Tracker::new(TrackerConfig {
         lost_s: f64::from(golden.lost_frames) + 1.5,
         relink_s: 0.0,
+        reach: 0.0,
         step_s: 1.0,
         ..TrackerConfig::default()
     });
@@ -50,7 +53,7 @@ fn the_tracks_are_those_of_the_reference() {
                 bbox: BBox::from_xywh([x, y, w, h]),
             })
             .collect();
-        tracker.update(i as f64, &detections);
+        tracker.update(i as f64, SIZE, &detections);
         let mut ours: Vec<&Track> = tracker
             .tracks()
             .iter()
@@ -105,7 +108,7 @@ fn two_who_cross_keep_their_tracks() {
         } else {
             &seen[..]
         };
-        ends = tracker.update(i as f64 / 10.0, shown);
+        ends = tracker.update(i as f64 / 10.0, SIZE, shown);
     }
     assert_eq!(ends.len(), 2);
     let track_of = |detection| {
@@ -160,7 +163,8 @@ fn a_walker_who_was_hidden_goes_on_or_has_stopped_and_keeps_the_track() {
         let tracker = hidden(&[], &[detection(x, 50.0, 0.8)]);
         assert_eq!(ids(&tracker), [1], "{x}");
         let track = &tracker.tracks()[0];
-        assert!((track.hits, track.first_s) == (25, 0.0) && !track.is_lost());
+        let told = (track.hits, track.first_s, track.is_lost());
+        assert_eq!(told, (25, 0.0, false), "{x}");
     }
 }
 
@@ -210,11 +214,11 @@ fn a_single_false_detection_is_no_track() {
     let mut tracker = follow(TrackerConfig::default(), 3, |_| vec![]);
     assert!(
         tracker
-            .update(0.3, &[detection(50.0, 50.0, 0.9)])
+            .update(0.3, SIZE, &[detection(50.0, 50.0, 0.9)])
             .is_empty()
     );
     assert_eq!(tracker.tracks().len(), 1);
-    assert!(tracker.update(0.4, &[]).is_empty());
+    assert!(tracker.update(0.4, SIZE, &[]).is_empty());
     assert!(tracker.tracks().is_empty());
 }
 
@@ -241,7 +245,7 @@ fn a_clock_that_jumps_back_and_impossible_boxes_do_no_harm() {
         bbox: BBox::new(f32::NAN, 0.0, 10.0, 10.0),
         ..detection(0.0, 0.0, 0.9)
     };
-    let seen = tracker.update(-100.0, &[broken, detection(51.0, 50.0, 0.9)]);
+    let seen = tracker.update(-100.0, SIZE, &[broken, detection(51.0, 50.0, 0.9)]);
     assert_eq!(
         seen,
         [Sighting {
@@ -267,7 +271,7 @@ proptest::proptest! {
                 .iter()
                 .map(|&(x, y, score, class)| Detection { class, ..detection(x, y, score) })
                 .collect();
-            let seen = tracker.update(i as f64 / 5.0, &detections);
+            let seen = tracker.update(i as f64 / 5.0, SIZE, &detections);
             let mut tracks: Vec<TrackId> = seen.iter().map(|s| s.track).collect();
             let mut used: Vec<usize> = seen.iter().map(|s| s.detection).collect();
             tracks.sort_unstable();
@@ -278,4 +282,40 @@ proptest::proptest! {
             proptest::prop_assert_eq!(used.len(), seen.len());
         }
     }
+}
+
+#[test]
+fn a_walker_who_leaves_their_own_box_between_two_frames_is_followed() {
+    let walk = |reach: f32| {
+        let mut tracker = Tracker::new(TrackerConfig {
+            reach,
+            relink_s: 0.0,
+            ..TrackerConfig::default()
+        });
+        let mut seen = 0;
+        for i in 0..20 {
+            // a height a second at five frames a second, boxes of 0.3 heights
+            let bbox = BBox::from_xywh([600.0 - 22.0 * i as f32, 100.0, 30.0, 100.0]);
+            let walker = Detection {
+                bbox,
+                ..detection(0.0, 0.0, 0.8)
+            };
+            // the first frame is another's
+            let frame = if i == 0 { vec![] } else { vec![walker] };
+            seen += tracker.update(i as f64 / 5.0, SIZE, &frame).len();
+        }
+        (seen, ids(&tracker).len())
+    };
+    assert_eq!(walk(1.0), (18, 1));
+    assert_eq!(walk(0.0).0, 0, "what boxes that do not grow lose");
+}
+
+#[test]
+fn who_left_at_the_edge_is_not_who_comes_in_there() {
+    let tracker = follow(TrackerConfig::default(), 60, |i| match i {
+        0..20 => vec![detection(560.0 + 10.0 * i as f32, 50.0, 0.8)],
+        20..45 => vec![],
+        _ => vec![detection(1200.0 - 10.0 * i as f32, 50.0, 0.8)],
+    });
+    assert!(!ids(&tracker).contains(&1), "{:?}", ids(&tracker));
 }

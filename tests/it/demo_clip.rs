@@ -46,7 +46,13 @@ fn vests_missing(lines: &[Value]) -> Vec<BBox> {
     for bbox in &found {
         // on the tarmac; the score's best frame may be a step beyond its edge
         let (x, y) = bbox.bottom_center();
-        let near = [(0.0, 0.0), (-15.0, 0.0), (15.0, 0.0), (0.0, -15.0), (0.0, 15.0)];
+        let near = [
+            (0.0, 0.0),
+            (-15.0, 0.0),
+            (15.0, 0.0),
+            (0.0, -15.0),
+            (0.0, 15.0),
+        ];
         let inside = near.iter().any(|(dx, dy)| {
             let at = bbox.translate(*dx, *dy);
             zones.zones[0].holds(at, SIZE)
@@ -68,7 +74,10 @@ fn the_clip_as_a_file_gives_few_findings_and_says_what_is_too_small() {
     let lines = lines(&output);
     // eight people cross the yard in these seconds, nobody wears a vest
     let found = vests_missing(&lines).len();
-    assert!((5..=10).contains(&found), "{found} findings of eight people");
+    assert!(
+        (5..=10).contains(&found),
+        "{found} findings of eight people"
+    );
     // vests lie on the grass
     assert!(lines.iter().all(|l| l["event"] != "cleared"), "{lines:#?}");
     let answers = lines.last().unwrap()["answers"].as_array().unwrap();

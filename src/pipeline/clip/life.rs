@@ -49,8 +49,8 @@ pub(super) struct Found {
     pub(super) text: Option<Text>,
 }
 
-/// An object out of sight is waited for this long, seconds: behind a pillar, or a track that broke.
-const COMES_BACK_S: f64 = 10.0;
+/// An object whose track is over is waited for this long, seconds: behind a pillar, or a track that broke.
+const COMES_BACK_S: f64 = 9.0;
 
 impl ClipWatch<'_> {
     /// Those whose tracks are over are waited for; those who were waited for long enough are over.
@@ -196,27 +196,18 @@ impl ClipWatch<'_> {
     /// The finding that what is seen now goes on with, if it was waited for.
     fn earlier(&mut self, (subject, code): &(Subject, String)) -> Option<Life> {
         let now = self.lives.get(&(*subject, code.clone()))?.last?;
-        let fits = |life: &Life| {
-            let was = life.last.or(life.best);
+        let fits = |w: &Waiting| {
+            let was = w.life.last.or(w.life.best);
             match subject {
                 Subject::Track(_) => was.is_some_and(|b| memory::may_be_the_same(b.bbox, now.bbox)),
                 _ => true,
             }
         };
-        let waits = |w: &Waiting| w.code == *code && fits(&w.life);
-        if let Some(at) = self.waiting.iter().position(waits) {
-            return Some(self.waiting.swap_remove(at).life);
-        }
-        // out of sight since some frames only
-        let tracks = self.tracker.tracks().iter();
-        let lost: Vec<TrackId> = tracks.filter(|t| t.is_lost()).map(|t| t.id).collect();
-        let is_it = |((other, kind), life): &(&(Subject, String), &Life)| {
-            let lost = matches!(other, Subject::Track(t) if lost.contains(t));
-            lost && other != subject && kind == code && life.open.is_some() && fits(life)
-        };
-        let key = self.lives.iter().find(is_it)?.0.clone();
-        // should it be found again all the same, it must be confirmed anew
-        self.lives.remove(&key)
+        let at = self
+            .waiting
+            .iter()
+            .position(|w| w.code == *code && fits(w))?;
+        Some(self.waiting.swap_remove(at).life)
     }
 
     pub(super) fn ended(

@@ -55,10 +55,18 @@ impl Case {
     /// Findings of the bare head that the test's detector sees: how often each was seen.
     async fn findings(&self) -> Vec<usize> {
         let path = format!("/api/v1/findings?site={}&code=PPE-01", self.site);
-        let list = self.service.get(&self.inspector, &path).await.is(200).json();
+        let list = self
+            .service
+            .get(&self.inspector, &path)
+            .await
+            .is(200)
+            .json();
         let mut seen = Vec::new();
         for finding in list["items"].as_array().unwrap() {
-            let path = format!("/api/v1/findings/{}/occurrences", finding["id"].as_str().unwrap());
+            let path = format!(
+                "/api/v1/findings/{}/occurrences",
+                finding["id"].as_str().unwrap()
+            );
             let reply = self.service.get(&self.inspector, &path).await.is(200);
             seen.push(reply.json()["items"].as_array().unwrap().len());
         }

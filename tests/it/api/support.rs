@@ -265,12 +265,7 @@ impl Service {
             secure_cookies: Some(false),
             ..config
         };
-        let cameras = Cameras::new(
-            ledger.clone(),
-            store.clone(),
-            data.folder(),
-            setups,
-        );
+        let cameras = Cameras::new(ledger.clone(), store.clone(), data.folder(), setups);
         let app = App::new(
             ledger.clone(),
             store,
