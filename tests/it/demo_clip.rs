@@ -1,15 +1,16 @@
 //! The demonstration's clip (`make test` fetches it as `make demo` does), as a file and over a real RTSP
 //! server: few, right candidates.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::Value;
 use sitewarden::geometry::BBox;
 use sitewarden::zone::Zones;
 
 use crate::rtsp::{self, Server};
-use crate::support::text;
+use crate::support::{program, text};
 use crate::watch::{lines, watch};
 
 const ZONES: &str = "tests/data/vtest-zones.toml";
@@ -97,21 +98,27 @@ fn the_clip_over_rtsp_gives_the_same_few_findings() {
     let Some(clip) = fetched() else { return };
     let folder = tempfile::tempdir().unwrap();
     let sent = folder.path().join("sent.mp4");
-    start(&clip, 60, &sent);
+    start(&clip, 80, &sent);
     let server = Server::start(&sent);
-    let output = watch(&[
-        &server.url(),
-        "--zones",
-        ZONES,
-        "--format",
-        "jsonl",
-        "--for",
-        "22",
-    ]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let lines = lines(&output);
+    // a busy machine drops pictures and comes to them later: it ends with the third finding
+    let mut child = program()
+        .args(["watch", &server.url(), "--zones", ZONES])
+        .args(["--format", "jsonl", "--for", "75"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines: Vec<Value> = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        lines.push(serde_json::from_str(&line.unwrap()).unwrap());
+        if lines.iter().filter(|l| l["event"] == "opened").count() == 3 {
+            rtsp::signal_process(child.id(), "-TERM");
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(lines.iter().any(|l| l["state"] == "live"), "{lines:#?}");
-    let found = vests_missing(&lines).len();
-    // a busy machine drops pictures, and has not seen the last ones by then
-    assert!((3..=10).contains(&found), "{found} findings: {lines:#?}");
+    let found = vests_missing(&lines);
+    assert!(found.len() >= 3, "{lines:#?}");
+    for (i, a) in found.iter().enumerate() {
+        assert!(found[..i].iter().all(|b| a.iou(*b) < 0.3), "{lines:#?}");
+    }
 }
