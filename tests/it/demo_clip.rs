@@ -107,12 +107,14 @@ fn the_clip_over_rtsp_gives_the_same_few_findings() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines: Vec<Value> = Vec::new();
+    let (mut lines, mut opened) = (Vec::<Value>::new(), 0);
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        lines.push(serde_json::from_str(&line.unwrap()).unwrap());
-        if lines.iter().filter(|l| l["event"] == "opened").count() == 3 {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        opened += usize::from(line["event"] == "opened");
+        if line["event"] == "opened" && opened == 3 {
             rtsp::signal_process(child.id(), "-TERM");
         }
+        lines.push(line);
     }
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(lines.iter().any(|l| l["state"] == "live"), "{lines:#?}");
