@@ -2,7 +2,7 @@
 
 Of each fault there are some cameras, all at once, for the time given: the server killed and started again,
 the picture frozen, the line slow, bytes turned into others, the ffmpeg child killed; and some that nothing
-happens to. All show one person with a bare head. Afterwards every camera must be live, have that one
+happens to. All show one person without a vest. Afterwards every camera must be live, have that one
 finding once, with its picture, and file the next one: a second person shown at another place. Memory, child
 processes and open files must be level.
 
@@ -26,11 +26,12 @@ import time
 from service import CONFIG, Service, say
 from streams import Link, Server, arguments, children, ffmpeg, longer, resident_mib
 
+HAZARD = "PPE-02"
 FAULTS = ("none", "server killed", "frozen", "slow", "garbage", "child killed")
 
 
 def scene(folder, name, left):
-    """A bare head on the left or on the right of a wall, before a sensor's noise."""
+    """A person without a vest on the left or on the right of a wall, before a sensor's noise."""
     short = folder / f"{name}-short.mp4"
     pad = f"scale=360:360,pad=800:400:{20 if left else 420}:40:0x808080,noise=alls=4:allf=t"
     ffmpeg("-loop", "1", "-r", "10", "-i", "tests/data/astronaut.jpg", "-t", "20", "-vf", pad, "-c:v", "libx264",
@@ -154,7 +155,7 @@ def main():
                 return codes
 
             def heads(n):
-                return [c for c in cameras if len(filed(c).get("PPE-01", [])) == n]
+                return [c for c in cameras if len(filed(c).get(HAZARD, [])) == n]
 
             check(until(120, lambda: len(heads(1)) == len(cameras)), "each camera has its finding before any fault")
             say(f"faults for {args.minutes:g} minutes on {len(cameras)} cameras")
@@ -174,9 +175,9 @@ def main():
                 codes = {code: len(found) for code, found in filed(camera).items()}
                 say(f"      {camera.name:4} {camera.fault:14} {camera.done:3} times, {s['state']}, {s['frames']} frames, "
                     f"{s['dropped']} dropped, opened again {s['restarts']} times, findings {codes}")
-                check(codes.get("PPE-01") == 1, f"{camera.name}: one finding of the bare head, neither lost nor doubled")
+                check(codes.get(HAZARD) == 1, f"{camera.name}: one finding of the person, neither lost nor doubled")
                 check(max(codes.values(), default=0) <= 1, f"{camera.name}: no finding of another kind doubled")
-                for finding in filed(camera).get("PPE-01", []):
+                for finding in filed(camera).get(HAZARD, []):
                     pictures = [e for e in service.pages(f"/api/v1/evidence?finding={finding['id']}")
                                 if e["role"] == "origin"]
                     check(pictures, f"{camera.name}: the finding has its picture")
