@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-bank bench-idle bench-cost test-postgres lint chaos full-disk bench-serve fuzz fuzz-api ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-bank bench-idle camera-faults rtsp-server bench-cost test-postgres lint chaos full-disk bench-serve fuzz fuzz-api ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -117,10 +117,12 @@ endif
 
 # --- checks ---------------------------------------------------------------------------------
 
-test: tools runtime ## all tests
+rtsp-server: # and what makes clips for it
 	$(call install,ffmpeg,command -v ffmpeg,ffmpeg)
+	$(call install,an RTSP server,/usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer'$(comma) '1.0')" && test -e "$$(echo /usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so)",python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
+
+test: tools runtime rtsp-server $(CLIP) ## all tests
 	$(call install,the HEIC converter,command -v heif-convert && command -v heif-enc,libheif-examples)
-	$(call install,an RTSP server for the tests,/usr/bin/python3 -c "import gi; gi.require_version('GstRtspServer'$(comma) '1.0')" && test -e "$$(echo /usr/lib/*/gstreamer-1.0/libgstvideoparsersbad.so)",python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
 	$(SAY) "building and running the tests (the first time takes some minutes)"
 	cargo test --locked
 
@@ -173,9 +175,14 @@ bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and mode
 bench-serve: build runtime $(CACHE)/venv-peers/ready ## eight clients against scan of the same photos
 	$(CACHE)/venv-peers/bin/python benches/peers/serve_load.py --program $(PROGRAM)
 
-bench-idle: build runtime ## CPU of an idle 1080p25 camera against a full decode of the same stream
-	$(call install,ffmpeg,command -v ffmpeg,ffmpeg)
-	python3 benches/peers/watch_idle.py --program $(PROGRAM)
+bench-idle: build runtime $(CACHE)/venv-peers/ready $(CLIP) rtsp-server ## CPU of an idle 1080p25 camera against full decode and Python; how many cameras
+	$(CACHE)/venv-peers/bin/python benches/peers/watch_idle.py --program $(PROGRAM)
+
+MINUTES ?= 10
+
+camera-faults: build runtime rtsp-server ## cameras of `serve` killed, frozen, slowed, garbled for MINUTES; no finding lost or doubled
+	$(SAY) "disturbing twelve cameras for $(MINUTES) minutes"
+	python3 benches/camera_faults.py --program $(PROGRAM) --minutes $(MINUTES)
 
 bench-cost: build runtime ## what bench costs over scan of the same photos of DATA
 	python3 benches/peers/bench_peers.py $(DATA)/detect/hard-hat-workers/val.json --program $(PROGRAM)

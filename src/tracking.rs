@@ -6,6 +6,7 @@
 
 mod assign;
 mod kalman;
+mod relink;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +26,17 @@ pub struct TrackerConfig {
     pub start: f32,
     /// Detections below this score are not looked at, `0..=1`.
     pub doubtful: f32,
-    /// An object that is not seen is waited for this long, seconds.
+    /// An object that is not seen is waited for this long where it should be, seconds.
     pub lost_s: f64,
+    /// Somebody new is taken for one who was lost for at most so long, where they can have come from
+    /// there and nobody else can, seconds; 0: never, as in runs that were recorded before there was this.
+    #[serde(default)]
+    pub relink_s: f64,
+    /// How fast something may start to move, heights a second: by that much boxes are grown where a track's
+    /// speed is not known, for at a few frames a second a walker leaves their own box between two; 0: not
+    /// at all, as in runs that were recorded before there was this.
+    #[serde(default)]
+    pub reach: f32,
     /// How many times in a row an object must be found again before it counts; the very first
     /// frame's objects count at once.
     pub confirm: u32,
@@ -42,6 +52,8 @@ impl Default for TrackerConfig {
             start: 0.35,
             doubtful: 0.1,
             lost_s: 3.0,
+            relink_s: 4.0,
+            reach: 1.0,
             confirm: 1,
             step_s: 1.0 / 30.0,
         }
@@ -53,6 +65,8 @@ impl Default for TrackerConfig {
 const FIRST: f32 = 0.8;
 const SECOND: f32 = 0.5;
 const UNCONFIRMED: f32 = 0.7;
+/// Boxes are grown for this time at most, seconds: after a longer one anybody may be anywhere.
+const LONGEST_S: f64 = 0.5;
 /// A live and a lost track within this cost are one object.
 const DUPLICATE: f32 = 0.15;
 
@@ -79,6 +93,9 @@ pub struct Track {
     /// Whether it was found often enough to count.
     pub confirmed: bool,
     lost: bool,
+    /// Where it was seen first and last.
+    began: BBox,
+    seen: BBox,
     /// Detections in a row since it started or was found again.
     streak: u32,
     filter: Filter,
@@ -119,12 +136,18 @@ impl Tracker {
     }
 
     /// Takes the detections of the frame at `time_s` (seconds, rising) and tells which confirmed
-    /// track each belongs to. A clock that jumps back counts as no time passed.
-    pub fn update(&mut self, time_s: f64, detections: &[Detection]) -> Vec<Sighting> {
+    /// track each belongs to. `size` is that of the picture, pixels. A clock that jumps back counts as no
+    /// time passed.
+    pub fn update(
+        &mut self,
+        time_s: f64,
+        size: (u32, u32),
+        detections: &[Detection],
+    ) -> Vec<Sighting> {
         let first_frame = self.last_s.is_none();
         let passed = self.last_s.map_or(0.0, |last| (time_s - last).max(0.0));
         let steps = (passed / self.config.step_s) as f32;
-        self.last_s = Some(time_s);
+        let last_s = self.last_s.replace(time_s).unwrap_or(time_s);
         for track in self.tracks.iter_mut().filter(|t| t.confirmed) {
             track.filter.predict(steps, track.lost);
             track.bbox = track.filter.bbox();
@@ -139,17 +162,26 @@ impl Tracker {
         let doubtful = with_score(self.config.doubtful, self.config.sure);
 
         let mut seen: Vec<(usize, usize)> = Vec::new();
-        let pool = self.which(|t| t.confirmed);
-        let (matches, sure) = self.associate(&pool, detections, sure, FIRST, true);
+        let lost_s = self.config.lost_s;
+        let pool = self.which(|t| t.confirmed && !(t.lost && last_s - t.last_s > lost_s));
+        let (matches, mut sure) = self.associate(&pool, detections, sure, FIRST, true, 0.0);
         seen.extend(&matches);
         let pool: Vec<usize> = pool
             .into_iter()
             .filter(|t| !self.tracks[*t].lost && seen.iter().all(|(s, _)| s != t))
             .collect();
-        let (matches, _) = self.associate(&pool, detections, doubtful, SECOND, false);
+        let (matches, _) = self.associate(&pool, detections, doubtful, SECOND, false, 0.0);
         seen.extend(&matches);
+        let grown = self.config.reach * passed.min(LONGEST_S) as f32 / 2.0;
+        if grown > 0.0 {
+            let left = |t: &usize| seen.iter().all(|(s, _)| s != t);
+            let pool: Vec<usize> = pool.into_iter().filter(left).collect();
+            let (matches, rest) = self.associate(&pool, detections, sure, FIRST, true, grown);
+            seen.extend(&matches);
+            sure = rest;
+        }
         let pool = self.which(|t| !t.confirmed);
-        let (matches, sure) = self.associate(&pool, detections, sure, UNCONFIRMED, true);
+        let (matches, sure) = self.associate(&pool, detections, sure, UNCONFIRMED, true, grown);
         seen.extend(&matches);
 
         for track in &mut self.tracks {
@@ -174,10 +206,16 @@ impl Tracker {
                 self.next += 1;
             }
         }
-        let lost_s = self.config.lost_s;
-        let over = |t: &Track| missed.contains(&t.id) || t.lost && time_s - t.last_s > lost_s;
+        for (new, old) in relink::links(&self.tracks, time_s, size, &self.config) {
+            self.relink(new, old);
+            for (id, _) in sightings.iter_mut().filter(|(id, _)| *id == new) {
+                *id = old;
+            }
+        }
+        let waited_s = lost_s.max(self.config.relink_s);
+        let over = |t: &Track| missed.contains(&t.id) || t.lost && time_s - t.last_s > waited_s;
         self.tracks.retain(|t| !over(t));
-        self.remove_duplicates();
+        self.remove_duplicates(time_s);
         let confirmed = |id| self.tracks.iter().any(|t| t.id == id && t.confirmed);
         sightings
             .into_iter()
@@ -193,7 +231,11 @@ impl Tracker {
     }
 
     /// Matches of tracks and detections of one class at the least total cost, and the detections
-    /// left over.
+    /// left over. Boxes are grown to each side by this share of the track's height.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one step, told in full where it is made"
+    )]
     fn associate(
         &self,
         tracks: &[usize],
@@ -201,6 +243,7 @@ impl Tracker {
         of: Vec<usize>,
         limit: f32,
         by_score: bool,
+        grown: f32,
     ) -> (Vec<(usize, usize)>, Vec<usize>) {
         let cost = |t: usize, d: usize| {
             let (track, detection) = (&self.tracks[tracks[t]], &detections[of[d]]);
@@ -208,7 +251,8 @@ impl Tracker {
                 return f32::INFINITY;
             }
             let weight = if by_score { detection.score } else { 1.0 };
-            1.0 - track.bbox.iou(detection.bbox) * weight
+            let by = grown * track.bbox.height();
+            1.0 - wider(track.bbox, by).iou(wider(detection.bbox, by)) * weight
         };
         let matches: Vec<(usize, usize)> = assign::assign(tracks.len(), of.len(), cost, limit)
             .into_iter()
@@ -221,11 +265,30 @@ impl Tracker {
         (matches, left)
     }
 
+    /// The new track's sightings go on with the old one.
+    fn relink(&mut self, new: TrackId, old: TrackId) {
+        let Some(at) = self.tracks.iter().position(|t| t.id == new) else {
+            return;
+        };
+        let new = self.tracks.remove(at);
+        if let Some(track) = self.tracks.iter_mut().find(|t| t.id == old) {
+            *track = Track {
+                id: track.id,
+                first_s: track.first_s,
+                began: track.began,
+                hits: track.hits + new.hits,
+                ..new
+            };
+        }
+    }
+
     /// Of a live and a lost track on one place, the older one stays.
-    fn remove_duplicates(&mut self) {
+    fn remove_duplicates(&mut self, time_s: f64) {
+        let lost_s = self.config.lost_s;
         let mut over: Vec<TrackId> = Vec::new();
         for live in self.tracks.iter().filter(|t| !t.lost) {
-            for lost in self.tracks.iter().filter(|t| t.lost) {
+            let lost = |t: &&Track| t.lost && time_s - t.last_s <= lost_s;
+            for lost in self.tracks.iter().filter(lost) {
                 if live.class == lost.class && 1.0 - live.bbox.iou(lost.bbox) < DUPLICATE {
                     let longer = live.last_s - live.first_s > lost.last_s - lost.first_s;
                     over.push(if longer { lost.id } else { live.id });
@@ -234,6 +297,10 @@ impl Tracker {
         }
         self.tracks.retain(|t| !over.contains(&t.id));
     }
+}
+
+fn wider(b: BBox, by: f32) -> BBox {
+    BBox::new(b.x1 - by, b.y1 - by, b.x2 + by, b.y2 + by)
 }
 
 impl Track {
@@ -248,6 +315,8 @@ impl Track {
             hits: 1,
             confirmed,
             lost: false,
+            began: detection.bbox,
+            seen: detection.bbox,
             streak: 0,
             filter: Filter::new(detection.bbox),
         }
@@ -256,6 +325,7 @@ impl Track {
     fn found(&mut self, time_s: f64, detection: &Detection, confirm: u32) {
         self.filter.update(detection.bbox);
         self.bbox = self.filter.bbox();
+        self.seen = detection.bbox;
         self.score = detection.score;
         self.last_s = time_s;
         self.hits += 1;

@@ -58,9 +58,14 @@ def size_of(data):
 
 
 def scan(path):
+    return {"path": str(path), "detections": detect(*read(path, STATE["manifest"]["input"]["width"]))}
+
+
+def detect(image, full_size):
+    """What is in a picture, in pixels of its full size."""
     manifest = STATE["manifest"]
     side = manifest["input"]["width"]
-    image, (width, height) = read(path, side)
+    width, height = full_size
     ratio = side / max(width, height)
     w, h = round(width * ratio), round(height * ratio)
     canvas = np.full((side, side, 3), 114, np.uint8)
@@ -76,12 +81,7 @@ def scan(path):
     boxes, best, classes = boxes[keep], best[keep], classes[keep]
     xywh = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, 2:]], 1) / ratio
     chosen = cv2.dnn.NMSBoxesBatched(xywh.tolist(), best.tolist(), classes.tolist(), 0.0, manifest["head"]["nms_iou"]) if len(xywh) else []
-    return {
-        "path": str(path),
-        "detections": [
-            {"label": names[classes[i]], "score": float(best[i]), "bbox": xywh[i].tolist()} for i in chosen
-        ],
-    }
+    return [{"label": names[classes[i]], "score": float(best[i]), "bbox": xywh[i].tolist()} for i in chosen]
 
 
 def main():

@@ -206,7 +206,7 @@ impl<'a> ClipWatch<'a> {
 
     fn take(&mut self, shot: &Shot<'_>, watched: &Watched) -> Vec<FindingEvent> {
         let (time_s, size) = (shot.time_s, shot.size);
-        let sightings = self.tracker.update(time_s, &watched.detections);
+        let sightings = self.tracker.update(time_s, size, &watched.detections);
         self.view
             .follow(time_s, &sightings, &watched.detections, size);
         let track_of = |bbox: BBox| {

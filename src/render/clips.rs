@@ -286,12 +286,12 @@ fn facts(report: &ClipsReport, w: &'static Words) -> Vec<(&'static str, String)>
             w.tracker,
             match w.lang {
                 Lang::En => format!(
-                    "sure {}, start {}, doubtful {}, lost {} s, confirm {}",
-                    t.sure, t.start, t.doubtful, t.lost_s, t.confirm
+                    "sure {}, start {}, doubtful {}, lost {} s, found anew within {} s, reach {}, confirm {}",
+                    t.sure, t.start, t.doubtful, t.lost_s, t.relink_s, t.reach, t.confirm
                 ),
                 Lang::Zh => format!(
-                    "可靠 {}，新建 {}，存疑 {}，丢失 {} s，确认 {}",
-                    t.sure, t.start, t.doubtful, t.lost_s, t.confirm
+                    "可靠 {}，新建 {}，存疑 {}，丢失 {} s，{} s 内重新关联，移动 {}，确认 {}",
+                    t.sure, t.start, t.doubtful, t.lost_s, t.relink_s, t.reach, t.confirm
                 ),
             },
         ),

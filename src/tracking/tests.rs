@@ -1,5 +1,7 @@
 use super::*;
 
+const SIZE: (u32, u32) = (800, 600);
+
 fn detection(x: f32, y: f32, score: f32) -> Detection {
     Detection {
         class: 0,
@@ -12,7 +14,7 @@ fn detection(x: f32, y: f32, score: f32) -> Detection {
 fn follow(config: TrackerConfig, n: usize, frame: impl Fn(usize) -> Vec<Detection>) -> Tracker {
     let mut tracker = Tracker::new(config);
     for i in 0..n {
-        tracker.update(i as f64 / 10.0, &frame(i));
+        tracker.update(i as f64 / 10.0, SIZE, &frame(i));
     }
     tracker
 }
@@ -35,6 +37,8 @@ fn the_tracks_are_those_of_the_reference() {
     // one step a frame; the reference lets go one frame later than it says
     let mut tracker = Tracker::new(TrackerConfig {
         lost_s: f64::from(golden.lost_frames) + 1.5,
+        relink_s: 0.0,
+        reach: 0.0,
         step_s: 1.0,
         ..TrackerConfig::default()
     });
@@ -49,7 +53,7 @@ fn the_tracks_are_those_of_the_reference() {
                 bbox: BBox::from_xywh([x, y, w, h]),
             })
             .collect();
-        tracker.update(i as f64, &detections);
+        tracker.update(i as f64, SIZE, &detections);
         let mut ours: Vec<&Track> = tracker
             .tracks()
             .iter()
@@ -104,7 +108,7 @@ fn two_who_cross_keep_their_tracks() {
         } else {
             &seen[..]
         };
-        ends = tracker.update(i as f64 / 10.0, shown);
+        ends = tracker.update(i as f64 / 10.0, SIZE, shown);
     }
     assert_eq!(ends.len(), 2);
     let track_of = |detection| {
@@ -117,15 +121,92 @@ fn two_who_cross_keep_their_tracks() {
 
 #[test]
 fn who_is_gone_for_long_comes_back_as_somebody_new() {
-    let tracker = follow(TrackerConfig::default(), 60, |i| {
-        if (10..50).contains(&i) {
-            vec![]
-        } else {
-            vec![detection(50.0, 50.0, 0.8)]
-        }
+    let gone = |relink_s: f64| {
+        let config = TrackerConfig {
+            relink_s,
+            ..TrackerConfig::default()
+        };
+        let tracker = follow(config, 60, |i| {
+            if (10..50).contains(&i) {
+                vec![]
+            } else {
+                vec![detection(50.0, 50.0, 0.8)]
+            }
+        });
+        ids(&tracker)
+    };
+    assert_eq!(gone(0.0), [2]);
+    assert_eq!(gone(3.5), [2]);
+    assert_eq!(gone(6.0), [1], "in the very place");
+}
+
+fn ids(tracker: &Tracker) -> Vec<TrackId> {
+    tracker.tracks().iter().map(|t| t.id).collect()
+}
+
+/// Walks at one height a second, is hidden for a second and a half, and comes out at `comes_out`.
+fn hidden(others: &[Detection], comes_out: &[Detection]) -> Tracker {
+    follow(TrackerConfig::default(), 40, |i| {
+        let own = match i {
+            0..20 => vec![detection(10.0 * i as f32, 50.0, 0.8)],
+            20..35 => vec![],
+            _ => comes_out.to_vec(),
+        };
+        [own, others.to_vec()].concat()
+    })
+}
+
+#[test]
+fn a_walker_who_was_hidden_goes_on_or_has_stopped_and_keeps_the_track() {
+    // seen last at 190; walked on it would be 345
+    for x in [190.0, 260.0, 345.0, 380.0] {
+        let tracker = hidden(&[], &[detection(x, 50.0, 0.8)]);
+        assert_eq!(ids(&tracker), [1], "{x}");
+        let track = &tracker.tracks()[0];
+        assert!((24..=25).contains(&track.hits), "{x}: {}", track.hits);
+        assert_eq!((track.first_s, track.is_lost()), (0.0, false), "{x}");
+    }
+}
+
+#[test]
+fn who_cannot_have_come_from_there_is_somebody_new() {
+    let taller = Detection {
+        bbox: BBox::from_xywh([260.0, 0.0, 80.0, 200.0]),
+        ..detection(0.0, 0.0, 0.8)
+    };
+    let other_class = Detection {
+        class: 1,
+        ..detection(260.0, 50.0, 0.8)
+    };
+    let behind = detection(60.0, 50.0, 0.8);
+    let beside = detection(260.0, 180.0, 0.8);
+    for new in [taller, other_class, behind, beside] {
+        assert!(ids(&hidden(&[], &[new])).contains(&2), "{new:?}");
+    }
+}
+
+#[test]
+fn where_two_can_be_meant_nobody_is() {
+    // two come out
+    let two = [detection(300.0, 20.0, 0.8), detection(300.0, 85.0, 0.8)];
+    let tracker = hidden(&[], &two);
+    let followed: Vec<TrackId> = tracker
+        .tracks()
+        .iter()
+        .filter(|t| !t.is_lost())
+        .map(|t| t.id)
+        .collect();
+    assert_eq!(followed, [2, 3]);
+    // two went in
+    let tracker = follow(TrackerConfig::default(), 40, |i| match i {
+        0..20 => vec![
+            detection(10.0 * i as f32, 50.0, 0.8),
+            detection(10.0 * i as f32, 125.0, 0.8),
+        ],
+        20..35 => vec![],
+        _ => vec![detection(320.0, 88.0, 0.8)],
     });
-    let ids: Vec<TrackId> = tracker.tracks().iter().map(|t| t.id).collect();
-    assert_eq!(ids, [2]);
+    assert!(ids(&tracker).contains(&3), "{:?}", ids(&tracker));
 }
 
 #[test]
@@ -133,11 +214,11 @@ fn a_single_false_detection_is_no_track() {
     let mut tracker = follow(TrackerConfig::default(), 3, |_| vec![]);
     assert!(
         tracker
-            .update(0.3, &[detection(50.0, 50.0, 0.9)])
+            .update(0.3, SIZE, &[detection(50.0, 50.0, 0.9)])
             .is_empty()
     );
     assert_eq!(tracker.tracks().len(), 1);
-    assert!(tracker.update(0.4, &[]).is_empty());
+    assert!(tracker.update(0.4, SIZE, &[]).is_empty());
     assert!(tracker.tracks().is_empty());
 }
 
@@ -164,7 +245,7 @@ fn a_clock_that_jumps_back_and_impossible_boxes_do_no_harm() {
         bbox: BBox::new(f32::NAN, 0.0, 10.0, 10.0),
         ..detection(0.0, 0.0, 0.9)
     };
-    let seen = tracker.update(-100.0, &[broken, detection(51.0, 50.0, 0.9)]);
+    let seen = tracker.update(-100.0, SIZE, &[broken, detection(51.0, 50.0, 0.9)]);
     assert_eq!(
         seen,
         [Sighting {
@@ -190,7 +271,7 @@ proptest::proptest! {
                 .iter()
                 .map(|&(x, y, score, class)| Detection { class, ..detection(x, y, score) })
                 .collect();
-            let seen = tracker.update(i as f64 / 5.0, &detections);
+            let seen = tracker.update(i as f64 / 5.0, SIZE, &detections);
             let mut tracks: Vec<TrackId> = seen.iter().map(|s| s.track).collect();
             let mut used: Vec<usize> = seen.iter().map(|s| s.detection).collect();
             tracks.sort_unstable();
@@ -201,4 +282,41 @@ proptest::proptest! {
             proptest::prop_assert_eq!(used.len(), seen.len());
         }
     }
+}
+
+#[test]
+fn a_walker_who_leaves_their_own_box_between_two_frames_is_followed() {
+    let walk = |reach: f32| {
+        let mut tracker = Tracker::new(TrackerConfig {
+            reach,
+            relink_s: 0.0,
+            ..TrackerConfig::default()
+        });
+        let mut seen = 0;
+        for i in 0..20 {
+            // a height a second at five frames a second, boxes of 0.3 heights
+            let bbox = BBox::from_xywh([600.0 - 22.0 * i as f32, 100.0, 30.0, 100.0]);
+            let walker = Detection {
+                bbox,
+                ..detection(0.0, 0.0, 0.8)
+            };
+            // the first frame is another's
+            let frame = if i == 0 { vec![] } else { vec![walker] };
+            seen += tracker.update(i as f64 / 5.0, SIZE, &frame).len();
+        }
+        (seen, ids(&tracker).len())
+    };
+    assert_eq!(walk(1.0), (18, 1));
+    assert_eq!(walk(0.0).0, 0, "what boxes that do not grow lose");
+}
+
+#[test]
+fn who_left_at_the_edge_is_not_who_comes_in_there() {
+    let tracker = follow(TrackerConfig::default(), 60, |i| match i {
+        0..20 => vec![detection(560.0 + 10.0 * i as f32, 50.0, 0.8)],
+        20..45 => vec![],
+        _ => vec![detection(1200.0 - 10.0 * i as f32, 50.0, 0.8)],
+    });
+    let followed = tracker.tracks().iter().filter(|t| !t.is_lost());
+    assert_eq!(followed.map(|t| t.id).collect::<Vec<_>>(), [2]);
 }

@@ -190,7 +190,7 @@ fn lost_packets_and_a_killed_child_are_survived() {
 }
 
 /// Children of this process with this text among their arguments.
-fn children_with(argument: &str) -> Vec<u32> {
+pub(crate) fn children_with(argument: &str) -> Vec<u32> {
     let own = std::process::id().to_string();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     processes

@@ -12,6 +12,7 @@ mod bank;
 mod bench;
 mod cameras;
 mod datasets;
+mod demo_clip;
 mod heic;
 mod hostile;
 mod photos;

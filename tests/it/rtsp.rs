@@ -1,8 +1,10 @@
 //! A real RTSP server for the tests, and clips for it to send.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The system's own Python: Debian's packages are for it.
@@ -136,4 +138,65 @@ pub(crate) fn encode_with(path: &Path, input: &[&str], b_frames: u32) {
         .status()
         .unwrap_or_else(|e| panic!("ffmpeg ({e}): apt-get install ffmpeg"));
     assert!(status.success());
+}
+
+/// What a [`Link`] does to the bytes that come from the server.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Line {
+    Whole,
+    Frozen,
+    Slow,
+    Garbage,
+}
+
+/// A TCP relay before a server, to be disturbed. It lives until the test ends.
+pub(crate) struct Link {
+    pub(crate) port: u16,
+    line: Arc<Mutex<Line>>,
+}
+
+impl Link {
+    pub(crate) fn to(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let line = Arc::new(Mutex::new(Line::Whole));
+        let of_thread = Arc::clone(&line);
+        std::thread::spawn(move || {
+            for client in listener.incoming().filter_map(Result::ok) {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else {
+                    continue; // dropped: the server is gone
+                };
+                let (up, down) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let line = Arc::clone(&of_thread);
+                std::thread::spawn(move || pass(up, server, &Mutex::new(Line::Whole)));
+                std::thread::spawn(move || pass(down, client, &line));
+            }
+        });
+        Self { port, line }
+    }
+
+    pub(crate) fn set(&self, line: Line) {
+        *self.line.lock().unwrap() = line;
+    }
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, line: &Mutex<Line>) {
+    let mut bytes = [0; 4096];
+    while let Ok(n @ 1..) = from.read(&mut bytes) {
+        while *line.lock().unwrap() == Line::Frozen {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let bytes = &mut bytes[..n];
+        let now = *line.lock().unwrap();
+        match now {
+            Line::Slow => std::thread::sleep(Duration::from_millis(40)),
+            Line::Garbage => (0..n.div_ceil(500)).for_each(|_| bytes[fastrand::usize(..n)] ^= 0x5a),
+            Line::Whole | Line::Frozen => {}
+        }
+        if to.write_all(bytes).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
 }

@@ -1,8 +1,8 @@
 """An RTSP server for the tests: a file, on a port of the loopback.
 
-usage: server.py FILE.mp4 [--port N] [--drop SHARE]
+usage: server.py FILE.mp4 [--port N] [--drop SHARE] [--shared]
 With a user name and a password in CAMERA_USER and CAMERA_PASSWORD it asks for them. Writes its port as
-the first line; each client gets the file from its beginning. Needs Debian's python3-gi,
+the first line; each client gets the file from its beginning, or, shared, what all get at that time. Needs Debian's python3-gi,
 gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good and -bad.
 """
 
@@ -21,6 +21,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("file")
 parser.add_argument("--port", default="0", help="0: any that is free")
 parser.add_argument("--drop", type=float, default=0.0, help="share of the packets that get lost")
+parser.add_argument("--shared", action="store_true", help="one stream for all clients, as a camera sends it")
 args = parser.parse_args()
 
 Gst.init(None)
@@ -28,6 +29,7 @@ server = GstRtspServer.RTSPServer.new()
 server.set_address("127.0.0.1")
 server.set_service(args.port)
 factory = GstRtspServer.RTSPMediaFactory.new()
+factory.set_shared(args.shared)
 # a lost fragment leaves garbage for the decoder
 factory.set_launch(
     f'( filesrc location="{args.file}" ! qtdemux ! h264parse config-interval=-1 '

@@ -49,8 +49,8 @@ pub(super) struct Found {
     pub(super) text: Option<Text>,
 }
 
-/// An object out of sight is waited for this long, seconds: behind a pillar, or a track that broke.
-const COMES_BACK_S: f64 = 10.0;
+/// An object whose track is over is waited for this long, seconds: behind a pillar, or a track that broke.
+const COMES_BACK_S: f64 = 9.0;
 
 impl ClipWatch<'_> {
     /// Those whose tracks are over are waited for; those who were waited for long enough are over.

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -82,17 +83,25 @@ pub(crate) fn judge() -> Judge {
 
 /// A source whose pictures are sent, and one that is a folder.
 fn setups(folder: &Path) -> BTreeMap<String, Setup> {
-    let setup = |address| Setup {
-        address,
-        options: CameraOptions::default(),
-        watch: WatchConfig::default(),
-        idle: false,
-    };
     let folder = Address::of_path(folder);
     BTreeMap::from([
         ("gate".to_owned(), setup(None)),
         ("recorder".to_owned(), setup(Some(folder))),
     ])
+}
+
+/// A source at this address, opened again soon.
+pub(crate) fn setup(address: Option<Address>) -> Setup {
+    Setup {
+        address,
+        options: CameraOptions {
+            stall: Duration::from_secs(3),
+            back_off: Duration::from_millis(100),
+            ..CameraOptions::default()
+        },
+        watch: WatchConfig::default(),
+        idle: false,
+    }
 }
 
 fn rules() -> Arc<RuleSet> {
@@ -220,8 +229,27 @@ impl Service {
         Self::open(Data::new().await, config, 0).await
     }
 
+    /// With workers and these cameras, watched.
+    pub(crate) async fn watching(cameras: BTreeMap<String, Setup>) -> Self {
+        let data = Data::new().await;
+        let mut service = Self::open_with(data, ServeConfig::default(), 0, cameras).await;
+        service.work();
+        service.watch();
+        service
+    }
+
     /// Over what an earlier life may have left.
     async fn open(data: Data, config: ServeConfig, min_free_bytes: u64) -> Self {
+        let cameras = setups(data.folder());
+        Self::open_with(data, config, min_free_bytes, cameras).await
+    }
+
+    async fn open_with(
+        data: Data,
+        config: ServeConfig,
+        min_free_bytes: u64,
+        setups: BTreeMap<String, Setup>,
+    ) -> Self {
         let settings = Settings {
             database_url: data.database.clone(),
             ..Settings::folder(data.folder())
@@ -237,12 +265,7 @@ impl Service {
             secure_cookies: Some(false),
             ..config
         };
-        let cameras = Cameras::new(
-            ledger.clone(),
-            store.clone(),
-            data.folder(),
-            setups(data.folder()),
-        );
+        let cameras = Cameras::new(ledger.clone(), store.clone(), data.folder(), setups);
         let app = App::new(
             ledger.clone(),
             store,
