@@ -1,6 +1,7 @@
 //! The HTTP API, file by file as the routes are.
 
 mod accounts;
+mod bank;
 mod cameras;
 mod contract;
 mod findings;
