@@ -349,11 +349,7 @@ pub(super) async fn receive_photo(
 
 /// Receives one photo and makes it durable. Unless the sender has said when it was taken, the photo
 /// is asked: `zone` is that of the clock at the site.
-async fn keep(
-    app: &App,
-    field: Field<'_>,
-    zone: Option<&TimeZone>,
-) -> Result<NewPhoto, Problem> {
+async fn keep(app: &App, field: Field<'_>, zone: Option<&TimeZone>) -> Result<NewPhoto, Problem> {
     let (name, bytes) = receive_photo(app, field).await?;
     let (store, asked) = (app.store.clone(), zone.is_some());
     let (stored, said) = tokio::task::spawn_blocking(move || {

@@ -93,4 +93,3 @@ pub(super) fn allowed(rate: f64, n: usize) -> usize {
 pub(super) fn least(rate: f64) -> usize {
     (1..).find(|n| allowed(rate, *n) >= 1).unwrap_or(usize::MAX)
 }
-

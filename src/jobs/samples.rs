@@ -29,7 +29,7 @@ pub type LoadEmbedder = Box<dyn Fn() -> Result<Arc<dyn Embed>, String> + Send + 
 /// Samples embedded for each change of the ledger: an interruption costs no more.
 const AT_ONCE: i64 = 32;
 /// Who asks embeds at most so many samples; more are left to the background.
-const MOST_INLINE: i64 = 512;
+const MOST_INLINE: i64 = 4096;
 /// Longest that anybody waits for samples to be embedded.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The background looks at least this often: another process may have changed the bank.

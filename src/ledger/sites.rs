@@ -203,7 +203,10 @@ pub async fn ids_in(db: &mut impl Db, scope: &Scope) -> Result<Option<BTreeSet<S
     conditions.and_scope("enterprise_id", scope);
     let rows = conditions.query("SELECT id FROM sites", "");
     let rows = rows.fetch_all(db.conn()).await?;
-    rows.iter().map(|row| row.text("id")).collect::<Result<_>>().map(Some)
+    rows.iter()
+        .map(|row| row.text("id"))
+        .collect::<Result<_>>()
+        .map(Some)
 }
 
 /// A place within a site that inspections go to.

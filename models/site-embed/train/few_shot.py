@@ -36,9 +36,9 @@ SAMPLES = [1, 2, 5, 10, 20]
 GRIDS = {"53 windows": (1, 2, 3), "18 windows": (1, 2)}
 RATE = 0.05         # of false alarms, stated
 CLEAN = 40          # photos that a threshold is found by
-DRAWS = 40
-MOST_TESTED = 90    # photos of a kind
-MOST_CLEAN = 110    # photos without it
+DRAWS = 30
+MOST_TESTED = 40    # photos of a kind
+MOST_CLEAN = 80     # photos without it
 SIDE = 192
 LEAST_SIDE = 16     # of a box, pixels
 

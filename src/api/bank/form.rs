@@ -163,7 +163,14 @@ mod tests {
     #[test]
     fn an_area_lies_in_the_photo() {
         assert_eq!(area("0, 0.25,0.5,1"), Some([0.0, 0.25, 0.5, 1.0]));
-        for wrong in ["", "0,0,1", "0,0,1,1.5", "0.5,0,0.5,1", "a,0,1,1", "0,0,1,nan"] {
+        for wrong in [
+            "",
+            "0,0,1",
+            "0,0,1,1.5",
+            "0.5,0,0.5,1",
+            "a,0,1,1",
+            "0,0,1,nan",
+        ] {
             assert_eq!(area(wrong), None, "{wrong}");
         }
     }

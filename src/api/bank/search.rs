@@ -21,7 +21,7 @@ use crate::pipeline::bank::{Cutter, pixels};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Wanted {
+pub(super) struct Wanted {
     /// How many of the nearest positives, and of the nearest negatives.
     #[serde(default = "default_nearest")]
     #[param(minimum = 1, maximum = 50, default = 5)]
@@ -60,7 +60,7 @@ const KNOWN: &[&str] = &["site", "camera", "area"];
 
 /// What a search found.
 #[derive(Serialize, ToSchema)]
-struct Found {
+pub(super) struct Found {
     /// Version of the bank that was asked.
     bank_version: i64,
     /// What pictures are embedded by.
@@ -137,15 +137,13 @@ pub(super) async fn search(
     let place = fields.place(&app, &caller).await?;
     let sites = sites::ids_in(&mut app.ledger.read().await?, &caller.scope).await?;
     let taught = app.jobs.bank().now().await.map_err(not_ready)?;
-    let taught = taught
-        .filter(|t| !t.bank().is_empty())
-        .ok_or_else(|| {
-            Problem::new(
-                Kind::Conflict,
-                "The sample bank is empty.",
-                "Add samples at POST /api/v1/bank/samples.",
-            )
-        })?;
+    let taught = taught.filter(|t| !t.bank().is_empty()).ok_or_else(|| {
+        Problem::new(
+            Kind::Conflict,
+            "The sample bank is empty.",
+            "Add samples at POST /api/v1/bank/samples.",
+        )
+    })?;
     let limits = app.photo_limits.clone();
     let _turn = app
         .drawing

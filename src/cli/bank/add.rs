@@ -197,7 +197,12 @@ fn labelled(desk: &Desk, args: &Args, name: &str, class: &str) -> anyhow::Result
         size_of: &size_of,
     })
     // a set's own words name the option of `bench`; here --data is the bank's folder
-    .map_err(|e| anyhow!("{}", format!("{e:#}").replace("with --data", "with --dataset-data")))?;
+    .map_err(|e| {
+        anyhow!(
+            "{}",
+            format!("{e:#}").replace("with --data", "with --dataset-data")
+        )
+    })?;
     dataset::check_labels(&mut set.truth);
     let classes = &set.truth.classes;
     let id = classes

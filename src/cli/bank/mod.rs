@@ -311,7 +311,9 @@ async fn embed_missing(
     let mut failed = BTreeMap::new();
     let done = samples::embed_missing(ledger, store, embedder, limits, &mut failed).await?;
     for (id, why) in &failed {
-        super::eprintln_line(&format!("sitewarden: sample {id} cannot be embedded: {why}"));
+        super::eprintln_line(&format!(
+            "sitewarden: sample {id} cannot be embedded: {why}"
+        ));
     }
     Ok((done, failed.len()))
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::add::parse_box;
 use super::Desk;
+use super::add::parse_box;
 use crate::bank::{Calibration, Matcher, Neighbour, Place, Policy, Ruling, Verdict};
 use crate::cli::{exit, table};
 use crate::evidence::Digest;

@@ -85,13 +85,7 @@ async fn learn(tx: &mut Tx, row: &FindingRow, role: Role) -> Result<()> {
 
 /// A dismissal was taken back: what it taught goes with it.
 pub(in crate::ledger) async fn revoked(tx: &mut Tx, finding_id: Id) -> Result<()> {
-    forget(
-        tx,
-        finding_id,
-        Role::Negative,
-        "the dismissal was revoked",
-    )
-    .await
+    forget(tx, finding_id, Role::Negative, "the dismissal was revoked").await
 }
 
 async fn forget(tx: &mut Tx, finding_id: Id, role: Role, reason: &str) -> Result<()> {

@@ -100,9 +100,7 @@ pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<
         return Ok(Filed::Appended { finding_id });
     }
     // what a person notes is never kept out
-    if by_machine
-        && let Some(dismissal_id) = dismissal_of(tx, seen, &sight, same_look).await?
-    {
+    if by_machine && let Some(dismissal_id) = dismissal_of(tx, seen, &sight, same_look).await? {
         suppress(tx, seen, dismissal_id, enterprise_id, context.as_deref()).await?;
         return Ok(Filed::Suppressed { dismissal_id });
     }

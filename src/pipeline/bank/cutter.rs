@@ -100,4 +100,3 @@ pub fn pixels([x1, y1, x2, y2]: [f64; 4], (width, height): (u32, u32)) -> BBox {
     let at = |part: f64, whole: u32| (part * f64::from(whole)) as f32;
     BBox::new(at(x1, width), at(y1, height), at(x2, width), at(y2, height))
 }
-

@@ -1,9 +1,7 @@
 //! A photo and the sample bank: regions, their embeddings, and what the bank says of them.
 
 use super::photo::{JudgeError, PhotoSettings, candidate_record, score};
-use crate::bank::{
-    self, Grid, Matcher, Neighbour, Ruling, Verdict, keep_best, same_thing,
-};
+use crate::bank::{self, Grid, Matcher, Neighbour, Ruling, Verdict, keep_best, same_thing};
 use crate::embedding::{Embedding, look_region};
 use crate::geometry::BBox;
 use crate::hazard::{Answer, Candidate, Lang, RuleInput, Text};
@@ -19,8 +17,6 @@ mod tests;
 pub use cutter::{Cutter, fractions, pixels};
 
 /// Most detections that are looked at as regions, best first.
-const MOST_DETECTIONS: usize = 40;
-
 const MOST_DETECTIONS: usize = 40;
 
 /// Why the bank could not be asked.
@@ -328,4 +324,3 @@ fn samples(verdict: &Verdict) -> Vec<SampleRecord> {
         })
         .collect()
 }
-

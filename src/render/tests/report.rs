@@ -320,7 +320,12 @@ fn pictures_stop_where_the_page_would_be_too_heavy_and_it_says_so() {
     for _ in 0..2 {
         let mut body = Vec::new();
         writer
-            .write_photo(&mut body, &photos()[0], Some(&picture), &SamplePictures::new())
+            .write_photo(
+                &mut body,
+                &photos()[0],
+                Some(&picture),
+                &SamplePictures::new(),
+            )
             .unwrap();
         said.push(String::from_utf8(body).unwrap().contains(full));
     }
@@ -352,6 +357,9 @@ fn samples_are_shown_where_they_are_known() {
         assert_eq!(html.matches("class=\"sample yes\"").count(), 1);
         assert_eq!(html.matches("class=\"sample no\"").count(), 2);
         assert_eq!(html.matches("data:image/jpeg").count(), 1);
-        assert!(html.contains("0.88") && html.contains("hall &#60;3&#62;"), "{html}");
+        assert!(
+            html.contains("0.88") && html.contains("hall &#60;3&#62;"),
+            "{html}"
+        );
     }
 }

@@ -94,7 +94,13 @@ impl Office {
         let fields = [("site", self.site.as_str())];
         let reply = self
             .service
-            .upload(&self.inspector, "?wait=60", &[], &fields, &[("p.png", photo)])
+            .upload(
+                &self.inspector,
+                "?wait=60",
+                &[],
+                &fields,
+                &[("p.png", photo)],
+            )
             .await;
         self.get(&first_photo(&reply.is(200).json())).await
     }
@@ -162,16 +168,16 @@ async fn a_look_alike_that_was_dismissed_is_suppressed_and_true_ones_stay() {
     assert!(office.findings("PPE-01").await.is_empty());
     // the log of events says by what
     let audit = office.service.key("reviewer", &["reviewer"], &[]).await;
-    let events = office
-        .service
-        .all_pages(&audit, "/api/v1/audit", 100)
-        .await;
+    let events = office.service.all_pages(&audit, "/api/v1/audit", 100).await;
     let event = events.iter().find(|e| e["kind"] == "photo.suppressed");
     assert_eq!(event.unwrap()["data"]["looks_like"][0], negative["id"]);
     // the sample can be looked at
     let address = format!("{SAMPLES}/{}", negative["id"].as_str().unwrap());
     let sample = office.get(&address).await;
-    assert_eq!((&sample["origin"], &sample["scope"]), (&json!("review"), &json!("site")));
+    assert_eq!(
+        (&sample["origin"], &sample["scope"]),
+        (&json!("review"), &json!("site"))
+    );
     let picture = office
         .service
         .get(&office.inspector, &format!("{address}/picture?size=64"))
@@ -190,7 +196,13 @@ async fn a_look_alike_that_was_dismissed_is_suppressed_and_true_ones_stay() {
         .await
         .is(200)
         .json();
-    assert_eq!((&undone["version"], undone["removed"].as_array().unwrap().len()), (&json!(5), 1));
+    assert_eq!(
+        (
+            &undone["version"],
+            undone["removed"].as_array().unwrap().len()
+        ),
+        (&json!(5), 1)
+    );
     let again = office.judged(&photo(GREEN, 10, None)).await;
     assert_eq!(of(&again, "candidates", "PPE-01").len(), 1, "{again}");
     office.ledger_is_sound().await;
@@ -210,7 +222,10 @@ async fn a_kind_without_a_detector_is_taught_and_filed() {
     assert_eq!(found[0]["why"]["rule"], "bank");
     let finding = office.findings("EQP-02").await.remove(0);
     assert_eq!(finding["origin"], "machine");
-    assert_eq!(office.judged(&photo(BLUE, 21, None)).await["result"]["note"], Value::Null);
+    assert_eq!(
+        office.judged(&photo(BLUE, 21, None)).await["result"]["note"],
+        Value::Null
+    );
     assert_eq!(office.findings("EQP-02").await.len(), 1);
     // a person confirms it: one more sample
     office
@@ -239,7 +254,10 @@ async fn what_the_machine_missed_teaches_it_until_it_is_rejected() {
     });
     let note = async || {
         let path = "/api/v1/findings";
-        let reply = office.service.post(&office.inspector, path, missed.clone()).await;
+        let reply = office
+            .service
+            .post(&office.inspector, path, missed.clone())
+            .await;
         reply.json()
     };
     let early = note().await;
@@ -341,40 +359,88 @@ async fn who_may_teach_and_who_sees_what() {
         service.get(&service.admin, path).await.is(200);
     }
     let new = photo(ORANGE, 2, None);
-    let fields = [("role", "positive"), ("code", "EQP-02"), ("site", yard.as_str())];
+    let fields = [
+        ("role", "positive"),
+        ("code", "EQP-02"),
+        ("site", yard.as_str()),
+    ];
     for key in [&company, &service.admin] {
-        let reply = office.form(key, SAMPLES, &[], &fields, &[new.clone()]).await;
+        let reply = office
+            .form(key, SAMPLES, &[], &fields, &[new.clone()])
+            .await;
         reply.problem(403);
-        service.post(key, "/api/v1/bank/undo", json!({})).await.problem(403);
+        service
+            .post(key, "/api/v1/bank/undo", json!({}))
+            .await
+            .problem(403);
     }
     // another enterprise's samples are not there
-    assert_eq!(service.get(&limited, SAMPLES).await.json()["items"], json!([]));
-    assert_eq!(service.get(&limited, "/api/v1/bank").await.json()["coverage"], json!([]));
+    assert_eq!(
+        service.get(&limited, SAMPLES).await.json()["items"],
+        json!([])
+    );
+    assert_eq!(
+        service.get(&limited, "/api/v1/bank").await.json()["coverage"],
+        json!([])
+    );
     service.get(&limited, &sample).await.problem(404);
     service.get(&limited, &picture).await.problem(404);
     service
-        .send(request(Method::DELETE, &limited, &sample, &[], Body::empty()))
+        .send(request(
+            Method::DELETE,
+            &limited,
+            &sample,
+            &[],
+            Body::empty(),
+        ))
         .await
         .problem(404);
-    service.post(&limited, "/api/v1/bank/undo", json!({})).await.problem(404);
-    let elsewhere = [("role", "positive"), ("code", "EQP-02"), ("site", office.site.as_str())];
+    service
+        .post(&limited, "/api/v1/bank/undo", json!({}))
+        .await
+        .problem(404);
+    let elsewhere = [
+        ("role", "positive"),
+        ("code", "EQP-02"),
+        ("site", office.site.as_str()),
+    ];
     for (fields, status) in [(&elsewhere[..], 404), (&elsewhere[..2], 422)] {
-        let reply = office.form(&limited, SAMPLES, &[], fields, &[new.clone()]).await;
+        let reply = office
+            .form(&limited, SAMPLES, &[], fields, &[new.clone()])
+            .await;
         reply.problem(status);
     }
     // its own are, and a search shows no others
-    office.form(&limited, SAMPLES, &[], &fields, &[new.clone()]).await.is(201);
+    office
+        .form(&limited, SAMPLES, &[], &fields, &[new.clone()])
+        .await
+        .is(201);
     let fields = [("site", yard.as_str())];
     let found = office
-        .form(&limited, "/api/v1/bank/search", &[], &fields, &[photo(ORANGE, 3, None)])
+        .form(
+            &limited,
+            "/api/v1/bank/search",
+            &[],
+            &fields,
+            &[photo(ORANGE, 3, None)],
+        )
         .await
         .is(200)
         .json();
     assert_eq!(found["samples"], 2);
     assert_eq!(found["positives"].as_array().unwrap().len(), 1, "{found}");
     assert_eq!(found["positives"][0]["site"], yard.as_str());
-    assert_eq!(service.get(&limited, SAMPLES).await.json()["items"].as_array().unwrap().len(), 1);
-    assert_eq!(office.get(SAMPLES).await["items"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        service.get(&limited, SAMPLES).await.json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        office.get(SAMPLES).await["items"].as_array().unwrap().len(),
+        2
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -382,13 +448,20 @@ async fn what_is_no_sample_is_refused_and_a_request_has_its_effect_once() {
     let office = Office::at(Service::idle(ServeConfig::default()).await).await;
     let orange = || vec![photo(ORANGE, 1, None)];
     let whole = [("role", "positive"), ("code", "EQP-02")];
-    let problem = office.search(&office.inspector, photo(ORANGE, 1, None)).await.problem(409);
+    let problem = office
+        .search(&office.inspector, photo(ORANGE, 1, None))
+        .await
+        .problem(409);
     assert!(problem["next"].as_str().unwrap().contains("/bank/samples"));
     let cases: [(&[(&str, &str)], Vec<Vec<u8>>, &str); 10] = [
         (&[("code", "EQP-02")], orange(), "role"),
         (&[("role", "maybe"), ("code", "EQP-02")], orange(), "role"),
         (&[("role", "positive")], orange(), "hazard"),
-        (&[("role", "positive"), ("code", "EQP-99")], orange(), "EQP-99"),
+        (
+            &[("role", "positive"), ("code", "EQP-99")],
+            orange(),
+            "EQP-99",
+        ),
         (&[whole[0], whole[1], ("scope", "site")], orange(), "scope"),
         (&[whole[0], whole[1], ("area", "0,0,2,1")], orange(), "area"),
         (&[whole[0], whole[1], ("colour", "red")], orange(), "colour"),
@@ -397,14 +470,23 @@ async fn what_is_no_sample_is_refused_and_a_request_has_its_effect_once() {
         (&whole, vec![], "no photo in the form"),
     ];
     for (fields, photos, word) in cases {
-        let reply = office.form(&office.inspector, SAMPLES, &[], fields, &photos).await;
+        let reply = office
+            .form(&office.inspector, SAMPLES, &[], fields, &photos)
+            .await;
         let problem = reply.problem(422);
-        assert!(problem["detail"].as_str().unwrap().contains(word), "{word}: {problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(word),
+            "{word}: {problem}"
+        );
     }
     assert_eq!(office.get("/api/v1/bank").await["version"], 0);
     let key = [("idempotency-key", "k-1")];
-    let first = office.form(&office.inspector, SAMPLES, &key, &whole, &orange()).await;
-    let again = office.form(&office.inspector, SAMPLES, &key, &whole, &orange()).await;
+    let first = office
+        .form(&office.inspector, SAMPLES, &key, &whole, &orange())
+        .await;
+    let again = office
+        .form(&office.inspector, SAMPLES, &key, &whole, &orange())
+        .await;
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(first.is(201).json(), again.is(201).json());
     let other = [photo(ORANGE, 2, None)];
@@ -421,7 +503,10 @@ async fn what_is_no_sample_is_refused_and_a_request_has_its_effect_once() {
     // every sample, a page at a time
     let many: Vec<_> = (3..8).map(|n| photo(ORANGE, n, None)).collect();
     office.add("positive", "EQP-02", &many).await;
-    let all = office.service.all_pages(&office.inspector, SAMPLES, 2).await;
+    let all = office
+        .service
+        .all_pages(&office.inspector, SAMPLES, 2)
+        .await;
     assert_eq!(all.len(), 6);
 }
 
@@ -447,8 +532,16 @@ async fn without_an_embedder_photos_are_judged_and_say_so() {
     };
     let seen = office.judged(&photo(BLUE, 1, None)).await;
     assert_eq!(of(&seen, "candidates", "PPE-01").len(), 1);
-    assert!(seen["result"]["note"].as_str().unwrap().contains("sample bank could not be asked"));
+    assert!(
+        seen["result"]["note"]
+            .as_str()
+            .unwrap()
+            .contains("sample bank could not be asked")
+    );
     assert_eq!(seen["decided_by"]["bank"], Value::Null);
-    let problem = office.search(&office.inspector, photo(ORANGE, 1, None)).await.problem(503);
+    let problem = office
+        .search(&office.inspector, photo(ORANGE, 1, None))
+        .await
+        .problem(503);
     assert!(!problem.to_string().contains("digest"), "{problem}");
 }
