@@ -213,7 +213,7 @@ async fn a_kind_without_a_detector_is_taught_and_filed() {
     let office = Office::new().await;
     let wiring: Vec<_> = (0..5).map(|n| photo(ORANGE, n, None)).collect();
     office.add("positive", "EQP-02", &wiring).await;
-    let clean: Vec<_> = (0..20).map(|n| photo(BLUE, n, None)).collect();
+    let clean: Vec<_> = (0..20).map(|n| photo(BLUE, 2 * n, None)).collect();
     let added = office.add("reference", "", &clean).await;
     assert_eq!(added["added"].as_array().unwrap().len(), 20 * 53);
     let seen = office.judged(&photo(BLUE, 7, Some(ORANGE))).await;
