@@ -82,7 +82,8 @@ pub struct PhotoRecord {
     pub suppressed: Vec<CandidateRecord>,
     /// Why the photo could not be judged and what to do next; null when it was.
     pub error: Option<String>,
-    /// What was judged when it is not the whole file: the first of several pages or frames.
+    /// What was judged when it is not all: the first of several pages or frames, or without the sample
+    /// bank.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -167,14 +168,25 @@ pub struct SampleRecord {
     pub id: String,
     /// `positive` (confirmed by a person) or `negative` (dismissed).
     pub role: String,
-    /// Site of its picture; empty where it is not known.
+    /// Site of its picture; empty where it is not known or not told.
     pub site: String,
     /// Cosine of the two embeddings, -1 to 1.
     pub similarity: f32,
-    /// SHA-256 of its photo.
+    /// SHA-256 of its photo; empty where it is not told.
     pub photo_sha256: String,
     /// The part of that photo, `[x1, y1, x2, y2]` in fractions of its width and height.
     pub area: [f64; 4],
+}
+
+impl SampleRecord {
+    /// Of a sample of another site only the id stays: whoever sees this record need not see that site.
+    pub fn hide_elsewhere(&mut self, site: &str) {
+        if self.site != site {
+            self.site.clear();
+            self.photo_sha256.clear();
+            self.area = [0.0; 4];
+        }
+    }
 }
 
 /// Which sample bank was asked, and for which rates of error.

@@ -29,6 +29,7 @@ use crate::ledger::findings::{
 };
 use crate::ledger::orders::{self, Order};
 use crate::ledger::photos::Photo;
+use crate::rules::HazardKind;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -139,7 +140,8 @@ const MAX_NOTE_CHARS: usize = 2000;
 
 /// Files a finding by hand
 ///
-/// It is a candidate as one of the machine's is, and goes the same way.
+/// It is a candidate as one of the machine's is, and goes the same way. Where there is a sample bank, a
+/// finding with a photo and an area in it teaches the kind at once; rejecting it takes that back.
 #[utoipa::path(post, path = "/findings", tag = "findings", request_body = NewFinding, params(idempotency::Header),
     responses(
         (status = 201, body = FindingRow, description = "Filed"),
@@ -159,12 +161,7 @@ async fn note(
             format!("Say in 1 to {MAX_NOTE_CHARS} characters what was seen."),
         ));
     }
-    let kind = app.jobs.kind(&new.code).ok_or_else(|| {
-        Problem::invalid(
-            format!("There is no hazard kind {:?} in the catalogue.", new.code),
-            "`sitewarden hazards` lists the codes, for example PPE-01.",
-        )
-    })?;
+    let kind = app.kind(&new.code)?;
     if new.area.is_some() && new.photo.is_none() {
         return Err(Problem::invalid(
             "An area is part of a photo, and there is none.",
@@ -218,7 +215,21 @@ async fn note(
     }
     let finding = findings::get(&mut tx, id).await?;
     let answer = versioned(status, finding.version, finding)?;
-    once.commit(tx, answer).await
+    let answer = once.commit(tx, answer).await?;
+    app.jobs.bank().wake();
+    Ok(answer)
+}
+
+impl App {
+    /// The hazard kind of this code.
+    pub(super) fn kind(&self, code: &str) -> Result<&HazardKind, Problem> {
+        self.jobs.kind(code).ok_or_else(|| {
+            Problem::invalid(
+                format!("There is no hazard kind {code:?} in the catalogue."),
+                "`sitewarden hazards` lists the codes, for example PPE-01.",
+            )
+        })
+    }
 }
 
 /// A photo within the caller's view, of this site.
@@ -347,5 +358,8 @@ async fn transition(
         }
     }
     let answer = versioned(StatusCode::OK, finding.version, finding)?;
-    once.commit(tx, answer).await
+    let answer = once.commit(tx, answer).await?;
+    // confirming and rejecting teaches
+    app.jobs.bank().wake();
+    Ok(answer)
 }

@@ -173,7 +173,8 @@ fn replay(key: &KeyUse, kept: Kept) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// For every POST with a JSON body. Pictures sent to a camera have no effect of their own; uploads make their [`Once`] when they have read the form.
+/// For every POST with a JSON body. Pictures sent to a camera have no effect of their own, nor has a
+/// search; uploads make their [`Once`] when they have read the form.
 pub(super) async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
     match pass(&app, request, next).await {
         Ok(response) => response,
@@ -183,7 +184,8 @@ pub(super) async fn layer(State(app): State<App>, request: Request, next: Next) 
 
 async fn pass(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
     let path = request.uri().path().to_owned();
-    if request.method() != Method::POST || path.ends_with("/photos") || path.ends_with("/frames") {
+    let form = ["/photos", "/frames", "/bank/samples", "/bank/search"];
+    if request.method() != Method::POST || form.iter().any(|end| path.ends_with(end)) {
         return Ok(next.run(request).await);
     }
     let name = name_of(request.headers())?;

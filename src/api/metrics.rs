@@ -195,6 +195,7 @@ impl Observer for Metrics {
             ("preprocess", took.preprocess_ms),
             ("inference", took.inference_ms),
             ("postprocess", took.postprocess_ms),
+            ("bank", took.bank_ms),
             ("file", took.file_ms),
         ];
         for (stage, ms) in stages {

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 pub(crate) mod auth;
+mod bank;
 mod cameras;
 mod checklists;
 mod config;
@@ -185,12 +186,14 @@ impl App {
             .merge(audit::routes())
             .merge(photos::routes())
             .merge(pictures::routes())
+            .merge(bank::routes())
             .merge(job_view::routes())
             .route("/openapi.json", get(docs::openapi))
             .layer(DefaultBodyLimit::max(idempotency::MAX_BODY))
             .merge(
                 upload::routes()
                     .merge(cameras::push_routes())
+                    .merge(bank::upload_routes())
                     .layer(DefaultBodyLimit::max(self.config.max_upload_bytes)),
             )
             // an unknown address tells nothing to whoever is not known

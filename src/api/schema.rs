@@ -40,6 +40,10 @@ macro_rules! known {
 }
 
 known!(
+    crate::bank::Calibration,
+    crate::bank::Neighbour,
+    crate::bank::Role,
+    crate::bank::Ruling,
     crate::finding::FindingState,
     crate::hazard::Answer,
     crate::hazard::Lang,
@@ -47,6 +51,9 @@ known!(
     crate::record::PhotoRecord,
     crate::source::camera::Status,
     crate::zone::Zones,
+    ledger::bank::Change,
+    ledger::bank::Cover,
+    ledger::bank::SampleRow,
     ledger::checklists::Checklist,
     ledger::checklists::Item,
     ledger::enterprises::Enterprise,

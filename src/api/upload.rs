@@ -293,7 +293,7 @@ impl Form {
     }
 }
 
-async fn text(mut field: Field<'_>) -> Result<String, Problem> {
+pub(super) async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(broken_form)? {
         bytes.extend_from_slice(&chunk);
@@ -314,13 +314,11 @@ async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     })
 }
 
-/// Receives one photo and makes it durable. Unless the sender has said when it was taken, the photo
-/// is asked: `zone` is that of the clock at the site.
-async fn keep(
+/// Receives one photo; its name and what it is.
+pub(super) async fn receive_photo(
     app: &App,
     mut field: Field<'_>,
-    zone: Option<&TimeZone>,
-) -> Result<NewPhoto, Problem> {
+) -> Result<(String, Vec<u8>), Problem> {
     let name: String = field
         .file_name()
         .unwrap_or("photo")
@@ -346,6 +344,13 @@ async fn keep(
             "Copy or send it again.",
         ));
     }
+    Ok((name, bytes))
+}
+
+/// Receives one photo and makes it durable. Unless the sender has said when it was taken, the photo
+/// is asked: `zone` is that of the clock at the site.
+async fn keep(app: &App, field: Field<'_>, zone: Option<&TimeZone>) -> Result<NewPhoto, Problem> {
+    let (name, bytes) = receive_photo(app, field).await?;
     let (store, asked) = (app.store.clone(), zone.is_some());
     let (stored, said) = tokio::task::spawn_blocking(move || {
         let said = if asked { camera_time(&bytes) } else { None };
@@ -376,7 +381,7 @@ pub(super) fn not_kept(error: EvidenceError) -> Problem {
     }
 }
 
-fn no_form(rejection: MultipartRejection) -> Problem {
+pub(super) fn no_form(rejection: MultipartRejection) -> Problem {
     Problem::new(
         Kind::WrongMediaType,
         rejection.body_text(),
@@ -384,7 +389,7 @@ fn no_form(rejection: MultipartRejection) -> Problem {
     )
 }
 
-fn broken_form(error: MultipartError) -> Problem {
+pub(super) fn broken_form(error: MultipartError) -> Problem {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Problem::new(
             Kind::TooLarge,

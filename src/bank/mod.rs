@@ -11,19 +11,26 @@ use serde::{Deserialize, Serialize};
 use crate::embedding::Embedding;
 use crate::id::Id;
 
+mod calibrate;
 mod decide;
 mod gallery;
+mod near;
+mod policy;
 pub mod portable;
 mod propose;
 pub mod review;
+mod ruling;
 mod sample;
 #[cfg(test)]
 mod tests;
 mod votes;
 
-pub use decide::{Calibration, Matcher, Policy, PolicyError, Reason, Ruling, Verdict};
+pub use calibrate::{Calibration, Calibrations};
+pub use decide::Matcher;
 pub use gallery::{Gallery, MOST_DIMENSIONS};
+pub use policy::{Policy, PolicyError};
 pub use propose::{Grid, keep_best, same_thing};
+pub use ruling::{Reason, Ruling, Verdict};
 pub use sample::{Place, Role, Sample, Scope};
 
 /// Why something does not go with a bank. Every message says what to do next.

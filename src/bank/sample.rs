@@ -19,6 +19,7 @@ use crate::id::Id;
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "SampleRole")]
 pub enum Role {
     /// A hazard of this kind: a person has confirmed it.
     Positive,
@@ -63,6 +64,7 @@ impl Role {
     schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "SampleScope")]
 pub enum Scope {
     /// In every picture.
     #[default]

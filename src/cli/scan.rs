@@ -5,27 +5,30 @@ use std::io::Write;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueEnum;
 
 use super::files::write_with;
 use super::{bank, exit, hazards, stop};
-use crate::bank::{Place, Policy};
+use crate::bank::{Matcher, Place, Policy};
 use crate::config::{Config, MAX_JOBS};
 use crate::hazard::Lang;
-use crate::inference::{self, LoadOptions, Model, Runtime, Threads};
+use crate::inference::{self, Embed, LoadOptions, Model, Runtime, Threads};
 use crate::pipeline::bank::BankPass;
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
 use crate::record::PhotoRecord;
-use crate::render::{self, AnnotateOptions};
+use crate::render::{self, AnnotateOptions, SamplePictures};
 use crate::rules::RuleSet;
 use crate::source::discover::{ANNOTATED_ENDING, Found, discover, has_photo_ending};
 use crate::source::photo::{self, PhotoError};
 use crate::tiling::Tiles;
+use album::Album;
 use sink::Sink;
 
+mod album;
 mod report;
 mod sink;
 
@@ -150,6 +153,8 @@ const REPORT_ALL_PICTURES: usize = 200;
 struct Done {
     record: PhotoRecord,
     report_picture: Option<Vec<u8>>,
+    /// For the report, of the bank's samples that are near.
+    samples: SamplePictures,
     /// Where the annotated picture went, or why it did not.
     annotated: Option<anyhow::Result<PathBuf>>,
     /// Why the bank was not asked, where it should have been.
@@ -177,8 +182,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     };
     let model = load_model(args.model.as_deref().unwrap_or(&config.scan.model), threads)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
-    let embedder = match args.bank {
-        Some(_) => Some(bank::load_embedder(&args.embedder, threads)?),
+    let embedder: Option<Arc<dyn Embed>> = match args.bank {
+        Some(_) => Some(Arc::new(bank::load_embedder(&args.embedder, threads)?)),
         None => None,
     };
     let samples = match (&args.bank, &embedder) {
@@ -191,13 +196,16 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
                 site: args.site.clone(),
                 camera: args.camera.clone(),
             };
-            let policy = Policy::default();
-            let settings = pipeline.settings();
+            let matcher = Matcher::new(samples, place, Policy::default());
             let zones = super::watch::zones(args.zones.as_deref())?;
-            let pass = BankPass::new(samples, embedder, &rules, place, policy, settings)?;
+            let pass = BankPass::new(matcher, &**embedder, &rules, pipeline.settings())?;
             Some(pass.with_zones(zones))
         }
         _ => None,
+    };
+    let album = match &args.bank {
+        Some(dir) => Some(Album::open(dir, &config)?),
+        None => None,
     };
     if let Some(dir) = &args.annotate {
         std::fs::create_dir_all(dir)
@@ -214,7 +222,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     for_each_ordered(
         photos(&args),
         workers,
-        |scratch, index, found| scan_one(&args, &pipeline, pass.as_ref(), index, found, scratch),
+        |scratch, index, found| {
+            let (pass, album) = (pass.as_ref(), album.as_ref());
+            scan_one(&args, &pipeline, pass, album, index, found, scratch)
+        },
         |_, done| match sink.take(done) {
             Ok(()) => ControlFlow::Continue(()),
             Err(e) => {
@@ -284,6 +295,7 @@ fn scan_one(
     args: &Args,
     pipeline: &PhotoPipeline<'_>,
     pass: Option<&BankPass<'_>>,
+    album: Option<&Album>,
     index: usize,
     found: Found,
     scratch: &mut Scratch,
@@ -307,6 +319,10 @@ fn scan_one(
     };
     let unasked =
         unasked.map(|e| format!("{}: the sample bank could not be asked: {e}", record.path));
+    let samples = match album {
+        Some(album) if args.report.is_some() => album.of(&record),
+        _ => SamplePictures::new(),
+    };
     let (mut report_picture, mut annotated) = (None, None);
     if let (Ok(bytes), None) = (&bytes, &record.error) {
         let lang = pipeline.settings().lang;
@@ -329,6 +345,7 @@ fn scan_one(
     Done {
         record,
         report_picture,
+        samples,
         annotated,
         unasked,
     }

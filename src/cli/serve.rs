@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 
 use self::cameras::{setups, with_password};
-use super::{exit, scan};
+use super::{bank, exit, scan};
 use crate::api::{self, App, Metrics, ServeConfig};
 use crate::cameras::{Cameras, mqtt};
 use crate::clock::SystemClock;
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::evidence::Store;
 use crate::finding::Actor;
 use crate::inference::Threads;
+use crate::jobs::samples::SampleBank;
 use crate::jobs::{Jobs, Judge};
 use crate::ledger::{Ledger, Settings, orders};
 use crate::pipeline::photo::PhotoSettings;
@@ -51,6 +52,14 @@ pub(super) struct Args {
     /// Model name (see `sitewarden models list`) or folder
     #[arg(long, value_name = "NAME|DIR", env = "SITEWARDEN_MODEL")]
     model: Option<String>,
+    /// Embedder of the sample bank: name or folder. Loaded when the bank has samples
+    #[arg(
+        long,
+        value_name = "NAME|DIR",
+        env = "SITEWARDEN_EMBEDDER",
+        default_value = bank::DEFAULT_EMBEDDER
+    )]
+    embedder: String,
     /// Configuration file [default: sitewarden.toml in the current folder, if there]
     #[arg(long, value_name = "FILE", env = "SITEWARDEN_CONFIG")]
     config: Option<PathBuf>,
@@ -75,10 +84,12 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     let store = Arc::new(Store::open(&args.data, config.evidence.clone())?);
     let metrics = Arc::new(Metrics::default());
     let rules = Arc::new(scan::rule_set(config, &[])?);
+    let samples = sample_bank(args, config, &ledger, &store);
     let jobs = Jobs::new(
         ledger.clone(),
         store.clone(),
         rules.clone(),
+        samples.clone(),
         metrics.clone(),
     );
     let loopback = args.listen.ip().is_loopback();
@@ -115,6 +126,7 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     }
 
     let reminding = tokio::spawn(remind(ledger.clone()));
+    let keeping = tokio::spawn(samples.keep_ready());
     let load = judge_of(args, config, rules);
     let starting = tokio::spawn(start(app.clone(), jobs.clone(), load));
     let watching = tokio::spawn(watch(jobs, cameras.clone()));
@@ -124,6 +136,7 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     };
     api::listen::serve(listener, app.router(), signal()).await?;
     reminding.abort();
+    keeping.abort();
     say("ending: the photos in hand are finished first");
     watching.abort();
     tokio::task::spawn_blocking(move || cameras.stop()).await?;
@@ -139,6 +152,24 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     }
     ledger.close().await;
     Ok(())
+}
+
+/// The bank of the data folder.
+fn sample_bank(args: &Args, config: &Config, ledger: &Ledger, store: &Arc<Store>) -> SampleBank {
+    let threads = Threads::throughput(scan::workers(args.jobs, config));
+    let name = args.embedder.clone();
+    let load = move || {
+        bank::load_embedder(&name, threads)
+            .map(|embedder| Arc::new(embedder) as _)
+            .map_err(|e| format!("{e:#}"))
+    };
+    SampleBank::new(
+        ledger.clone(),
+        store.clone(),
+        args.data.clone(),
+        config.limits.clone(),
+        Box::new(load),
+    )
 }
 
 type LoadJudge = Box<dyn FnOnce() -> anyhow::Result<Judge> + Send>;

@@ -65,6 +65,7 @@ pub(super) fn context(document: &ScanDocument) -> Context {
         rules_sha256: document.settings.catalogue_sha256.clone(),
         config_sha256: Digest::of(&settings).to_string(),
         thresholds: document.settings.thresholds.clone(),
+        bank: document.settings.bank.clone(),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod judge;
 pub mod originals;
+pub mod samples;
 mod worker;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::evidence::Store;
 use crate::id::Id;
 use crate::ledger::Ledger;
 use crate::rules::{Facts, HazardKind, RuleSet};
+use samples::SampleBank;
 
 /// Milliseconds that the stages of one photo took.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -35,6 +37,8 @@ pub struct StageTimes {
     pub inference_ms: f64,
     /// From raw outputs to detections.
     pub postprocess_ms: f64,
+    /// Asking the sample bank, where there is one.
+    pub bank_ms: f64,
     /// Filing the candidates.
     pub file_ms: f64,
 }
@@ -53,6 +57,7 @@ struct Inner {
     ledger: Ledger,
     store: Arc<Store>,
     rules: Arc<RuleSet>,
+    bank: SampleBank,
     bench: Bench,
     observer: Arc<dyn Observer>,
     /// There is new work.
@@ -74,12 +79,14 @@ impl Jobs {
         ledger: Ledger,
         store: Arc<Store>,
         rules: Arc<RuleSet>,
+        bank: SampleBank,
         observer: Arc<dyn Observer>,
     ) -> Self {
         Self(Arc::new(Inner {
             ledger,
             store,
             rules,
+            bank,
             observer,
             bench: Bench::default(),
             wake: Notify::new(),
@@ -101,6 +108,11 @@ impl Jobs {
     /// The facts of an enterprise that the catalogue in force knows.
     pub fn facts(&self) -> &Facts {
         self.0.rules.facts()
+    }
+
+    /// The sample bank that photos are held against.
+    pub fn bank(&self) -> &SampleBank {
+        &self.0.bank
     }
 
     /// The judge, once there is one.

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::{Inner, Judge, LOOK_EVERY, StageTimes};
+use crate::bank::Place;
 use crate::evidence::{Digest, EvidenceError};
+use crate::hazard::Lang;
 use crate::ledger::Error;
 use crate::ledger::photos::{ClaimedPhoto, JudgedPhoto};
-use crate::pipeline::photo::Scratch;
-use crate::record::PhotoRecord;
+use crate::pipeline::photo::{PhotoPipeline, Scratch};
+use crate::record::{BankRecord, PhotoRecord};
 
 /// Between attempts to write what is known, or to reach the ledger at all.
 const RETRY: Duration = Duration::from_secs(1);
@@ -65,8 +67,11 @@ fn one(jobs: &Inner, judge: &Judge, runtime: &Handle, claim: &ClaimedPhoto, scra
         ..StageTimes::default()
     };
     let pipeline = judge.pipeline_for(claim);
-    let (record, trace) =
+    let (mut record, trace) =
         pipeline.record_and_trace(claim.name.clone(), &bytes, claim.sha256.clone(), scratch);
+    let asking = Instant::now();
+    let bank = ask_bank(jobs, runtime, claim, &pipeline, &mut record, &bytes);
+    took.bank_ms = ms(asking);
     drop(bytes);
     if let Some(trace) = trace {
         took.decode_ms = trace.took.decode_ms;
@@ -74,12 +79,76 @@ fn one(jobs: &Inner, judge: &Judge, runtime: &Handle, claim: &ClaimedPhoto, scra
         took.inference_ms = trace.took.inference_ms;
         took.postprocess_ms = trace.took.postprocess_ms;
     }
+    let mut document = pipeline.document();
+    document.settings.bank = bank;
     let judged = JudgedPhoto {
         fingerprint: trace.and_then(|t| t.fingerprint),
-        decided_by: super::judge::context(&pipeline.document()),
+        decided_by: super::judge::context(&document),
         record,
     };
     file(jobs, runtime, claim, &judged, took);
+}
+
+/// Holds a photo against the sample bank, where there is one; which it was. Where it cannot be asked the
+/// photo is judged without it, and its record says so: an alarm must not wait for that.
+fn ask_bank(
+    jobs: &Inner,
+    runtime: &Handle,
+    claim: &ClaimedPhoto,
+    pipeline: &PhotoPipeline<'_>,
+    record: &mut PhotoRecord,
+    bytes: &[u8],
+) -> Option<BankRecord> {
+    if record.error.is_some() {
+        return None;
+    }
+    let place = Place {
+        site: claim.site_id.to_string(),
+        camera: String::new(),
+    };
+    let asked = match runtime.block_on(jobs.bank.now()) {
+        Ok(None) => return None,
+        Ok(Some(taught)) => taught
+            .pass(place, pipeline.rules(), pipeline.settings())
+            .map_err(|e| e.to_string())
+            .and_then(|pass| {
+                pass.apply(record, bytes).map_err(|e| e.to_string())?;
+                Ok(pass.record())
+            }),
+        Err(unready) => Err(unready.to_string()),
+    };
+    match asked {
+        Ok(bank) => {
+            for candidate in record.candidates.iter_mut().chain(&mut record.suppressed) {
+                for sample in &mut candidate.why.samples {
+                    sample.hide_elsewhere(&bank.site);
+                }
+            }
+            Some(bank)
+        }
+        Err(error) => {
+            tracing::error!(photo = %claim.id, %error, "the sample bank was not asked");
+            let lang = pipeline.settings().lang;
+            let said = not_asked(lang);
+            record.note = Some(match record.note.take() {
+                Some(note) => format!("{note} {said}"),
+                None => said.to_owned(),
+            });
+            None
+        }
+    }
+}
+
+const fn not_asked(lang: Lang) -> &'static str {
+    match lang {
+        Lang::En => {
+            "The sample bank could not be asked: kinds that only it knows were not looked for, and nothing \
+             was suppressed. The service's log says why; upload the photo again when that is put right."
+        }
+        Lang::Zh => {
+            "未能查询样本库：未查找仅由样本库识别的类别，也未抑制任何结果。原因见服务日志；排除后请重新上传照片。"
+        }
+    }
 }
 
 fn read(jobs: &Inner, claim: &ClaimedPhoto) -> Result<Vec<u8>, EvidenceError> {

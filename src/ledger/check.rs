@@ -43,7 +43,7 @@ pub async fn check(ledger: &Ledger) -> Result<Report> {
     counted_zero(&mut db, &mut report).await?;
     replayed(&mut db, &mut report).await?;
     credit_codes(&mut db, &mut report).await?;
-    bank::check(&mut db, &mut report).await?;
+    bank::check_rows(&mut db, &mut report).await?;
     Ok(report)
 }
 

@@ -12,7 +12,7 @@ use super::sql::{self, Bind, Columns};
 use super::{Db, Page, Paged, Result, Scope, Tx};
 use crate::finding::Actor;
 use crate::id::Id;
-use crate::record::ModelRecord;
+use crate::record::{BankRecord, ModelRecord};
 
 /// What decisions of the machine rest on. Kept once for each combination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,6 +25,9 @@ pub struct Context {
     pub config_sha256: String,
     /// Threshold in force for each class.
     pub thresholds: BTreeMap<String, f32>,
+    /// The sample bank that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank: Option<BankRecord>,
 }
 
 /// Something that happened.

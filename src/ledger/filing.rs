@@ -3,9 +3,11 @@
 
 use serde_json::json;
 
+use super::events::NewEvent;
 use super::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Sighting};
 use super::photos::{ClaimedPhoto, JudgedPhoto};
 use super::{Result, Tx, inspections};
+use crate::bank::Role;
 use crate::geometry::BBox;
 
 /// Files everything that a photo shows.
@@ -47,6 +49,7 @@ pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto
             findings::link(tx, finding_id, &origin).await?;
         }
     }
+    suppressed(tx, claim, judged).await?;
     if let Some(inspection) = claim.inspection_id {
         let answers: Vec<_> = record
             .answers
@@ -54,6 +57,33 @@ pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto
             .map(|a| (a.code.clone(), a.answer, a.reason.clone()))
             .collect();
         inspections::prefill(tx, inspection, &answers, Some(&judged.decided_by)).await?;
+    }
+    Ok(())
+}
+
+/// What the sample bank kept out is in the photo's record; the log of events names the dismissed sample
+/// that it looks like.
+async fn suppressed(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto) -> Result<()> {
+    if judged.record.suppressed.is_empty() {
+        return Ok(());
+    }
+    let context = tx.context(&judged.decided_by).await?;
+    for (n, candidate) in judged.record.suppressed.iter().enumerate() {
+        let samples = &candidate.why.samples;
+        let negative = samples.iter().find(|s| s.role == Role::Negative.as_str());
+        tx.record(NewEvent {
+            kind: "photo.suppressed",
+            entity: "photo",
+            entity_id: claim.id,
+            enterprise_id: Some(claim.enterprise_id),
+            context: Some(context.as_str()),
+            data: json!({
+                "source_key": format!("photo:{}:{}:suppressed:{n}", claim.id, candidate.code),
+                "hazard_code": candidate.code, "score": candidate.score, "bbox": candidate.bbox,
+                "looks_like": negative.map(|s| (&s.id, s.similarity)),
+            }),
+        })
+        .await?;
     }
     Ok(())
 }

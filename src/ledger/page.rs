@@ -178,6 +178,19 @@ impl Conditions {
         }
     }
 
+    /// Only what is of a site of an enterprise in `scope`; the column is `site`.
+    pub(in crate::ledger) fn and_site_in(&mut self, scope: &Scope) {
+        match scope {
+            Scope::All => {}
+            Scope::Enterprises(ids) if ids.is_empty() => self.and("1 = 0", []),
+            Scope::Enterprises(ids) => {
+                let of = "site IN (SELECT id FROM sites WHERE enterprise_id";
+                self.and_in(of, ids.iter().map(|id| Arg::from(*id)));
+                self.text.push(')');
+            }
+        }
+    }
+
     /// The statement `select`, these conditions, and `tail`.
     pub(in crate::ledger) fn query(
         self,

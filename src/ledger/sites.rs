@@ -1,5 +1,7 @@
 //! Where an enterprise works: sites, their points and cameras.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -190,6 +192,21 @@ pub async fn list(
     conditions.and_scope("enterprise_id", scope);
     conditions.and_maybe("enterprise_id = {}", enterprise_id);
     page::list(db, "SELECT * FROM sites", conditions, page).await
+}
+
+/// The ids of the sites that `scope` holds; none when it holds all.
+pub async fn ids_in(db: &mut impl Db, scope: &Scope) -> Result<Option<BTreeSet<String>>> {
+    if *scope == Scope::All {
+        return Ok(None);
+    }
+    let mut conditions = Conditions::default();
+    conditions.and_scope("enterprise_id", scope);
+    let rows = conditions.query("SELECT id FROM sites", "");
+    let rows = rows.fetch_all(db.conn()).await?;
+    rows.iter()
+        .map(|row| row.text("id"))
+        .collect::<Result<_>>()
+        .map(Some)
 }
 
 /// A place within a site that inspections go to.

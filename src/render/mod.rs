@@ -24,7 +24,7 @@ pub use annotate::annotate;
 pub use options::{AnnotateOptions, signature};
 pub use redact::{blur, faces};
 pub use replay::{ReplayPhoto, write_replay_head, write_replay_photo, write_replay_tail};
-pub use report::{KindName, ReportAbout, ReportWriter};
+pub use report::{KindName, ReportAbout, ReportWriter, SamplePictures};
 pub use words::severity_name;
 
 /// The computer that a report was made on; `cores` is the word for them.

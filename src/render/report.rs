@@ -4,6 +4,7 @@
 //! contents. The photos come first, each written to a body as it is scanned; the head
 //! holds the summary and is written last. The file is head + body + tail.
 
+mod samples;
 mod summary;
 mod view;
 
@@ -14,6 +15,8 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD};
 use image::{ImageFormat, ImageReader};
 
+pub use self::samples::SamplePictures;
+use self::samples::{SuppressedView, suppressed};
 use self::summary::{KindSum, Summary};
 use self::view::{AnswerRow, GroupView, KindRow, answer_rows, groups, other};
 use super::strip::object_counts;
@@ -80,18 +83,25 @@ impl ReportWriter {
     /// Appends one photo to the body and counts it.
     ///
     /// `picture_jpeg` is the annotated picture, already brought down to the size it is to
-    /// have in the report; pass `None` to leave it out, for example for an unreadable file.
+    /// have in the report; pass `None` to leave it out, for example for an unreadable file. `samples`
+    /// holds small pictures of the samples that the photo's record names.
     pub fn write_photo(
         &mut self,
         body: &mut impl Write,
         photo: &PhotoRecord,
         picture_jpeg: Option<&[u8]>,
+        samples: &SamplePictures,
     ) -> io::Result<()> {
         let ordinals = self.sum.add(photo);
         let room = MAX_PICTURE_BYTES.saturating_sub(self.picture_bytes);
         let pictures_full = picture_jpeg.is_some_and(|jpeg| jpeg.len() > room);
         let picture_jpeg = picture_jpeg.filter(|_| !pictures_full);
         self.picture_bytes += picture_jpeg.map_or(0, <[u8]>::len);
+        let none = SamplePictures::new();
+        let samples_bytes: usize = samples.values().map(Vec::len).sum();
+        let fits = self.picture_bytes + samples_bytes <= MAX_PICTURE_BYTES;
+        let samples = if fits { samples } else { &none };
+        self.picture_bytes += if fits { samples_bytes } else { 0 };
         let page = PhotoPage {
             w: words(self.lang),
             number: self.sum.photos,
@@ -102,7 +112,8 @@ impl ReportWriter {
             picture_size: picture_jpeg.and_then(size_px),
             objects: object_counts(photo, self.lang),
             other_lang: words(other(self.lang)).code,
-            groups: groups(photo, &ordinals, self.lang),
+            groups: groups(photo, &ordinals, samples, self.lang),
+            suppressed: suppressed(photo, samples, self.lang),
             undetermined: answer_rows(photo, &self.sum, self.lang, |a| {
                 a == Answer::CannotDetermine
             }),
@@ -176,6 +187,7 @@ struct PhotoPage<'a> {
     objects: String,
     other_lang: &'static str,
     groups: Vec<GroupView<'a>>,
+    suppressed: Vec<SuppressedView<'a>>,
     undetermined: Vec<AnswerRow<'a>>,
     others: Vec<AnswerRow<'a>>,
 }

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 
-use super::{Desk, embedder_id};
+use super::Desk;
 use crate::bank::{Grid, Place, Role, Scope};
 use crate::cli::{eprintln_line, exit, hazards};
 use crate::dataset::{self, Open};
 use crate::geometry::BBox;
 use crate::inference::Embed;
+use crate::jobs::samples::embedder_id;
 use crate::ledger::bank::{self as rows, NewSample};
 use crate::pipeline::bank::{Cutter, fractions};
 use crate::rules::RuleSet;
@@ -123,7 +124,7 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
     };
     let (mut new, mut failed) = (Vec::new(), 0);
     for (path, bbox) in pieces {
-        match samples(desk, &embedder, &template, &path, bbox) {
+        match samples(desk, &*embedder, &template, &path, bbox) {
             Ok(samples) => new.extend(samples),
             Err(e) => {
                 failed += 1;
@@ -194,6 +195,13 @@ fn labelled(desk: &Desk, args: &Args, name: &str, class: &str) -> anyhow::Result
         split: args.split.as_deref(),
         data: args.dataset_data.as_deref(),
         size_of: &size_of,
+    })
+    // a set's own words name the option of `bench`; here --data is the bank's folder
+    .map_err(|e| {
+        anyhow!(
+            "{}",
+            format!("{e:#}").replace("with --data", "with --dataset-data")
+        )
     })?;
     dataset::check_labels(&mut set.truth);
     let classes = &set.truth.classes;

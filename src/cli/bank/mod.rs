@@ -1,5 +1,6 @@
 //! `sitewarden bank`: the sample bank of known hazards.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::evidence::Store;
 use crate::finding::Actor;
 use crate::id::Id;
 use crate::inference::{self, Embed, Embedder, Runtime, Threads};
+use crate::jobs::samples::{self, embedder_id};
 use crate::ledger::bank::{self as rows, IndexState, SampleFilter};
 use crate::ledger::{Ledger, Page, Settings};
 
@@ -81,7 +83,9 @@ enum Command {
         version: Option<i64>,
     },
     Search(search::Args),
-    /// Embeds samples that the embedder has not seen: from review, or of an older embedder
+    /// Embeds samples that the embedder has not seen: from review, or of an older embedder. Interrupted,
+    /// it goes on where it was
+    #[command(visible_alias = "reembed")]
     Embed,
     Check(look::Args),
     Export(lend::ExportArgs),
@@ -106,7 +110,7 @@ struct Desk {
     args: Place,
     config: Config,
     ledger: Ledger,
-    store: Store,
+    store: Arc<Store>,
     actor: Actor,
 }
 
@@ -142,7 +146,7 @@ impl Desk {
             );
         }
         let ledger = Ledger::open(&settings, Arc::new(SystemClock)).await?;
-        let store = Store::open(&args.data, config.evidence.clone())?;
+        let store = Arc::new(Store::open(&args.data, config.evidence.clone())?);
         let desk = Self {
             args: Place {
                 data: args.data,
@@ -189,9 +193,10 @@ impl Desk {
         }
     }
 
-    fn embedder(&self) -> anyhow::Result<Embedder> {
+    fn embedder(&self) -> anyhow::Result<Arc<dyn Embed>> {
         let cores = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-        load_embedder(&self.args.embedder, Threads::latency(cores))
+        let embedder = load_embedder(&self.args.embedder, Threads::latency(cores))?;
+        Ok(Arc::new(embedder))
     }
 
     /// Version, and what came and went.
@@ -262,7 +267,7 @@ impl Desk {
     }
 
     /// Embeds what this embedder has not seen; how many, and how many could not be.
-    async fn embed_missing(&self, embedder: &dyn Embed) -> anyhow::Result<(usize, usize)> {
+    async fn embed_missing(&self, embedder: &Arc<dyn Embed>) -> anyhow::Result<(usize, usize)> {
         let limits = &self.config.limits;
         embed_missing(&self.ledger, &self.store, embedder, limits).await
     }
@@ -297,62 +302,20 @@ impl Desk {
     }
 }
 
-/// How many samples are embedded for each change of the ledger: an interruption costs no more.
-const EMBEDDED_AT_ONCE: i64 = 32;
-
 async fn embed_missing(
     ledger: &Ledger,
-    store: &Store,
-    embedder: &dyn Embed,
+    store: &Arc<Store>,
+    embedder: &Arc<dyn Embed>,
     limits: &crate::source::photo::PhotoLimits,
 ) -> anyhow::Result<(usize, usize)> {
-    use crate::pipeline::bank::{Cutter, pixels};
-    let id = embedder_id(embedder);
-    let (mut done, mut failed) = (0, std::collections::BTreeSet::new());
-    loop {
-        let mut db = ledger.read().await?;
-        let skip = failed.len() as i64;
-        let missing =
-            rows::without_embedding(&mut db, &id.version, EMBEDDED_AT_ONCE + skip).await?;
-        drop(db);
-        let mut fresh = Vec::new();
-        for row in missing {
-            if failed.contains(&row.sample.id) {
-                continue;
-            }
-            let embed = || -> anyhow::Result<_> {
-                let bytes = store.read(&row.sample.photo_sha256.parse()?)?;
-                let cutter = Cutter::new(&bytes, limits)?;
-                let region = pixels(row.sample.area, cutter.size());
-                Ok(cutter.embed(&[region], embedder)?.remove(0))
-            };
-            match embed() {
-                Ok(embedding) => fresh.push((row.sample.id, embedding)),
-                Err(e) => {
-                    super::eprintln_line(&format!(
-                        "sitewarden: sample {} cannot be embedded: {e:#}",
-                        row.sample.id
-                    ));
-                    failed.insert(row.sample.id);
-                }
-            }
-        }
-        if fresh.is_empty() {
-            return Ok((done, failed.len()));
-        }
-        let mut tx = ledger.begin(&Actor::Machine).await?;
-        rows::embed(&mut tx, &id, &fresh).await?;
-        tx.commit().await?;
-        done += fresh.len();
+    let mut failed = BTreeMap::new();
+    let done = samples::embed_missing(ledger, store, embedder, limits, &mut failed).await?;
+    for (id, why) in &failed {
+        super::eprintln_line(&format!(
+            "sitewarden: sample {id} cannot be embedded: {why}"
+        ));
     }
-}
-
-/// How the ledger names an embedder.
-fn embedder_id(embedder: &dyn Embed) -> EmbedderId {
-    EmbedderId {
-        version: embedder.version().to_owned(),
-        dimensions: embedder.dimensions(),
-    }
+    Ok((done, failed.len()))
 }
 
 pub(super) fn load_embedder(name: &str, threads: Threads) -> anyhow::Result<Embedder> {
@@ -365,7 +328,7 @@ pub(super) fn load_embedder(name: &str, threads: Threads) -> anyhow::Result<Embe
 /// The bank for a scan: opened, what is missing embedded, closed again.
 pub(super) fn open_for_scan(
     data: &std::path::Path,
-    embedder: &dyn Embed,
+    embedder: &Arc<dyn Embed>,
     config: &Config,
 ) -> anyhow::Result<Bank> {
     let settings = Settings::folder(data);
@@ -381,9 +344,9 @@ pub(super) fn open_for_scan(
         .context("cannot start the runtime")?;
     runtime.block_on(async {
         let ledger = Ledger::open(&settings, Arc::new(SystemClock)).await?;
-        let store = Store::open(data, config.evidence.clone())?;
+        let store = Arc::new(Store::open(data, config.evidence.clone())?);
         embed_missing(&ledger, &store, embedder, &config.limits).await?;
-        let bank = load_bank(&ledger, data, &embedder_id(embedder), None).await;
+        let bank = load_bank(&ledger, data, &embedder_id(&**embedder), None).await;
         ledger.close().await;
         bank
     })

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::Desk;
 use super::add::parse_box;
-use super::{Desk, embedder_id};
 use crate::bank::{Calibration, Matcher, Neighbour, Place, Policy, Ruling, Verdict};
 use crate::cli::{exit, table};
 use crate::evidence::Digest;
 use crate::geometry::BBox;
 use crate::hazard::Lang;
+use crate::jobs::samples::embedder_id;
 use crate::pipeline::bank::{Cutter, fractions};
 use crate::source::photo::read_file;
 
@@ -83,7 +84,7 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
     if args.at.is_none() {
         desk.embed_missing(&embedder).await?;
     }
-    let bank = desk.bank(&embedder_id(&embedder), args.at).await?;
+    let bank = desk.bank(&embedder_id(&*embedder), args.at).await?;
     let bytes = read_file(&args.photo, &desk.config.limits)?;
     let cutter = Cutter::new(&bytes, &desk.config.limits)?;
     let (width, height) = (cutter.size().0 as f32, cutter.size().1 as f32);
@@ -93,7 +94,7 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
         region.is_valid(),
         "the box lies outside the photo of {width} x {height}"
     );
-    let probe = cutter.embed(&[region], &embedder)?.remove(0);
+    let probe = cutter.embed(&[region], &*embedder)?.remove(0);
     let place = Place {
         site: args.site,
         camera: args.camera,

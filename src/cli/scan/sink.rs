@@ -96,6 +96,7 @@ impl<'a> Sink<'a> {
                 &mut report.body,
                 &done.record,
                 done.report_picture.as_deref(),
+                &done.samples,
             )
         {
             self.report = None;

@@ -15,7 +15,8 @@ use crate::finding::{Actor, Refusal};
 use crate::id::Id;
 
 /// What a change made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "BankChange")]
 pub struct Change {
     /// The version of the bank from now on.
     pub version: i64,
@@ -36,7 +37,7 @@ fn by_a_person(tx: &Tx) -> Result<()> {
 }
 
 /// Refuses a sample that makes no sense.
-fn check(new: &NewSample) -> Result<()> {
+pub fn check(new: &NewSample) -> Result<()> {
     match &new.hazard {
         Some(code) => required("hazard", code)?,
         None if new.role == Role::Reference => {}

@@ -11,7 +11,7 @@ use sqlx::any::AnyRow;
 
 use super::page::{self, Conditions, Entity};
 use super::sql::{Bind, Columns};
-use super::{Db, Error, Page, Paged, Result};
+use super::{Db, Error, Page, Paged, Result, Scope as View};
 use crate::bank::{Bank, EmbedderId, Place, Role, Sample, Scope};
 use crate::embedding::Embedding;
 use crate::finding::Actor;
@@ -22,10 +22,10 @@ mod check;
 mod index;
 mod review;
 
-pub use change::{Change, add, embed, remove, undo};
-pub(super) use check::check;
+pub use change::{Change, add, check, embed, remove, undo};
+pub(super) use check::check as check_rows;
 pub use index::{IndexState, compare as compare_index, load as load_with_index};
-pub(super) use review::{confirmed, dismissed, revoked};
+pub(super) use review::{confirmed, dismissed, noted, revoked};
 
 /// A sample as it is added.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ pub struct NewSample {
     pub photo_kept: bool,
     /// The part of the photo, `[x1, y1, x2, y2]` in fractions.
     pub area: [f64; 4],
-    /// Where it comes from: `file`, `dataset:NAME`, `review`, `import:OFFICE`.
+    /// Where it comes from: `file`, `api`, `dataset:NAME`, `review`, `import:OFFICE`.
     pub origin: String,
     /// The finding that it comes from.
     pub finding_id: Option<Id>,
@@ -119,6 +119,8 @@ pub async fn version(db: &mut impl Db) -> Result<i64> {
 /// Which samples. What is `None` does not restrict.
 #[derive(Debug, Clone, Default)]
 pub struct SampleFilter {
+    /// Whose sites; samples of places that are no sites of the ledger are for those who see all.
+    pub scope: View,
     /// Of this kind only.
     pub hazard: Option<String>,
     /// In this role only.
@@ -140,6 +142,7 @@ pub async fn list(
         "EXISTS (SELECT 1 FROM bank_spans p WHERE p.sample_id = bank_samples.id AND p.until_version IS NULL)",
         [],
     );
+    conditions.and_site_in(&filter.scope);
     conditions.and_maybe("hazard_code = {}", filter.hazard.clone());
     conditions.and_maybe("role = {}", filter.role.map(Role::as_str));
     conditions.and_maybe("site = {}", filter.site.clone());
@@ -150,6 +153,59 @@ pub async fn list(
 /// One sample, alive or not.
 pub async fn get(db: &mut impl Db, id: Id) -> Result<SampleRow> {
     page::get(db, "sample", "SELECT * FROM bank_samples WHERE id = $1", id).await
+}
+
+/// How many samples of a kind there are of a site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "BankCover")]
+pub struct Cover {
+    /// Hazard code; none: clean references of all kinds.
+    pub hazard: Option<String>,
+    /// Site; empty where it is not known.
+    pub site: String,
+    /// In which role.
+    pub role: Role,
+    /// How many.
+    pub samples: i64,
+}
+
+/// How kinds and sites are covered by samples that are alive.
+pub async fn coverage(db: &mut impl Db, scope: &View) -> Result<Vec<Cover>> {
+    let mut conditions = Conditions::default();
+    conditions.and("p.until_version IS NULL", []);
+    conditions.and_site_in(scope);
+    let rows = conditions
+        .query(
+            "SELECT hazard_code, site, role, COUNT(*) AS n FROM bank_samples s \
+             JOIN bank_spans p ON p.sample_id = s.id",
+            " GROUP BY hazard_code, site, role ORDER BY hazard_code, site, role",
+        )
+        .fetch_all(db.conn())
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Cover {
+                hazard: row.maybe_text("hazard_code")?,
+                site: row.text("site")?,
+                role: row.parsed("role", Role::parse)?,
+                samples: row.int("n")?,
+            })
+        })
+        .collect()
+}
+
+/// How many samples are alive, and how many of them this embedder has not seen but could.
+pub async fn pending(db: &mut impl Db, embedder: &str) -> Result<(i64, i64)> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS alive, \
+         COALESCE(SUM(CASE WHEN e.sample_id IS NULL AND s.photo_kept = 1 THEN 1 ELSE 0 END), 0) AS pending \
+         FROM bank_samples s JOIN bank_spans p ON p.sample_id = s.id AND p.until_version IS NULL \
+         LEFT JOIN bank_embeddings e ON e.sample_id = s.id AND e.embedder = $1",
+    )
+    .bind(embedder.to_owned())
+    .fetch_one(db.conn())
+    .await?;
+    Ok((row.int("alive")?, row.int("pending")?))
 }
 
 /// The embedders that samples have embeddings of, and how many alive samples each knows.

@@ -8,12 +8,12 @@ use serde_json::json;
 
 use super::super::events::{Context, NewEvent};
 use super::super::sql::{self, Bind, Columns, to_millisecond};
-use super::super::{Db, Error, Result, Tx, inspections, photos, required, sites};
+use super::super::{Db, Error, Result, Tx, bank, inspections, photos, required, sites};
 use super::dismissals::dismissal_of;
 use super::place::{Sight, look_from_text, look_to_text};
 use super::{Area, FindingRow, SameLook, area, severity_name, totals};
 use crate::eval::look_alike;
-use crate::finding::{Finding, FindingState};
+use crate::finding::{Actor, Finding, FindingState};
 use crate::hazard::Severity;
 use crate::id::Id;
 
@@ -92,6 +92,7 @@ pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<
         area: seen.area,
         look: seen.look.clone(),
     };
+    let by_machine = *tx.actor() == Actor::Machine;
     let context = match &seen.context {
         Some(context) => Some(tx.context(context).await?),
         None => None,
@@ -103,16 +104,20 @@ pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<
     };
     if let Some(finding_id) = open {
         append(tx, seen, finding_id, enterprise_id, context.as_deref()).await?;
+        if !by_machine {
+            bank::noted(tx, seen, finding_id).await?;
+        }
         return Ok(Filed::Appended { finding_id });
     }
     // what a person notes is never kept out
-    if *tx.actor() == crate::finding::Actor::Machine
-        && let Some(dismissal_id) = dismissal_of(tx, seen, &sight, same_look).await?
-    {
+    if by_machine && let Some(dismissal_id) = dismissal_of(tx, seen, &sight, same_look).await? {
         suppress(tx, seen, dismissal_id, enterprise_id, context.as_deref()).await?;
         return Ok(Filed::Suppressed { dismissal_id });
     }
     let finding_id = create(tx, seen, enterprise_id, context.as_deref()).await?;
+    if !by_machine {
+        bank::noted(tx, seen, finding_id).await?;
+    }
     Ok(Filed::New { finding_id })
 }
 

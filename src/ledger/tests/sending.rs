@@ -47,6 +47,7 @@ async fn inspector(world: &World) -> Id {
 
 fn context() -> Context {
     Context {
+        bank: None,
         model: None,
         rules_sha256: "r".to_owned(),
         config_sha256: "c".to_owned(),

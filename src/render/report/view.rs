@@ -1,5 +1,6 @@
 //! Records made ready for the templates.
 
+use super::samples::{SamplePictures, SampleView, samples};
 use super::summary::{KindSum, Summary, slug};
 use crate::hazard::{Answer, Citation, Lang, RuleInput, Severity};
 use crate::record::{CandidateRecord, PhotoRecord};
@@ -74,6 +75,7 @@ impl<'a> GroupView<'a> {
 pub(super) fn groups<'a>(
     photo: &'a PhotoRecord,
     ordinals: &[usize],
+    pictures: &'a SamplePictures,
     lang: Lang,
 ) -> Vec<GroupView<'a>> {
     let mut groups: Vec<GroupView<'_>> = Vec::new();
@@ -85,7 +87,7 @@ pub(super) fn groups<'a>(
         });
         groups[at]
             .candidates
-            .push(CandidateView::new(c, i + 1, ordinal));
+            .push(CandidateView::new(c, i + 1, ordinal, pictures, lang));
     }
     groups
 }
@@ -126,10 +128,17 @@ pub(super) struct CandidateView<'a> {
     pub(super) percent: u32,
     pub(super) place: String,
     pub(super) inputs: Vec<InputRow<'a>>,
+    pub(super) samples: Vec<SampleView<'a>>,
 }
 
 impl<'a> CandidateView<'a> {
-    fn new(record: &'a CandidateRecord, number: usize, ordinal: usize) -> Self {
+    fn new(
+        record: &'a CandidateRecord,
+        number: usize,
+        ordinal: usize,
+        pictures: &'a SamplePictures,
+        lang: Lang,
+    ) -> Self {
         Self {
             record,
             number,
@@ -139,6 +148,7 @@ impl<'a> CandidateView<'a> {
             percent: (record.score.clamp(0.0, 1.0) * 100.0).round() as u32,
             place: place(record.bbox),
             inputs: record.why.inputs.iter().map(InputRow::new).collect(),
+            samples: samples(&record.why.samples, pictures, lang),
         }
     }
 }

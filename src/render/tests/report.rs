@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::{answer, candidate, photo};
 use crate::hazard::{Answer, Citation, Lang, RuleInput, Severity, Text};
-use crate::record::{ModelRecord, PhotoRecord};
-use crate::render::{KindName, ReportAbout, ReportWriter};
+use crate::record::{ModelRecord, PhotoRecord, SampleRecord};
+use crate::render::{KindName, ReportAbout, ReportWriter, SamplePictures};
 
 fn about() -> ReportAbout {
     let kind = |code: &str, en: &str, zh: &str| KindName {
@@ -33,7 +33,9 @@ fn report(lang: Lang, photos: &[(PhotoRecord, Option<&[u8]>)]) -> String {
     let mut writer = ReportWriter::new(about(), lang);
     let (mut head, mut body) = (Vec::new(), Vec::new());
     for (photo, jpeg) in photos {
-        writer.write_photo(&mut body, photo, *jpeg).unwrap();
+        writer
+            .write_photo(&mut body, photo, *jpeg, &SamplePictures::new())
+            .unwrap();
     }
     writer.write_head(&mut head).unwrap();
     head.extend(body);
@@ -287,7 +289,9 @@ fn the_contents_are_bounded_and_the_links_go_on() {
     let mut body = Vec::new();
     for _ in 0..600 {
         body.clear();
-        writer.write_photo(&mut body, &p, None).unwrap();
+        writer
+            .write_photo(&mut body, &p, None, &SamplePictures::new())
+            .unwrap();
     }
     let last = String::from_utf8(body).unwrap();
     assert!(last.contains("id=\"c600\"") && last.contains("href=\"#c601\""));
@@ -316,9 +320,46 @@ fn pictures_stop_where_the_page_would_be_too_heavy_and_it_says_so() {
     for _ in 0..2 {
         let mut body = Vec::new();
         writer
-            .write_photo(&mut body, &photos()[0], Some(&picture))
+            .write_photo(
+                &mut body,
+                &photos()[0],
+                Some(&picture),
+                &SamplePictures::new(),
+            )
             .unwrap();
         said.push(String::from_utf8(body).unwrap().contains(full));
     }
     assert_eq!(said, [false, true]);
+}
+
+#[test]
+fn samples_are_shown_where_they_are_known() {
+    let sample = |id: &str, role: &str| SampleRecord {
+        id: id.into(),
+        role: role.into(),
+        site: "hall <3>".into(),
+        similarity: 0.8765,
+        photo_sha256: "cd".repeat(32),
+        area: [0.0, 0.0, 1.0, 1.0],
+    };
+    let mut p = photo(640, 480);
+    p.candidates = vec![candidate([10.0, 20.0, 30.0, 40.0])];
+    p.candidates[0].why.samples = vec![sample("a", "positive"), sample("b", "negative")];
+    p.suppressed = vec![candidate([10.0, 20.0, 30.0, 40.0])];
+    p.suppressed[0].why.samples = vec![sample("b", "negative")];
+    let pictures = SamplePictures::from([("a".to_owned(), jpeg())]);
+    for lang in [Lang::En, Lang::Zh] {
+        let mut writer = ReportWriter::new(about(), lang);
+        let mut body = Vec::new();
+        writer.write_photo(&mut body, &p, None, &pictures).unwrap();
+        let html = String::from_utf8(body).unwrap();
+        assert_well_formed(&html);
+        assert_eq!(html.matches("class=\"sample yes\"").count(), 1);
+        assert_eq!(html.matches("class=\"sample no\"").count(), 2);
+        assert_eq!(html.matches("data:image/jpeg").count(), 1);
+        assert!(
+            html.contains("0.88") && html.contains("hall &#60;3&#62;"),
+            "{html}"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! The HTTP API, file by file as the routes are.
 
 mod accounts;
+mod bank;
 mod camera_faults;
 mod cameras;
 mod contract;

@@ -1,5 +1,5 @@
 //! A service in the test's own process: the real router, ledger, store and workers; only the
-//! detector is one that sees what the test wants.
+//! detector is one that sees what the test wants, and the embedder one that knows colours only.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use image::RgbImage;
 use ndarray::ArrayView4;
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
@@ -19,8 +20,12 @@ use tower::ServiceExt;
 use sitewarden::api::{App, Metrics, ServeConfig};
 use sitewarden::cameras::{Cameras, Setup};
 use sitewarden::clock::SimulatedClock;
+use sitewarden::embedding::{Embedding, PatchGrid};
 use sitewarden::evidence::{EvidenceConfig, Store};
-use sitewarden::inference::{Detect, InferError, Manifest, Outputs, OwnedOutput};
+use sitewarden::inference::{
+    Detect, Embed, EmbedError, InferError, Manifest, Outputs, OwnedOutput,
+};
+use sitewarden::jobs::samples::{LoadEmbedder, SampleBank};
 use sitewarden::jobs::{Jobs, Judge, Workers};
 use sitewarden::ledger::{Ledger, Settings};
 use sitewarden::pipeline::clip_file::WatchConfig;
@@ -73,6 +78,36 @@ impl Detect for Eye {
     fn parallelism(&self) -> NonZero<usize> {
         NonZero::new(2).unwrap()
     }
+}
+
+/// Looks at colours in a grid of 4 x 4.
+struct Colours;
+
+impl Embed for Colours {
+    fn version(&self) -> &str {
+        "colours 1"
+    }
+
+    fn dimensions(&self) -> usize {
+        48
+    }
+
+    fn embed(&self, pictures: &[RgbImage]) -> Result<Vec<Embedding>, EmbedError> {
+        let one = |picture: &RgbImage| {
+            let small = image::imageops::thumbnail(picture, 4, 4);
+            let values = small.as_raw().iter().map(|v| f32::from(*v) - 127.0);
+            Embedding::normalised(values.collect()).unwrap()
+        };
+        Ok(pictures.iter().map(one).collect())
+    }
+
+    fn patches(&self, _: &RgbImage) -> Result<PatchGrid, EmbedError> {
+        unreachable!("the bank compares whole regions")
+    }
+}
+
+fn colours() -> LoadEmbedder {
+    Box::new(|| Ok(Arc::new(Colours)))
 }
 
 pub(crate) fn judge() -> Judge {
@@ -232,7 +267,8 @@ impl Service {
     /// With workers and these cameras, watched.
     pub(crate) async fn watching(cameras: BTreeMap<String, Setup>) -> Self {
         let data = Data::new().await;
-        let mut service = Self::open_with(data, ServeConfig::default(), 0, cameras).await;
+        let mut service =
+            Self::open_with(data, ServeConfig::default(), 0, cameras, colours()).await;
         service.work();
         service.watch();
         service
@@ -241,7 +277,15 @@ impl Service {
     /// Over what an earlier life may have left.
     async fn open(data: Data, config: ServeConfig, min_free_bytes: u64) -> Self {
         let cameras = setups(data.folder());
-        Self::open_with(data, config, min_free_bytes, cameras).await
+        Self::open_with(data, config, min_free_bytes, cameras, colours()).await
+    }
+
+    /// As [`Self::reopen`], with an embedder that is refused.
+    pub(crate) async fn reopen_without_embedder(self) -> Self {
+        let refused: LoadEmbedder = Box::new(|| Err("its digest is another".to_owned()));
+        let data = self.end().await;
+        let cameras = setups(data.folder());
+        Self::open_with(data, ServeConfig::default(), 0, cameras, refused).await
     }
 
     async fn open_with(
@@ -249,6 +293,7 @@ impl Service {
         config: ServeConfig,
         min_free_bytes: u64,
         setups: BTreeMap<String, Setup>,
+        embedder: LoadEmbedder,
     ) -> Self {
         let settings = Settings {
             database_url: data.database.clone(),
@@ -259,8 +304,21 @@ impl Service {
         let store = Store::open(data.folder(), EvidenceConfig { min_free_bytes }).unwrap();
         let store = Arc::new(store);
         let metrics = Arc::new(Metrics::default());
-        let jobs = Jobs::new(ledger.clone(), store.clone(), rules(), metrics.clone());
         let limits = PhotoLimits::default();
+        let bank = SampleBank::new(
+            ledger.clone(),
+            store.clone(),
+            data.folder().to_owned(),
+            limits.clone(),
+            embedder,
+        );
+        let jobs = Jobs::new(
+            ledger.clone(),
+            store.clone(),
+            rules(),
+            bank,
+            metrics.clone(),
+        );
         let config = ServeConfig {
             secure_cookies: Some(false),
             ..config

@@ -1,0 +1,144 @@
+//! What confirming is held against: scores of photos that do not show the hazard.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::near::Near;
+use super::policy::{Policy, allowed, least};
+use super::{Bank, Group, Role, Sample};
+
+/// What a kind's decisions are held against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Calibration {
+    /// The rate asked for.
+    pub false_alarm_rate: f64,
+    /// Held-out photos that do not show the hazard.
+    pub held_out: usize,
+    /// Of these, clean references; the others show other kinds.
+    pub clean: usize,
+    /// Regions that each of them was looked at in, at least: the rate is for a photo of no more.
+    pub regions_each: usize,
+    /// Scores above this are confirmed; none when the rate cannot be stated.
+    pub threshold: Option<f32>,
+    /// Confirmed samples.
+    pub positives: usize,
+    /// Dismissed samples that count here.
+    pub negatives: usize,
+}
+
+/// More held-out photos would cost time and bring nothing: these are chosen by their digests.
+const MOST_HELD_OUT: usize = 1000;
+
+/// What a bank's decisions are held against, for all its kinds: the same at every place, so that it is
+/// found out once for each version.
+#[derive(Debug, Clone)]
+pub struct Calibrations {
+    pub(super) policy: Policy,
+    pub(super) kinds: BTreeMap<String, HeldOut>,
+}
+
+/// Of one kind.
+#[derive(Debug, Clone, Default)]
+pub(super) struct HeldOut {
+    /// Scores of photos, ascending.
+    pub(super) scores: Vec<f32>,
+    /// How many of them are clean references.
+    pub(super) clean: usize,
+    /// Regions of each of them, at least.
+    pub(super) regions_each: usize,
+}
+
+impl Calibrations {
+    /// Of this bank. `policy` has to be a checked one.
+    pub fn of(bank: &Bank, policy: Policy) -> Self {
+        let kinds = bank
+            .kinds()
+            .into_iter()
+            .filter_map(|code| {
+                let positives = bank.group(Some(code), Role::Positive)?;
+                Some((code.to_owned(), HeldOut::of(bank, code, positives, &policy)))
+            })
+            .collect();
+        Self { policy, kinds }
+    }
+}
+
+impl HeldOut {
+    /// Clean references, and samples of other kinds where those are too few.
+    fn of(bank: &Bank, code: &str, positives: &Group, policy: &Policy) -> Self {
+        let shown: BTreeSet<&str> = positives.photos().collect();
+        let of = |wanted: &dyn Fn(&super::Key) -> bool| {
+            let mut photos: BTreeMap<&str, Vec<(&Sample, &[f32])>> = BTreeMap::new();
+            for (_, group) in bank.groups.iter().filter(|(key, _)| wanted(key)) {
+                for (row, sample) in group.samples.iter().enumerate() {
+                    // a photo with the hazard shows it outside its box, too
+                    if !shown.contains(sample.photo_sha256.as_str()) {
+                        photos
+                            .entry(&sample.photo_sha256)
+                            .or_default()
+                            .push((sample, group.gallery.row(row)));
+                    }
+                }
+            }
+            photos
+        };
+        let mut photos = of(&|(kind, role)| {
+            *role == Role::Reference && kind.as_deref().is_none_or(|kind| kind == code)
+        });
+        let clean = photos.len().min(MOST_HELD_OUT);
+        if clean < least(policy.false_alarm_rate) {
+            let others = of(&|(kind, role)| {
+                *role == Role::Positive && kind.as_deref().is_some_and(|kind| kind != code)
+            });
+            for (photo, samples) in others {
+                photos.entry(photo).or_default().extend(samples);
+            }
+        }
+        let photos: Vec<_> = photos.into_values().take(MOST_HELD_OUT).collect();
+        let mut scores: Vec<f32> = photos
+            .par_iter()
+            .map(|samples| {
+                samples
+                    .iter()
+                    .filter_map(|(sample, row)| {
+                        Near::new(positives, row).score(&sample.place.site, policy, |_| true)
+                    })
+                    .fold(f32::NEG_INFINITY, f32::max)
+            })
+            .collect();
+        scores.sort_by(f32::total_cmp);
+        Self {
+            scores,
+            clean,
+            regions_each: photos.iter().map(Vec::len).min().unwrap_or(0),
+        }
+    }
+
+    /// Scores above this are confirmed; none when the rate cannot be stated.
+    fn threshold(&self, policy: &Policy) -> Option<f32> {
+        let n = self.scores.len();
+        n.checked_sub(allowed(policy.false_alarm_rate, n).max(1))
+            .filter(|_| n >= least(policy.false_alarm_rate))
+            .map(|at| self.scores[at])
+    }
+
+    /// As it is told, with the samples of the kind that count somewhere.
+    pub(super) fn calibration(
+        &self,
+        policy: &Policy,
+        positives: usize,
+        negatives: usize,
+    ) -> Calibration {
+        Calibration {
+            false_alarm_rate: policy.false_alarm_rate,
+            held_out: self.scores.len(),
+            clean: self.clean,
+            regions_each: self.regions_each,
+            threshold: self.threshold(policy),
+            positives,
+            negatives,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Parts of a photo, cut and embedded always alike.
+
+use image::RgbImage;
+
+use crate::embedding::{Embedding, look_region};
+use crate::geometry::BBox;
+use crate::inference::{Embed, EmbedError};
+use crate::pipeline::photo::{JudgeError, guarded};
+use crate::pipeline::picture::{crop_frame, upright};
+use crate::source::photo::PhotoLimits;
+
+/// Longer side of the picture that regions are cut from, pixels: more brings an embedder nothing.
+const SIDE: u32 = 1280;
+/// Regions embedded at once: bounds the memory.
+const AT_ONCE: usize = 16;
+
+/// A photo that regions are cut from: always the same pixels for the same photo and region, so that a
+/// sample and the photo it came from are alike to the last bit.
+pub struct Cutter {
+    picture: RgbImage,
+    size: (u32, u32),
+}
+
+impl Cutter {
+    /// Decodes a photo.
+    ///
+    /// # Errors
+    /// When it cannot be decoded.
+    pub fn new(bytes: &[u8], limits: &PhotoLimits) -> Result<Self, JudgeError> {
+        guarded(|| {
+            let (picture, size) = upright(bytes, limits, SIDE)?;
+            Ok(Self { picture, size })
+        })
+    }
+
+    /// Width and height of the upright photo, pixels.
+    pub fn size(&self) -> (u32, u32) {
+        self.size
+    }
+
+    /// The part of the photo in a box of original pixels, with its context; at least one pixel.
+    fn cut(&self, region: BBox) -> RgbImage {
+        let region = look_region(region, self.size.0 as f32, self.size.1 as f32);
+        let (width, height) = self.picture.dimensions();
+        let (sx, sy) = (
+            width as f32 / self.size.0 as f32,
+            height as f32 / self.size.1 as f32,
+        );
+        let start = |v: f32, most: u32| (v.max(0.0).round() as u32).min(most - 1);
+        let (x, y) = (start(region.x1 * sx, width), start(region.y1 * sy, height));
+        let end = |v: f32, from: u32, most: u32| (v.round() as u32).clamp(from + 1, most);
+        let w = end(region.x2 * sx, x, width) - x;
+        let h = end(region.y2 * sy, y, height) - y;
+        image::imageops::crop_imm(&self.picture, x, y, w, h).to_image()
+    }
+
+    /// What is embedded of a part of the photo, for a person, as JPEG; its longer side at most `max_side`
+    /// pixels.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn shown(&self, region: BBox, max_side: u32) -> Result<Vec<u8>, JudgeError> {
+        let piece = self.cut(region);
+        let (width, height) = piece.dimensions();
+        let whole = BBox::new(0.0, 0.0, width as f32, height as f32);
+        crop_frame(&piece, whole, max_side)
+    }
+
+    /// The embeddings of parts of the photo.
+    ///
+    /// # Errors
+    /// When the embedder fails.
+    pub fn embed(
+        &self,
+        regions: &[BBox],
+        embedder: &dyn Embed,
+    ) -> Result<Vec<Embedding>, EmbedError> {
+        let mut all = Vec::with_capacity(regions.len());
+        for regions in regions.chunks(AT_ONCE) {
+            let pictures: Vec<RgbImage> = regions.iter().map(|r| self.cut(*r)).collect();
+            all.extend(embedder.embed(&pictures)?);
+        }
+        Ok(all)
+    }
+}
+
+/// `[x1, y1, x2, y2]` in fractions of the photo.
+pub fn fractions(region: BBox, (width, height): (u32, u32)) -> [f64; 4] {
+    let part = |v: f32, whole: u32| (f64::from(v) / f64::from(whole)).clamp(0.0, 1.0);
+    [
+        part(region.x1, width),
+        part(region.y1, height),
+        part(region.x2, width),
+        part(region.y2, height),
+    ]
+}
+
+/// The box of [`fractions`].
+pub fn pixels([x1, y1, x2, y2]: [f64; 4], (width, height): (u32, u32)) -> BBox {
+    let at = |part: f64, whole: u32| (part * f64::from(whole)) as f32;
+    BBox::new(at(x1, width), at(y1, height), at(x2, width), at(y2, height))
+}
