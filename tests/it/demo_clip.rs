@@ -91,7 +91,7 @@ fn the_clip_as_a_file_gives_few_findings_and_says_what_is_too_small() {
 }
 
 #[test]
-fn the_clip_over_rtsp_gives_the_same_few_findings() {
+fn the_clip_over_rtsp_gives_its_first_findings_in_the_yard() {
     if !rtsp::is_there() {
         return;
     }

@@ -366,7 +366,7 @@ async fn who_may_teach_and_who_sees_what() {
     ];
     for key in [&company, &service.admin] {
         let reply = office
-            .form(key, SAMPLES, &[], &fields, &[new.clone()])
+            .form(key, SAMPLES, &[], &fields, std::slice::from_ref(&new))
             .await;
         reply.problem(403);
         service
@@ -406,13 +406,13 @@ async fn who_may_teach_and_who_sees_what() {
     ];
     for (fields, status) in [(&elsewhere[..], 404), (&elsewhere[..2], 422)] {
         let reply = office
-            .form(&limited, SAMPLES, &[], fields, &[new.clone()])
+            .form(&limited, SAMPLES, &[], fields, std::slice::from_ref(&new))
             .await;
         reply.problem(status);
     }
     // its own are, and a search shows no others
     office
-        .form(&limited, SAMPLES, &[], &fields, &[new.clone()])
+        .form(&limited, SAMPLES, &[], &fields, std::slice::from_ref(&new))
         .await
         .is(201);
     let fields = [("site", yard.as_str())];
@@ -453,7 +453,8 @@ async fn what_is_no_sample_is_refused_and_a_request_has_its_effect_once() {
         .await
         .problem(409);
     assert!(problem["next"].as_str().unwrap().contains("/bank/samples"));
-    let cases: [(&[(&str, &str)], Vec<Vec<u8>>, &str); 10] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], Vec<Vec<u8>>, &'a str);
+    let cases: [Case<'_>; 10] = [
         (&[("code", "EQP-02")], orange(), "role"),
         (&[("role", "maybe"), ("code", "EQP-02")], orange(), "role"),
         (&[("role", "positive")], orange(), "hazard"),
