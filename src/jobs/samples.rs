@@ -191,15 +191,25 @@ impl SampleBank {
         if let Some(taught) = self.fresh(version) {
             return Ok(Some(taught));
         }
-        let Ok(mut failed) = tokio::time::timeout(PATIENCE, inner.making.lock()).await else {
-            return Err(Unready::Embedding);
+        let embedder = self.load().await?;
+        let id = embedder_id(&*embedder);
+        let pending = async || {
+            let mut db = inner.ledger.read().await?;
+            Ok::<_, ledger::Error>(rows::pending(&mut db, &id.version).await?.1)
+        };
+        let mut failed = match inner.making.try_lock() {
+            Ok(failed) => failed,
+            // the background is at it, and will be for longer than a photo should wait
+            Err(_) if pending().await? > most => return Err(Unready::Embedding),
+            Err(_) => match tokio::time::timeout(PATIENCE, inner.making.lock()).await {
+                Ok(failed) => failed,
+                Err(_) => return Err(Unready::Embedding),
+            },
         };
         if let Some(taught) = self.fresh(version) {
             return Ok(Some(taught));
         }
-        let embedder = self.load().await?;
-        let id = embedder_id(&*embedder);
-        let (_, pending) = rows::pending(&mut inner.ledger.read().await?, &id.version).await?;
+        let pending = pending().await?;
         if pending > most.saturating_add(failed.len() as i64) {
             self.wake();
             return Err(Unready::Embedding);
