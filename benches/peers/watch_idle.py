@@ -108,6 +108,8 @@ def many(args, servers, count):
             spent = [(sum(map(cpu_s, pids)) - s) / took for pids, s in zip((of, theirs), spent)]
         finally:
             service.end()
+    if any(server.process.poll() is not None for server in servers):
+        sys.exit(f"{count:4} cameras: an RTSP server has ended; how many cameras can be watched is not measured")
     dropped = sum(a["dropped"] - b["dropped"] for a, b in zip(after, before))
     awake = [(a["frames"] - b["frames"]) / took for a, b in zip(after, before)][::10]
     live = sum(a["state"] == "live" for a in after)
