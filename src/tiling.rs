@@ -73,7 +73,9 @@ fn starts(length: f32, side: f32) -> Vec<f32> {
 /// Merges what the whole view and the tiles saw into one list, best first, without duplicates.
 ///
 /// A box that ends at an inner edge of its tile is a piece of something: it yields to a box of
-/// its class that holds most of it, whatever the scores. All others compete by `iou` as in NMS.
+/// its class that holds most of it, whatever the scores. So does a box within another of a comparable
+/// size that its own view did not see: two views that differ in how far one object reaches. Two that one
+/// view told apart are two. All others compete by `iou` as in NMS.
 /// (The measure for pieces, intersection over the smaller box, is that of SAHI, Akyon et al. 2022.)
 pub fn merge(
     views: Vec<(Option<BBox>, Vec<Detection>)>,
@@ -81,41 +83,72 @@ pub fn merge(
     iou: f32,
     max_detections: usize,
 ) -> Vec<Detection> {
-    let mut all: Vec<(bool, Detection)> = Vec::new();
-    for (tile, detections) in views {
-        all.extend(
-            detections
-                .into_iter()
-                .map(|d| (tile.is_some_and(|tile| is_cut(d.bbox, tile, size)), d)),
-        );
+    let mut all: Vec<Sighting> = Vec::new();
+    for (view, (tile, detections)) in views.into_iter().enumerate() {
+        all.extend(detections.into_iter().map(|detection| Sighting {
+            view,
+            cut: tile.is_some_and(|tile| is_cut(detection.bbox, tile, size)),
+            detection,
+        }));
     }
     // whole ones first: a piece is only judged against what is known to be whole or better
-    all.sort_by(|(cut_a, a), (cut_b, b)| {
-        cut_a
-            .cmp(cut_b)
-            .then(b.score.total_cmp(&a.score))
-            .then(a.class.cmp(&b.class))
-            .then(a.bbox.x1.total_cmp(&b.bbox.x1))
-            .then(a.bbox.y1.total_cmp(&b.bbox.y1))
+    all.sort_by(|a, b| {
+        let (da, db) = (&a.detection, &b.detection);
+        a.cut
+            .cmp(&b.cut)
+            .then(db.score.total_cmp(&da.score))
+            .then(da.class.cmp(&db.class))
+            .then(da.bbox.x1.total_cmp(&db.bbox.x1))
+            .then(da.bbox.y1.total_cmp(&db.bbox.y1))
     });
-    let mut kept: Vec<Detection> = Vec::new();
-    for (cut, d) in all {
-        let doubled = kept.iter().any(|k| {
-            k.class == d.class
-                && (k.bbox.iou(d.bbox) > iou
-                    || (cut && overlap_of_smaller(k.bbox, d.bbox) > PIECE_OVERLAP))
+    // whether a view saw something at the place of a detection of another view
+    let saw = |view: usize, d: &Detection| {
+        all.iter().any(|s| {
+            s.view == view && s.detection.class == d.class && s.detection.bbox.iou(d.bbox) > iou
+        })
+    };
+    let mut chosen: Vec<Sighting> = Vec::new();
+    for s in &all {
+        let d = s.detection;
+        let doubled = chosen.iter().any(|c| {
+            let k = c.detection;
+            if k.class != d.class {
+                return false;
+            }
+            let inside = overlap_of_smaller(k.bbox, d.bbox);
+            let nested = || {
+                c.view != s.view
+                    && inside > NESTED_OVERLAP
+                    && like_sized(k.bbox, d.bbox)
+                    && !saw(s.view, &k)
+                    && !saw(c.view, &d)
+            };
+            k.bbox.iou(d.bbox) > iou || (s.cut && inside > PIECE_OVERLAP) || nested()
         });
         if !doubled {
-            kept.push(d);
+            chosen.push(*s);
         }
     }
+    let mut kept: Vec<Detection> = chosen.into_iter().map(|c| c.detection).collect();
     kept.sort_by(|a, b| b.score.total_cmp(&a.score));
     kept.truncate(max_detections);
     kept
 }
 
+/// What one view saw.
+#[derive(Debug, Clone, Copy)]
+struct Sighting {
+    view: usize,
+    cut: bool,
+    detection: Detection,
+}
+
 /// Share of the smaller box that two views of one object have in common.
 const PIECE_OVERLAP: f32 = 0.6;
+/// The same where neither box ends at its tile's edge.
+const NESTED_OVERLAP: f32 = 0.85;
+/// Least ratio of the areas of such two: a crate on a pallet of crates is not the pallet.
+const NESTED_AREA: f32 = 0.35;
 /// A box this near to a tile's edge ends there, as a share of the tile's side.
 const EDGE: f32 = 0.005;
 
@@ -125,6 +158,10 @@ fn is_cut(b: BBox, tile: BBox, (width, height): (u32, u32)) -> bool {
         || (tile.y1 > 0.0 && b.y1 - tile.y1 < near)
         || (tile.x2 < width as f32 && tile.x2 - b.x2 < near)
         || (tile.y2 < height as f32 && tile.y2 - b.y2 < near)
+}
+
+fn like_sized(a: BBox, b: BBox) -> bool {
+    a.area().min(b.area()) >= NESTED_AREA * a.area().max(b.area())
 }
 
 fn overlap_of_smaller(a: BBox, b: BBox) -> f32 {
@@ -179,6 +216,33 @@ mod tests {
         );
         assert_eq!(merged.len(), 1);
         assert_eq!(merged[0].score, 0.9);
+    }
+
+    #[test]
+    fn two_views_that_differ_in_an_objects_reach_saw_one_and_two_in_one_view_are_two() {
+        let tile = BBox::new(0., 0., 600., 600.);
+        let whole = BBox::new(100., 100., 200., 400.);
+        let upper = BBox::new(100., 100., 200., 230.);
+        let merged = |by_tile| {
+            merge(
+                vec![
+                    (None, vec![detection(0, 0.6, whole)]),
+                    (Some(tile), by_tile),
+                ],
+                (1200, 600),
+                0.5,
+                100,
+            )
+        };
+        assert_eq!(merged(vec![detection(0, 0.5, upper)]).len(), 1);
+        let both = vec![
+            detection(0, 0.5, upper),
+            detection(0, 0.4, whole.translate(2.0, 0.0)),
+        ];
+        assert_eq!(merged(both).len(), 2);
+        // far smaller: something on it, not itself
+        let small = BBox::new(140., 100., 180., 140.);
+        assert_eq!(merged(vec![detection(0, 0.5, small)]).len(), 2);
     }
 
     #[test]

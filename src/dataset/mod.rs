@@ -142,6 +142,15 @@ fn is_pixels(v: f64) -> bool {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {
+    // reading a device may never end
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if std::fs::metadata(path).is_ok_and(|m| m.file_type().is_char_device()) {
+            let e = std::io::Error::other("it is a device, not a file");
+            return Err(DatasetError::read(path, &e));
+        }
+    }
     std::fs::read(path).map_err(|e| DatasetError::read(path, &e))
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::picture::{fingerprint_of, upright};
 use crate::detection::{Detection, LabelMap};
 use crate::geometry::BBox;
-use crate::hazard::{Candidate, HazardAnswer, Lang};
+use crate::hazard::{Candidate, HazardAnswer, Lang, Text};
 use crate::inference::{Detect, InferError};
 use crate::postprocess::DecodeError;
 use crate::preprocess::{self, InputSpec, Layout, PrepareError, StoredPicture};
@@ -133,6 +133,21 @@ pub enum JudgeError {
     Panicked(String),
 }
 
+impl JudgeError {
+    /// The message in both languages; what a library said stays as it is.
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::Photo(e) => return e.text(),
+            Self::Prepare(e) => format!("图片无法送入模型：{e}"),
+            Self::Infer(e) => format!("模型运行失败：{e}"),
+            Self::Decode(e) => format!("模型输出与其清单不符：{e}"),
+            Self::Encode(e) => format!("标注图片无法编码：{e}"),
+            Self::Panicked(e) => format!("判定该照片时 sitewarden 出错（{e}），请反馈给我们"),
+        };
+        Text::new(self.to_string(), zh)
+    }
+}
+
 /// Detections within one IoU of each other, seen by the whole view and a tile, are one object.
 const MERGE_IOU: f32 = 0.55;
 /// Least score of a detection that a tracker is given.
@@ -230,7 +245,10 @@ impl<'a> PhotoPipeline<'a> {
                 let sha256 = hex(&Sha256::digest(bytes));
                 self.recorded(path, bytes, sha256, scratch, false).0
             }
-            Err(e) => PhotoRecord::unreadable(path, e.to_string()),
+            Err(e) => {
+                let reason = e.text();
+                PhotoRecord::unreadable(path, reason.get(self.settings.lang).to_owned())
+            }
         }
     }
 
@@ -293,7 +311,7 @@ impl<'a> PhotoPipeline<'a> {
                     .collect();
                 trace = Some(judged.trace);
             }
-            Err(e) => record.error = Some(e.to_string()),
+            Err(e) => record.error = Some(e.text().get(self.settings.lang).to_owned()),
         }
         (record, trace)
     }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
+use crate::hazard::Text;
+
 /// File endings that a folder is searched for. A file that is named itself is always tried.
 const ENDINGS: [&str; 12] = [
     "jpg", "jpeg", "jpe", "png", "webp", "bmp", "tif", "tiff", "gif", "heic", "heif", "hif",
@@ -21,7 +23,7 @@ pub enum Found {
         /// As named.
         path: PathBuf,
         /// What is wrong and what to do.
-        reason: String,
+        reason: Text,
     },
 }
 
@@ -44,7 +46,10 @@ pub fn discover(
         if std::mem::replace(&mut stdin_seen, true) {
             return missing(
                 argument,
-                "standard input can be read only once; name - once",
+                Text::new(
+                    "standard input can be read only once; name - once",
+                    "标准输入只能读取一次，请只写一个 -",
+                ),
             );
         }
         one(Found::Stdin)
@@ -63,7 +68,10 @@ fn expand(argument: PathBuf, skip: Option<&Path>) -> Box<dyn Iterator<Item = Fou
         Some(pattern) => globbed(pattern, skip),
         None => missing(
             argument.clone(),
-            "there is no such file or folder; check its spelling",
+            Text::new(
+                "there is no such file or folder; check its spelling",
+                "没有该文件或文件夹，请检查名称",
+            ),
         ),
     }
 }
@@ -72,11 +80,8 @@ fn one(found: Found) -> Box<dyn Iterator<Item = Found> + Send> {
     Box::new(std::iter::once(found))
 }
 
-fn missing(path: PathBuf, reason: impl Into<String>) -> Box<dyn Iterator<Item = Found> + Send> {
-    one(Found::Missing {
-        path,
-        reason: reason.into(),
-    })
+fn missing(path: PathBuf, reason: Text) -> Box<dyn Iterator<Item = Found> + Send> {
+    one(Found::Missing { path, reason })
 }
 
 fn globbed(pattern: &str, skip: Option<&Path>) -> Box<dyn Iterator<Item = Found> + Send> {
@@ -85,7 +90,10 @@ fn globbed(pattern: &str, skip: Option<&Path>) -> Box<dyn Iterator<Item = Found>
         Err(e) => {
             return missing(
                 pattern.into(),
-                format!("there is no such file, and as a pattern it is not valid: {e}"),
+                Text::new(
+                    format!("there is no such file, and as a pattern it is not valid: {e}"),
+                    format!("没有该文件，作为通配符也无效：{e}"),
+                ),
             );
         }
     };
@@ -93,7 +101,10 @@ fn globbed(pattern: &str, skip: Option<&Path>) -> Box<dyn Iterator<Item = Found>
     if paths.peek().is_none() {
         return missing(
             pattern.into(),
-            "no file matches this pattern; check its spelling",
+            Text::new(
+                "no file matches this pattern; check its spelling",
+                "没有与该通配符相符的文件，请检查写法",
+            ),
         );
     }
     let skip = skip.map(Path::to_owned);
@@ -102,7 +113,10 @@ fn globbed(pattern: &str, skip: Option<&Path>) -> Box<dyn Iterator<Item = Found>
         Ok(path) => one(Found::File(path)),
         Err(e) => missing(
             e.path().to_owned(),
-            format!("cannot be read: {}", e.error()),
+            Text::new(
+                format!("cannot be read: {}", e.error()),
+                format!("无法读取：{}", e.error()),
+            ),
         ),
     }))
 }
@@ -129,7 +143,10 @@ fn walk(folder: &Path, skip: Option<&Path>) -> impl Iterator<Item = Found> + Sen
             }
             Err(e) => Some(Found::Missing {
                 path: e.path().unwrap_or(&root).to_owned(),
-                reason: format!("the folder cannot be read: {e}; check its permissions"),
+                reason: Text::new(
+                    format!("the folder cannot be read: {e}; check its permissions"),
+                    format!("无法读取该文件夹：{e}；请检查其权限"),
+                ),
             }),
         })
 }

@@ -30,6 +30,23 @@ pub enum HeicError {
     Io(#[from] std::io::Error),
 }
 
+impl HeicError {
+    /// The message in Chinese; what the system or the helper program said stays as it is.
+    pub(super) fn zh(&self) -> String {
+        match self {
+            Self::NoConverter => {
+                "读取 HEIC 图片需要 heif-convert 程序；请安装软件包 libheif-examples\
+                （apt-get install libheif-examples），或另存为 JPEG"
+                    .to_owned()
+            }
+            Self::Failed(said) => {
+                format!("HEIC 图片已损坏或不受支持（{said}），请另存为 JPEG 后重试")
+            }
+            Self::Io(e) => format!("无法转换 HEIC 图片：{e}；请检查临时文件夹是否可写"),
+        }
+    }
+}
+
 /// Whether the bytes begin like an ISO base media file with a HEIF brand.
 pub fn is_heic(bytes: &[u8]) -> bool {
     const BRANDS: [&[u8]; 8] = [

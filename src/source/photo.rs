@@ -13,6 +13,7 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Rgb
 use serde::{Deserialize, Serialize};
 
 use super::{container, heic, jpeg};
+use crate::hazard::Text;
 use crate::preprocess::{StoredPicture, transposes};
 
 /// Limits that keep one hostile file from taking the machine.
@@ -51,8 +52,8 @@ pub enum PhotoError {
     #[error("cannot read the file: {0}; check that it is there and that you may read it")]
     Io(#[from] std::io::Error),
     /// Nothing by this name.
-    #[error("{0}")]
-    NotFound(String),
+    #[error("{}", .0.en)]
+    NotFound(Text),
     /// Nothing in it.
     #[error("the file is empty; copy or send it again")]
     Empty,
@@ -111,6 +112,42 @@ pub enum PhotoError {
     /// HEIC and its helper program.
     #[error(transparent)]
     Heic(#[from] heic::HeicError),
+}
+
+impl PhotoError {
+    /// The message in both languages; what the system or a decoder said stays as it is.
+    pub fn text(&self) -> Text {
+        let zh = match self {
+            Self::Io(e) => format!("无法读取文件：{e}；请确认文件存在且有读取权限"),
+            Self::NotFound(reason) => reason.zh.clone(),
+            Self::Empty => "文件为空，请重新复制或发送".to_owned(),
+            Self::FileTooLarge { limit } => {
+                format!("文件超过{limit}字节；确需判定时请调高 limits.max_file_bytes")
+            }
+            Self::TooManyPixels {
+                width,
+                height,
+                limit,
+            } => format!(
+                "图片声明的尺寸为 {width} x {height} 像素，超过允许的{limit}像素；确需判定时请调高 limits.max_pixels"
+            ),
+            Self::TooLong { width, height } => format!(
+                "图片为 {width} x {height} 像素，任一边不得超过{MAX_SIDE}像素；请裁成较短的图片"
+            ),
+            Self::NoFile => "这是管道或设备，不是文件；读取标准输入请写 -".to_owned(),
+            Self::UnknownFormat => {
+                "不是可识别的图片；请提供 JPEG、PNG、WebP、BMP、TIFF、GIF 或 HEIC".to_owned()
+            }
+            Self::Damaged { format, detail } => {
+                format!("{format} 图片已损坏或不完整（{detail}），请重新复制或发送")
+            }
+            Self::Unsupported { format, detail } => {
+                format!("不支持这种 {format} 图片（{detail}），请另存为普通 JPEG 或 PNG")
+            }
+            Self::Heic(e) => e.zh(),
+        };
+        Text::new(self.to_string(), zh)
+    }
 }
 
 /// Reads a whole file, at most [`PhotoLimits::max_file_bytes`].

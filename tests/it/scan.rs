@@ -128,6 +128,20 @@ fn one_unreadable_photo_is_reported_in_its_place_and_stops_nothing() {
     assert_eq!(photos[0]["detections"], photos[4]["detections"]);
     // what can be said of an unreadable file is said
     assert_eq!(photos[2]["sha256"].as_str().unwrap().len(), 64);
+
+    let gone = folder.path().join("gone.jpg");
+    let paths = [folder.path(), &gone].map(|p| p.to_str().unwrap());
+    let output = scan(&[paths[0], paths[1], "--format", "json", "--lang", "zh"]);
+    let document = json(&output);
+    for (i, said) in [
+        (1, "文件为空"),
+        (2, "已损坏或不完整"),
+        (3, "不是可识别的图片"),
+        (5, "没有该文件"),
+    ] {
+        let error = document["photos"][i]["error"].as_str().unwrap();
+        assert!(error.contains(said), "{error}");
+    }
 }
 
 #[test]

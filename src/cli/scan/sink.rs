@@ -51,9 +51,11 @@ impl<'a> Sink<'a> {
             .transpose()?;
         let progress = if many && std::io::stderr().is_terminal() {
             let total = photos(args).count() as u64;
-            ProgressBar::new(total).with_style(ProgressStyle::with_template(
-                "{bar:30} {pos}/{len} photos, {eta} left",
-            )?)
+            let template = match pipeline.settings().lang {
+                Lang::En => "{bar:30} {pos}/{len} photos, {eta} left",
+                Lang::Zh => "{bar:30} {pos}/{len} 张照片，剩余 {eta}",
+            };
+            ProgressBar::new(total).with_style(ProgressStyle::with_template(template)?)
         } else {
             ProgressBar::hidden()
         };

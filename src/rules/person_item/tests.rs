@@ -272,7 +272,7 @@ fn a_head_needs_no_person_box() {
         &[("head", 0.7, [400.0, 400.0, 40.0, 50.0])],
         NonCompliant,
         1,
-        "The only person found has no helmet on",
+        "The only person found has no helmet on. Found by the head alone.",
     );
     assert_eq!(e.candidates[0].bbox.to_xywh(), [400.0, 400.0, 40.0, 50.0]);
     helmet(
@@ -284,7 +284,7 @@ fn a_head_needs_no_person_box() {
         ],
         NonCompliant,
         2,
-        "2 of 2 persons found have no helmet on. Not counted: 1 x helmet",
+        "2 of 2 persons found have no helmet on. 2 of them found by the head alone. Not counted: 1 x helmet",
     );
 }
 

@@ -72,6 +72,17 @@ impl PersonItem {
             format!("{}.", en.join(", ")),
             format!("共发现{total}人：{}。", zh.join("，")),
         );
+        let alone = people.iter().filter(|m| m.person.is_none()).count();
+        if alone > 0 {
+            let part = self.part.word();
+            let of_them = if total == 1 {
+                "Found".to_owned()
+            } else {
+                format!("{alone} of them found")
+            };
+            text.en += &format!(" {of_them} by the {} alone.", part.en);
+            text.zh += &format!("其中{alone}人仅见{}。", part.zh);
+        }
         if stray_items > 0 {
             text.en += &format!(
                 " Not counted: {stray_items} x {} without a person around.",
