@@ -138,21 +138,21 @@ impl Job {
     }
 }
 
-/// The job once it is done, or as it is after `longest`.
+/// The job once it is done, or as it is after `longest`. `listener` is older than the job.
 pub(super) async fn wait(
     app: &App,
-    id: Id,
+    mut job: Job,
     mut listener: Receiver<Id>,
     longest: Duration,
 ) -> Result<Job, Problem> {
     let until = Instant::now() + longest;
     loop {
-        let job = Job::load(&mut app.ledger.read().await?, id).await?;
         let left = until.saturating_duration_since(Instant::now());
         if job.is_done() || left.is_zero() {
             return Ok(job);
         }
         news(&mut listener, &job, left).await;
+        job = Job::load(&mut app.ledger.read().await?, job.id()).await?;
     }
 }
 

@@ -130,7 +130,7 @@ async fn upload(
     if longest.is_zero() || job.is_done() {
         return Ok(answer);
     }
-    let job = super::job_view::wait(&app, job.id(), listener, longest).await?;
+    let job = super::job_view::wait(&app, job, listener, longest).await?;
     once.answered(&app, self::answer(&job)?).await
 }
 
@@ -351,10 +351,14 @@ pub(super) async fn receive_photo(
 /// is asked: `zone` is that of the clock at the site.
 async fn keep(app: &App, field: Field<'_>, zone: Option<&TimeZone>) -> Result<NewPhoto, Problem> {
     let (name, bytes) = receive_photo(app, field).await?;
-    let (store, asked) = (app.store.clone(), zone.is_some());
+    let (store, jobs, asked) = (app.store.clone(), app.jobs.clone(), zone.is_some());
     let (stored, said) = tokio::task::spawn_blocking(move || {
         let said = if asked { camera_time(&bytes) } else { None };
-        Ok((store.put(&bytes)?, said))
+        let stored = store.put(&bytes)?;
+        if stored.new {
+            jobs.received(stored.digest, bytes);
+        }
+        Ok((stored, said))
     })
     .await
     .map_err(|e| Problem::fault(&e))?

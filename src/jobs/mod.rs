@@ -6,22 +6,24 @@
 
 mod judge;
 pub mod originals;
+mod received;
 pub mod samples;
 mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, broadcast};
 
 pub use judge::{Bench, Judge, Readiness};
 
-use crate::evidence::Store;
+use crate::evidence::{Digest, Store};
 use crate::id::Id;
 use crate::ledger::Ledger;
 use crate::rules::{Facts, HazardKind, RuleSet};
+use received::Received;
 use samples::SampleBank;
 
 /// Milliseconds that the stages of one photo took.
@@ -59,6 +61,7 @@ struct Inner {
     rules: Arc<RuleSet>,
     bank: SampleBank,
     bench: Bench,
+    received: Received,
     observer: Arc<dyn Observer>,
     /// There is new work.
     wake: Notify,
@@ -89,6 +92,7 @@ impl Jobs {
             bank,
             observer,
             bench: Bench::default(),
+            received: Received::default(),
             wake: Notify::new(),
             done: broadcast::Sender::new(1024),
             stopping: AtomicBool::new(false),
@@ -123,6 +127,11 @@ impl Jobs {
     /// Tells the workers that photos were accepted.
     pub fn wake(&self) {
         self.0.wake.notify_waiters();
+    }
+
+    /// An original that was just stored under this digest and will be judged soon.
+    pub fn received(&self, digest: Digest, original: Vec<u8>) {
+        self.0.received.keep(Instant::now(), digest, original);
     }
 
     /// The ids of photos as they are done. A listener that lags misses some and must look.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use sqlx::QueryBuilder;
 use sqlx::any::AnyRow;
 
 use super::page::{Conditions, Entity};
@@ -64,34 +65,85 @@ pub(in crate::ledger) struct NewEvent<'a> {
     pub(in crate::ledger) data: serde_json::Value,
 }
 
+/// An event with its number, until it is written.
+#[derive(Debug)]
+struct Numbered {
+    seq: i64,
+    kind: &'static str,
+    entity: &'static str,
+    entity_id: Id,
+    enterprise_id: Option<Id>,
+    context: Option<String>,
+    data: String,
+}
+
+/// Events of one change. They are written together: a photo may bring dozens.
+#[derive(Debug, Default)]
+pub(in crate::ledger) struct Unwritten {
+    /// Number of the last event of the log, these included, once it is known.
+    last: Option<i64>,
+    events: Vec<Numbered>,
+}
+
+/// Events in one statement: PostgreSQL takes 65,535 values, and each length is a statement of its own.
+const EVENTS_AT_ONCE: usize = 32;
+
 impl Tx {
-    /// Records an event, in the log and in the outbox. Every change calls this.
+    /// Records an event, in the log and in the outbox, and gives its number. Every change calls this.
+    /// The event is written by [`Tx::write_events`], at the latest when the change is made permanent.
     pub(in crate::ledger) async fn record(&mut self, event: NewEvent<'_>) -> Result<i64> {
-        let now = self.now();
-        let actor = self.actor().to_text();
         // one writer: the number cannot be taken by another
-        let seq = sqlx::query(
-            "INSERT INTO events (seq, at_ms, actor, kind, entity, entity_id, enterprise_id, context, data) \
-             VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM events), $1, $2, $3, $4, $5, $6, $7, $8) \
-             RETURNING seq",
-        )
-        .time(now)
-        .bind(actor)
-        .bind(event.kind)
-        .bind(event.entity)
-        .id(event.entity_id)
-        .maybe_id(event.enterprise_id)
-        .bind(event.context.map(str::to_owned))
-        .bind(event.data.to_string())
-        .fetch_one(self.conn())
-        .await?
-        .int("seq")?;
-        sqlx::query("INSERT INTO outbox (event_seq, next_attempt_ms) VALUES ($1, $2)")
-            .bind(seq)
-            .time(now)
-            .execute(self.conn())
-            .await?;
+        let last = match self.unwritten.last {
+            Some(last) => last,
+            None => sqlx::query("SELECT COALESCE(MAX(seq), 0) AS seq FROM events")
+                .fetch_one(self.conn())
+                .await?
+                .int("seq")?,
+        };
+        let seq = last + 1;
+        self.unwritten.last = Some(seq);
+        self.unwritten.events.push(Numbered {
+            seq,
+            kind: event.kind,
+            entity: event.entity,
+            entity_id: event.entity_id,
+            enterprise_id: event.enterprise_id,
+            context: event.context.map(str::to_owned),
+            data: event.data.to_string(),
+        });
         Ok(seq)
+    }
+
+    /// Writes what was recorded. Only rows that name an event need this before the end of the change.
+    pub(in crate::ledger) async fn write_events(&mut self) -> Result<()> {
+        let now = self.now().as_millisecond();
+        let actor = self.actor().to_text();
+        let mut events = std::mem::take(&mut self.unwritten.events);
+        while !events.is_empty() {
+            let rest = events.split_off(events.len().min(EVENTS_AT_ONCE));
+            let mut outbox = QueryBuilder::new("INSERT INTO outbox (event_seq, next_attempt_ms) ");
+            outbox.push_values(&events, |mut row, event| {
+                row.push_bind(event.seq).push_bind(now);
+            });
+            let mut log = QueryBuilder::new(
+                "INSERT INTO events (seq, at_ms, actor, kind, entity, entity_id, enterprise_id, context, data) ",
+            );
+            log.push_values(events, |mut row, event| {
+                row.push_bind(event.seq)
+                    .push_bind(now)
+                    .push_bind(actor.clone())
+                    .push_bind(event.kind)
+                    .push_bind(event.entity)
+                    .push_bind(event.entity_id.to_string())
+                    .push_bind(event.enterprise_id.map(|id| id.to_string()))
+                    .push_bind(event.context)
+                    .push_bind(event.data);
+            });
+            log.build().execute(self.conn()).await?;
+            outbox.build().execute(self.conn()).await?;
+            events = rest;
+        }
+        Ok(())
     }
 
     /// Keeps a context and gives its digest.

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::events::NewEvent;
-use super::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Sighting};
+use super::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Picture, Sighting};
 use super::photos::{ClaimedPhoto, JudgedPhoto};
 use super::{Result, Tx, inspections};
 use crate::bank::Role;
@@ -13,6 +13,7 @@ use crate::geometry::BBox;
 /// Files everything that a photo shows.
 pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto) -> Result<()> {
     let record = &judged.record;
+    let mut picture = None;
     for (n, candidate) in record.candidates.iter().enumerate() {
         let bbox = BBox::from_xywh(candidate.bbox);
         let area = record
@@ -39,14 +40,19 @@ pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto
             }),
             context: Some(judged.decided_by.clone()),
         };
-        if let Filed::New { finding_id } = findings::file(tx, &seen, &|_, _| false).await? {
+        let picture = match &mut picture {
+            Some(picture) => picture,
+            None => picture.insert(Picture::of(tx, &seen).await?),
+        };
+        let filed = findings::file_of(tx, picture, &seen, &|_, _| false).await?;
+        if let Filed::New { finding_id } = filed {
             let origin = NewEvidence {
                 sha256: claim.sha256.clone(),
                 role: EvidenceRole::Origin,
                 taken_at: claim.taken_at,
                 checks: serde_json::Value::Null,
             };
-            findings::link(tx, finding_id, &origin).await?;
+            findings::link_of(tx, finding_id, claim.enterprise_id, &origin).await?;
         }
     }
     suppressed(tx, claim, judged).await?;

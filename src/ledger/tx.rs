@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use sqlx::any::Any;
 use sqlx::{AnyConnection, Transaction};
 
+use super::events::Unwritten;
+use super::findings::Totals;
 use super::{Backend, Inner, Ledger, Result};
 use crate::finding::Actor;
 use crate::id::Id;
@@ -29,6 +31,10 @@ pub struct Tx {
     actor: Actor,
     /// Digest of the context that was kept last.
     pub(super) kept_context: Option<String>,
+    /// Events that this change has recorded.
+    pub(super) unwritten: Unwritten,
+    /// By how much it changes the totals of findings.
+    pub(super) totals: Totals,
 }
 
 impl Ledger {
@@ -62,6 +68,8 @@ impl Ledger {
             ledger: Arc::clone(&self.0),
             actor: actor.clone(),
             kept_context: None,
+            unwritten: Unwritten::default(),
+            totals: Totals::default(),
         })
     }
 }
@@ -83,7 +91,9 @@ impl Tx {
     }
 
     /// Makes the change permanent.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
+        self.write_events().await?;
+        self.write_totals().await?;
         Ok(self.inner.commit().await?)
     }
 }

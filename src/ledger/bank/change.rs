@@ -262,6 +262,7 @@ async fn begin(
         data,
     };
     let seq = tx.record(event).await?;
+    tx.write_events().await?;
     sqlx::query(
         "INSERT INTO bank_changes (version, kind, event_seq, undoes) VALUES ($1, $2, $3, $4)",
     )

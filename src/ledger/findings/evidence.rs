@@ -99,6 +99,17 @@ impl Entity for EvidenceLink {
 /// Links an original to a finding. [`Step::Rectify`](crate::finding::Step::Rectify) does so for
 /// its proof.
 pub async fn link(tx: &mut Tx, finding_id: Id, new: &NewEvidence) -> Result<EvidenceLink> {
+    let enterprise_id = super::get(tx, finding_id).await?.enterprise_id;
+    link_of(tx, finding_id, enterprise_id, new).await
+}
+
+/// As [`link`], to a finding of this enterprise.
+pub(in crate::ledger) async fn link_of(
+    tx: &mut Tx,
+    finding_id: Id,
+    enterprise_id: Id,
+    new: &NewEvidence,
+) -> Result<EvidenceLink> {
     let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     if new.sha256.len() != 64 || !new.sha256.chars().all(hex) {
         return Err(Error::invalid(
@@ -106,7 +117,6 @@ pub async fn link(tx: &mut Tx, finding_id: Id, new: &NewEvidence) -> Result<Evid
             "must be 64 lower-case hexadecimal digits",
         ));
     }
-    let finding = super::get(tx, finding_id).await?;
     let link = EvidenceLink {
         id: tx.new_id(),
         finding_id,
@@ -135,7 +145,7 @@ pub async fn link(tx: &mut Tx, finding_id: Id, new: &NewEvidence) -> Result<Evid
         kind: "evidence.linked",
         entity: "evidence",
         entity_id: link.id,
-        enterprise_id: Some(finding.enterprise_id),
+        enterprise_id: Some(enterprise_id),
         context: None,
         data: json!(link),
     })

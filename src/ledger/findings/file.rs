@@ -79,31 +79,64 @@ pub enum Filed {
     },
 }
 
+/// What the sightings of one picture share.
+pub(in crate::ledger) struct Picture {
+    enterprise_id: Id,
+    /// What a photo by hand looks like as a whole; a camera's view needs no look.
+    view: Option<u128>,
+    /// Whether another photo looks like it; asked when it first matters.
+    is_alike: Option<bool>,
+    /// Digest of the context of its sightings.
+    context: Option<String>,
+}
+
+impl Picture {
+    /// Of this sighting, which must fit together.
+    pub(in crate::ledger) async fn of(tx: &mut Tx, seen: &Sighting) -> Result<Self> {
+        Ok(Self {
+            enterprise_id: enterprise_of(tx, seen).await?,
+            view: view_of(tx, seen).await?,
+            is_alike: None,
+            context: match &seen.context {
+                Some(context) => Some(tx.context(context).await?),
+                None => None,
+            },
+        })
+    }
+}
+
 /// Files a sighting. `same_look` compares embeddings where both sides have one.
 pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<Filed> {
+    let mut picture = Picture::of(tx, seen).await?;
+    file_of(tx, &mut picture, seen, same_look).await
+}
+
+/// As [`file`], one of several sightings of a picture.
+pub(in crate::ledger) async fn file_of(
+    tx: &mut Tx,
+    picture: &mut Picture,
+    seen: &Sighting,
+    same_look: &SameLook,
+) -> Result<Filed> {
     if let Some(finding_id) = filed_before(tx, &seen.source_key).await? {
         return Ok(Filed::Already { finding_id });
     }
-    let enterprise_id = check(tx, seen).await?;
+    check(seen)?;
     let sight = Sight {
         camera_id: seen.camera_id,
-        view: view_of(tx, seen).await?,
+        view: picture.view,
         in_named_zone: !seen.zone.is_empty(),
         area: seen.area,
         look: seen.look.clone(),
     };
     let by_machine = *tx.actor() == Actor::Machine;
-    let context = match &seen.context {
-        Some(context) => Some(tx.context(context).await?),
-        None => None,
-    };
-    let open = if may_be_known(tx, seen, &sight).await? {
+    let open = if may_be_known(tx, picture, seen, &sight).await? {
         open_finding_of(tx, seen, &sight, same_look).await?
     } else {
         None
     };
     if let Some(finding_id) = open {
-        append(tx, seen, finding_id, enterprise_id, context.as_deref()).await?;
+        append(tx, seen, finding_id, picture).await?;
         if !by_machine {
             bank::noted(tx, seen, finding_id).await?;
         }
@@ -111,10 +144,10 @@ pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<
     }
     // what a person notes is never kept out
     if by_machine && let Some(dismissal_id) = dismissal_of(tx, seen, &sight, same_look).await? {
-        suppress(tx, seen, dismissal_id, enterprise_id, context.as_deref()).await?;
+        suppress(tx, seen, dismissal_id, picture).await?;
         return Ok(Filed::Suppressed { dismissal_id });
     }
-    let finding_id = create(tx, seen, enterprise_id, context.as_deref()).await?;
+    let finding_id = create(tx, seen, picture).await?;
     if !by_machine {
         bank::noted(tx, seen, finding_id).await?;
     }
@@ -167,7 +200,6 @@ async fn filed_before(tx: &mut Tx, source_key: &str) -> Result<Option<Option<Id>
     row.map(|row| row.maybe_id("finding_id")).transpose()
 }
 
-/// What a photo by hand looks like as a whole; a camera's view needs no look.
 async fn view_of(tx: &mut Tx, seen: &Sighting) -> Result<Option<u128>> {
     let Some(sha256) = seen
         .photo_sha256
@@ -188,23 +220,34 @@ async fn view_of(tx: &mut Tx, seen: &Sighting) -> Result<Option<u128>> {
 
 /// A photo by hand from nowhere in particular that looks like no other, of things whose looks are not known, shows nothing that is
 /// known: a site may have thousands of open findings, which then need not be gone through.
-async fn may_be_known(tx: &mut Tx, seen: &Sighting, sight: &Sight) -> Result<bool> {
+async fn may_be_known(
+    tx: &mut Tx,
+    picture: &mut Picture,
+    seen: &Sighting,
+    sight: &Sight,
+) -> Result<bool> {
     if sight.camera_id.is_some() || sight.in_named_zone || sight.look.is_some() {
         return Ok(true);
     }
     let (Some(view), Some(sha256)) = (sight.view, &seen.photo_sha256) else {
         return Ok(false);
     };
-    Ok(photos::alike_photos(tx, sha256, view, look_alike).await? > 0)
+    let is_alike = match picture.is_alike {
+        Some(is_alike) => is_alike,
+        None => photos::alike_photos(tx, sha256, view, look_alike).await? > 0,
+    };
+    picture.is_alike = Some(is_alike);
+    Ok(is_alike)
+}
+
+fn check(seen: &Sighting) -> Result<()> {
+    required("source_key", &seen.source_key)?;
+    required("hazard_code", &seen.hazard_code)?;
+    seen.area.map_or(Ok(()), |area| area.checked().map(drop))
 }
 
 /// Whether everything fits together; the enterprise.
-async fn check(tx: &mut Tx, seen: &Sighting) -> Result<Id> {
-    required("source_key", &seen.source_key)?;
-    required("hazard_code", &seen.hazard_code)?;
-    if let Some(area) = seen.area {
-        area.checked()?;
-    }
+async fn enterprise_of(tx: &mut Tx, seen: &Sighting) -> Result<Id> {
     let site = sites::get(tx, seen.site_id).await?;
     if let Some(camera) = seen.camera_id
         && sites::camera(tx, camera).await?.site_id != site.id
@@ -273,14 +316,8 @@ async fn open_finding_of(
     Ok(best.map(|(_, id)| id))
 }
 
-async fn append(
-    tx: &mut Tx,
-    seen: &Sighting,
-    finding_id: Id,
-    enterprise_id: Id,
-    context: Option<&str>,
-) -> Result<()> {
-    let occurrence = insert_occurrence(tx, seen, finding_id, context).await?;
+async fn append(tx: &mut Tx, seen: &Sighting, finding_id: Id, picture: &Picture) -> Result<()> {
+    let occurrence = insert_occurrence(tx, seen, finding_id, picture.context.as_deref()).await?;
     let now = tx.now();
     // a sighting is no step: the version that people's changes rest on stays
     sqlx::query("UPDATE findings SET updated_ms = $1, cleared_ms = NULL WHERE id = $2")
@@ -292,21 +329,15 @@ async fn append(
         kind: "finding.occurrence",
         entity: "finding",
         entity_id: finding_id,
-        enterprise_id: Some(enterprise_id),
-        context,
+        enterprise_id: Some(picture.enterprise_id),
+        context: picture.context.as_deref(),
         data: json!({ "occurrence_id": occurrence, "source_key": seen.source_key, "score": seen.score }),
     })
     .await?;
     Ok(())
 }
 
-async fn suppress(
-    tx: &mut Tx,
-    seen: &Sighting,
-    dismissal_id: Id,
-    enterprise_id: Id,
-    context: Option<&str>,
-) -> Result<()> {
+async fn suppress(tx: &mut Tx, seen: &Sighting, dismissal_id: Id, picture: &Picture) -> Result<()> {
     sqlx::query("INSERT INTO suppressions (source_key, dismissal_id, seen_ms) VALUES ($1, $2, $3)")
         .bind(seen.source_key.clone())
         .id(dismissal_id)
@@ -317,24 +348,19 @@ async fn suppress(
         kind: "sighting.suppressed",
         entity: "dismissal",
         entity_id: dismissal_id,
-        enterprise_id: Some(enterprise_id),
-        context,
+        enterprise_id: Some(picture.enterprise_id),
+        context: picture.context.as_deref(),
         data: json!({ "source_key": seen.source_key, "score": seen.score }),
     })
     .await?;
     Ok(())
 }
 
-async fn create(
-    tx: &mut Tx,
-    seen: &Sighting,
-    enterprise_id: Id,
-    context: Option<&str>,
-) -> Result<Id> {
+async fn create(tx: &mut Tx, seen: &Sighting, picture: &Picture) -> Result<Id> {
     let id = tx.new_id();
     let row = FindingRow {
         finding: Finding::candidate(id),
-        enterprise_id,
+        enterprise_id: picture.enterprise_id,
         site_id: seen.site_id,
         zone: seen.zone.clone(),
         camera_id: seen.camera_id,
@@ -355,7 +381,7 @@ async fn create(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .id(id)
-    .id(enterprise_id)
+    .id(picture.enterprise_id)
     .id(row.site_id)
     .bind(row.zone.clone())
     .maybe_id(row.camera_id)
@@ -371,14 +397,14 @@ async fn create(
     .bind(FindingState::Candidate.as_str())
     .execute(tx.conn())
     .await?;
-    insert_occurrence(tx, seen, id, context).await?;
-    totals::add(tx, &row).await?;
+    insert_occurrence(tx, seen, id, picture.context.as_deref()).await?;
+    totals::add(tx, &row);
     tx.record(NewEvent {
         kind: "finding.filed",
         entity: "finding",
         entity_id: id,
-        enterprise_id: Some(enterprise_id),
-        context,
+        enterprise_id: Some(picture.enterprise_id),
+        context: picture.context.as_deref(),
         data: json!({
             "site_id": row.site_id, "zone": row.zone, "hazard_code": row.hazard_code,
             "suggested": row.suggested, "score": row.score, "source_key": seen.source_key,

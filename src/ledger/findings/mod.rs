@@ -19,11 +19,13 @@ mod step;
 mod totals;
 
 pub use dismissals::{Dismissal, dismissal, dismissals, revoke};
+pub(in crate::ledger) use evidence::link_of;
 pub use evidence::{
     EvidenceLink, EvidenceRole, NewEvidence, all_evidence, evidence, evidence_link, link,
     set_checks, used_by,
 };
 pub use file::{Filed, Sighting, clear, file, filed_as};
+pub(in crate::ledger) use file::{Picture, file_of};
 pub use place::{Area, SameLook};
 pub use step::step;
 pub(in crate::ledger) use totals::{

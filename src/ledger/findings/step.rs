@@ -25,7 +25,7 @@ pub async fn step(tx: &mut Tx, id: Id, expected: Option<i64>, step: &Step) -> Re
         merge(tx, &row, *into).await?;
     }
     store(tx, &row).await?;
-    totals::moved(tx, &row, &before).await?;
+    totals::moved(tx, &row, &before);
     tx.record(NewEvent {
         kind: "finding.step",
         entity: "finding",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use sqlx::QueryBuilder;
 
 use super::super::sql::Columns;
 use super::super::{Db, Result, Tx};
@@ -38,40 +39,51 @@ pub(in crate::ledger) fn key(
 }
 
 /// Counts a new finding.
-pub(super) async fn add(tx: &mut Tx, row: &FindingRow) -> Result<()> {
-    change(tx, key(row.created_at, &row.hazard_code, &row.finding), 1).await
+pub(super) fn add(tx: &mut Tx, row: &FindingRow) {
+    change(tx, key(row.created_at, &row.hazard_code, &row.finding), 1);
 }
 
 /// Counts a changed finding where it stands now and no longer where it stood.
-pub(super) async fn moved(tx: &mut Tx, row: &FindingRow, before: &Finding) -> Result<()> {
-    let old = key(row.created_at, &row.hazard_code, before);
-    let new = key(row.created_at, &row.hazard_code, &row.finding);
-    if old != new {
-        change(tx, old, -1).await?;
-        change(tx, new, 1).await?;
-    }
-    Ok(())
+pub(super) fn moved(tx: &mut Tx, row: &FindingRow, before: &Finding) {
+    change(tx, key(row.created_at, &row.hazard_code, before), -1);
+    change(tx, key(row.created_at, &row.hazard_code, &row.finding), 1);
 }
 
-async fn change(
-    tx: &mut Tx,
-    (day, code, state, severity): (i64, String, String, String),
-    by: i64,
-) -> Result<()> {
-    for day in [day, ALL_DAYS] {
-        sqlx::query(
-            "INSERT INTO finding_totals (day, hazard_code, state, severity, n) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (day, hazard_code, state, severity) DO UPDATE SET n = finding_totals.n + excluded.n",
-        )
-        .bind(day)
-        .bind(code.clone())
-        .bind(state.clone())
-        .bind(severity.clone())
-        .bind(by)
-        .execute(tx.conn())
-        .await?;
+fn change(tx: &mut Tx, mut key: (i64, String, String, String), by: i64) {
+    *tx.totals.entry(key.clone()).or_default() += by;
+    key.0 = ALL_DAYS;
+    *tx.totals.entry(key).or_default() += by;
+}
+
+/// Totals in one statement.
+const TOTALS_AT_ONCE: usize = 32;
+
+impl Tx {
+    /// Writes by how much this change changes the totals.
+    pub(in crate::ledger) async fn write_totals(&mut self) -> Result<()> {
+        let changed: Vec<_> = std::mem::take(&mut self.totals)
+            .into_iter()
+            .filter(|(_, by)| *by != 0)
+            .collect();
+        for some in changed.chunks(TOTALS_AT_ONCE) {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO finding_totals (day, hazard_code, state, severity, n) ",
+            );
+            query.push_values(some, |mut row, ((day, code, state, severity), by)| {
+                row.push_bind(*day)
+                    .push_bind(code.clone())
+                    .push_bind(state.clone())
+                    .push_bind(severity.clone())
+                    .push_bind(*by);
+            });
+            query.push(
+                " ON CONFLICT (day, hazard_code, state, severity) \
+                 DO UPDATE SET n = finding_totals.n + excluded.n",
+            );
+            query.build().execute(self.conn()).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The totals as they are kept, without zeros.
