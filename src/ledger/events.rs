@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use sqlx::QueryBuilder;
 use sqlx::any::AnyRow;
 
 use super::page::{Conditions, Entity};
@@ -116,31 +115,35 @@ impl Tx {
 
     /// Writes what was recorded. Only rows that name an event need this before the end of the change.
     pub(in crate::ledger) async fn write_events(&mut self) -> Result<()> {
-        let now = self.now().as_millisecond();
-        let actor = self.actor().to_text();
+        let (now, actor) = (self.now(), self.actor().to_text());
         let mut events = std::mem::take(&mut self.unwritten.events);
         while !events.is_empty() {
             let rest = events.split_off(events.len().min(EVENTS_AT_ONCE));
-            let mut outbox = QueryBuilder::new("INSERT INTO outbox (event_seq, next_attempt_ms) ");
-            outbox.push_values(&events, |mut row, event| {
-                row.push_bind(event.seq).push_bind(now);
-            });
-            let mut log = QueryBuilder::new(
-                "INSERT INTO events (seq, at_ms, actor, kind, entity, entity_id, enterprise_id, context, data) ",
+            let mut outbox = sql::insert(
+                "INSERT INTO outbox (event_seq, next_attempt_ms)",
+                (events.len(), 2),
+                "",
             );
-            log.push_values(events, |mut row, event| {
-                row.push_bind(event.seq)
-                    .push_bind(now)
-                    .push_bind(actor.clone())
-                    .push_bind(event.kind)
-                    .push_bind(event.entity)
-                    .push_bind(event.entity_id.to_string())
-                    .push_bind(event.enterprise_id.map(|id| id.to_string()))
-                    .push_bind(event.context)
-                    .push_bind(event.data);
-            });
-            log.build().execute(self.conn()).await?;
-            outbox.build().execute(self.conn()).await?;
+            let mut log = sql::insert(
+                "INSERT INTO events (seq, at_ms, actor, kind, entity, entity_id, enterprise_id, context, data)",
+                (events.len(), 9),
+                "",
+            );
+            for event in events {
+                outbox = outbox.bind(event.seq).time(now);
+                log = log
+                    .bind(event.seq)
+                    .time(now)
+                    .bind(actor.clone())
+                    .bind(event.kind)
+                    .bind(event.entity)
+                    .id(event.entity_id)
+                    .maybe_id(event.enterprise_id)
+                    .bind(event.context)
+                    .bind(event.data);
+            }
+            log.execute(self.conn()).await?;
+            outbox.execute(self.conn()).await?;
             events = rest;
         }
         Ok(())

@@ -9,7 +9,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sqlx::any::{Any, AnyPoolOptions};
@@ -101,6 +101,8 @@ const FILE: &str = "ledger.sqlite";
 const LOCK: &str = "lock";
 /// Key of PostgreSQL's advisory lock: "sitewrdn" in ASCII.
 const POSTGRES_LOCK: i64 = 0x7369_7465_7772_646e;
+/// A server may hold the lock of a process that has just ended for a moment.
+const POSTGRES_LOCK_WAIT: Duration = Duration::from_secs(3);
 /// How long somebody waits for the writer or a reader.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -225,12 +227,16 @@ async fn prepare(conn: &mut AnyConnection, backend: Backend, writes: bool) -> sq
         Backend::Postgres => {
             conn.execute("SET TIME ZONE 'UTC'").await?;
             if writes {
-                let held: bool = sqlx::query_scalar::<Any, bool>("SELECT pg_try_advisory_lock($1)")
+                let until = Instant::now() + POSTGRES_LOCK_WAIT;
+                while !sqlx::query_scalar::<Any, bool>("SELECT pg_try_advisory_lock($1)")
                     .bind(POSTGRES_LOCK)
                     .fetch_one(&mut *conn)
-                    .await?;
-                if !held {
-                    return Err(sqlx::Error::Protocol(LOCKED.to_owned()));
+                    .await?
+                {
+                    if Instant::now() > until {
+                        return Err(sqlx::Error::Protocol(LOCKED.to_owned()));
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::Row;
 use sqlx::any::{Any, AnyArguments, AnyRow};
 use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{Error, Result};
 use crate::finding::Actor;
@@ -24,6 +24,27 @@ pub(super) fn json<T: Serialize>(value: &T) -> Result<String> {
 /// JSON from a column.
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| Error::Corrupt(e.to_string()))
+}
+
+/// A statement that inserts many rows of so many values each; `tail` comes behind them. Both databases
+/// take `$1`; sqlx's own builder writes `?` here.
+pub(super) fn insert(
+    head: &'static str,
+    (rows, columns): (usize, usize),
+    tail: &'static str,
+) -> Query<'static, Any, AnyArguments> {
+    let row = |n: usize| {
+        let values: Vec<_> = (1..=columns)
+            .map(|i| format!("${}", n * columns + i))
+            .collect();
+        format!("({})", values.join(", "))
+    };
+    let rows: Vec<_> = (0..rows).map(row).collect();
+    // made of constants of this program, all values are bound
+    sqlx::query(AssertSqlSafe(format!(
+        "{head} VALUES {}{tail}",
+        rows.join(", ")
+    )))
 }
 
 /// Reading columns by name, as what they mean.

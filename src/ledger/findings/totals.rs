@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sqlx::QueryBuilder;
 
-use super::super::sql::Columns;
+use super::super::sql::{self, Columns};
 use super::super::{Db, Result, Tx};
 use super::{FindingRow, severity_name};
 use crate::finding::Finding;
@@ -66,21 +65,21 @@ impl Tx {
             .filter(|(_, by)| *by != 0)
             .collect();
         for some in changed.chunks(TOTALS_AT_ONCE) {
-            let mut query = QueryBuilder::new(
-                "INSERT INTO finding_totals (day, hazard_code, state, severity, n) ",
-            );
-            query.push_values(some, |mut row, ((day, code, state, severity), by)| {
-                row.push_bind(*day)
-                    .push_bind(code.clone())
-                    .push_bind(state.clone())
-                    .push_bind(severity.clone())
-                    .push_bind(*by);
-            });
-            query.push(
+            let mut query = sql::insert(
+                "INSERT INTO finding_totals (day, hazard_code, state, severity, n)",
+                (some.len(), 5),
                 " ON CONFLICT (day, hazard_code, state, severity) \
                  DO UPDATE SET n = finding_totals.n + excluded.n",
             );
-            query.build().execute(self.conn()).await?;
+            for ((day, code, state, severity), by) in some {
+                query = query
+                    .bind(*day)
+                    .bind(code.clone())
+                    .bind(state.clone())
+                    .bind(severity.clone())
+                    .bind(*by);
+            }
+            query.execute(self.conn()).await?;
         }
         Ok(())
     }

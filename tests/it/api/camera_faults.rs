@@ -40,8 +40,9 @@ impl Case {
 
     /// Pictures come, so many more than there were.
     async fn goes_on(&self, what: &str) {
-        let had = self.status().await["frames"].as_u64().unwrap();
-        let more = |s: &Value| s["state"] == "live" && s["frames"].as_u64().unwrap() >= had + 8;
+        // there is no status before the camera has begun
+        let had = self.status().await["frames"].as_u64().unwrap_or(0);
+        let more = |s: &Value| s["state"] == "live" && s["frames"].as_u64() >= Some(had + 8);
         self.until(what, more).await;
     }
 
