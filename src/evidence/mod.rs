@@ -6,12 +6,13 @@
 //! [`Store::remove_orphan`] deletes, what no row names.
 
 mod digest;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -152,8 +153,7 @@ impl Store {
         }
         self.check_room(bytes.len() as u64)?;
         let io = |what| EvidenceError::io(what, &self.incoming);
-        let mut file = tempfile::NamedTempFile::new_in(&self.incoming).map_err(io("write into"))?;
-        file.write_all(bytes).map_err(io("write into"))?;
+        let file = write::whole(bytes, &self.incoming).map_err(io("write into"))?;
         file.as_file().sync_all().map_err(io("make durable"))?;
         file.persist(&path)
             .map_err(|e| EvidenceError::io("rename into", &path)(e.error))?;
