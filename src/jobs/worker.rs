@@ -20,8 +20,17 @@ const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) fn work(jobs: &Inner, judge: &Arc<Judge>, runtime: &Handle) {
     let mut scratch = Scratch::default();
-    while !jobs.stopping.load(Ordering::Relaxed) {
-        let claim = runtime.block_on(async {
+    let mut next = None;
+    loop {
+        // a photo in hand is finished
+        if let Some(claim) = next.take() {
+            next = one(jobs, judge, runtime, &claim, &mut scratch);
+            continue;
+        }
+        if jobs.stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        next = runtime.block_on(async {
             // before looking: work that arrives in between must not be slept over
             let woken = jobs.wake.notified();
             tokio::pin!(woken);
@@ -39,13 +48,17 @@ pub(super) fn work(jobs: &Inner, judge: &Arc<Judge>, runtime: &Handle) {
                 }
             }
         });
-        if let Some(claim) = claim {
-            one(jobs, judge, runtime, &claim, &mut scratch);
-        }
     }
 }
 
-fn one(jobs: &Inner, judge: &Judge, runtime: &Handle, claim: &ClaimedPhoto, scratch: &mut Scratch) {
+/// Judges a photo and files what it shows; the next photo, if one was waiting.
+fn one(
+    jobs: &Inner,
+    judge: &Judge,
+    runtime: &Handle,
+    claim: &ClaimedPhoto,
+    scratch: &mut Scratch,
+) -> Option<ClaimedPhoto> {
     let start = Instant::now();
     let bytes = match read(jobs, claim) {
         Ok(bytes) => bytes,
@@ -86,7 +99,7 @@ fn one(jobs: &Inner, judge: &Judge, runtime: &Handle, claim: &ClaimedPhoto, scra
         decided_by: super::judge::context(&document),
         record,
     };
-    file(jobs, runtime, claim, &judged, took);
+    file(jobs, runtime, claim, &judged, took)
 }
 
 /// Holds a photo against the sample bank, where there is one; which it was. Where it cannot be asked the
@@ -164,20 +177,21 @@ fn read(jobs: &Inner, claim: &ClaimedPhoto) -> Result<Vec<u8>, EvidenceError> {
 }
 
 /// Writes what was found; tries until it is written or the service ends. What is not written by
-/// then is judged again after the next start.
+/// then is judged again after the next start. The next photo, if one was waiting.
 fn file(
     jobs: &Inner,
     runtime: &Handle,
     claim: &ClaimedPhoto,
     judged: &JudgedPhoto,
     mut took: StageTimes,
-) {
+) -> Option<ClaimedPhoto> {
     let start = Instant::now();
-    loop {
-        match runtime.block_on(jobs.ledger.complete_photo(claim, judged)) {
-            Ok(true) => break,
+    let next = loop {
+        let go_on = !jobs.stopping.load(Ordering::Relaxed);
+        match runtime.block_on(jobs.ledger.complete_photo(claim, judged, go_on)) {
+            Ok(completed) if completed.done => break completed.next,
             // another claim is in force: its worker gives the photo its effect
-            Ok(false) => return,
+            Ok(_) => return None,
             // trying again would change nothing: the photo must not hold up the others
             Err(error @ (Error::Invalid { .. } | Error::NotFound { .. } | Error::Corrupt(_)))
                 if judged.record.error.is_none() =>
@@ -195,12 +209,12 @@ fn file(
             Err(error) => {
                 tracing::error!(photo = %claim.id, %error, "a result could not be written; trying again");
                 if jobs.stopping.load(Ordering::Relaxed) {
-                    return;
+                    return None;
                 }
                 std::thread::sleep(RETRY);
             }
         }
-    }
+    };
     took.file_ms = ms(start);
     let outcome = if judged.record.error.is_none() {
         "judged"
@@ -210,6 +224,7 @@ fn file(
     jobs.observer.judged(outcome, took);
     // nobody may be listening
     let _ = jobs.done.send(claim.id);
+    next
 }
 
 fn ms(start: Instant) -> f64 {

@@ -169,6 +169,15 @@ pub struct JudgedPhoto {
     pub fingerprint: Option<u128>,
 }
 
+/// What became of a claim.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Completed {
+    /// It was in force, and the photo has its effect. Else nothing was written.
+    pub done: bool,
+    /// The next photo, where one was wanted and waited.
+    pub next: Option<ClaimedPhoto>,
+}
+
 /// Which photos are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct PhotoFilter {
@@ -204,23 +213,19 @@ impl Ledger {
             return Ok(None); // no need to wait for the writer
         }
         let mut tx = self.begin(&Actor::Machine).await?;
-        let row = sqlx::query(
-            "UPDATE photos SET state = 'working', attempts = attempts + 1 WHERE id = \
-             (SELECT id FROM photos WHERE state = 'queued' ORDER BY attempts, id LIMIT 1) \
-             RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
-             taken_ms, received_ms, \
-             (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
-             (SELECT facts FROM enterprises WHERE enterprises.id = photos.enterprise_id) AS facts",
-        )
-        .fetch_optional(tx.conn())
-        .await?;
+        let claimed = claim(&mut tx).await?;
         tx.commit().await?;
-        row.as_ref().map(claimed).transpose()
+        Ok(claimed)
     }
 
-    /// Writes what a worker found, files the candidates and ends the claim, all in one change.
-    /// `false` when the claim was not in force any more: then nothing was written.
-    pub async fn complete_photo(&self, claim: &ClaimedPhoto, judged: &JudgedPhoto) -> Result<bool> {
+    /// Writes what a worker found, files the candidates, ends the claim and takes the `next` photo if the
+    /// worker wants one, all in one change.
+    pub async fn complete_photo(
+        &self,
+        claim: &ClaimedPhoto,
+        judged: &JudgedPhoto,
+        next: bool,
+    ) -> Result<Completed> {
         let mut tx = self.begin(&Actor::Machine).await?;
         let state = match &judged.record.error {
             None => PhotoState::Judged,
@@ -243,7 +248,7 @@ impl Ledger {
         .execute(tx.conn())
         .await?;
         if done.rows_affected() == 0 {
-            return Ok(false);
+            return Ok(Completed::default());
         }
         ended(
             &mut tx,
@@ -254,8 +259,13 @@ impl Ledger {
         )
         .await?;
         super::filing::file(&mut tx, claim, judged).await?;
+        let next = if next {
+            self::claim(&mut tx).await?
+        } else {
+            None
+        };
         tx.commit().await?;
-        Ok(true)
+        Ok(Completed { done: true, next })
     }
 
     /// At the start: what a dead process had claimed waits again; what ended the process too often
@@ -344,6 +354,21 @@ impl Ledger {
     ) -> Result<u64> {
         alike_photos(&mut self.read().await?, sha256, fingerprint, alike).await
     }
+}
+
+/// As [`Ledger::claim_photo`].
+async fn claim(tx: &mut Tx) -> Result<Option<ClaimedPhoto>> {
+    let row = sqlx::query(
+        "UPDATE photos SET state = 'working', attempts = attempts + 1 WHERE id = \
+         (SELECT id FROM photos WHERE state = 'queued' ORDER BY attempts, id LIMIT 1) \
+         RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
+         taken_ms, received_ms, \
+         (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
+         (SELECT facts FROM enterprises WHERE enterprises.id = photos.enterprise_id) AS facts",
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.as_ref().map(claimed).transpose()
 }
 
 /// As [`Ledger::photos_alike`].

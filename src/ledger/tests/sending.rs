@@ -3,7 +3,7 @@
 use super::super::accounts::{self, NewAccount};
 use super::super::events::Context;
 use super::super::findings::OfFindings;
-use super::super::photos::{self, ClaimedPhoto, JudgedPhoto, Taken, TakenBy};
+use super::super::photos::{self, ClaimedPhoto, Completed, JudgedPhoto, Taken, TakenBy};
 use super::super::uploads::{self, Accepted, NewPhoto, NewUpload};
 use super::*;
 use crate::record::PhotoRecord;
@@ -61,7 +61,35 @@ async fn judge(world: &World, claim: &ClaimedPhoto, fingerprint: u128) {
         decided_by: context(),
         fingerprint: Some(fingerprint),
     };
-    assert!(world.ledger.complete_photo(claim, &judged).await.unwrap());
+    let completed = world.ledger.complete_photo(claim, &judged, false).await;
+    assert!(completed.unwrap().done);
+}
+
+#[tokio::test]
+async fn a_worker_takes_the_next_photo_with_the_end_of_the_one_before() {
+    let world = World::new().await;
+    let account = inspector(&world).await;
+    let digests = ["aa", "ab"].map(|start| start.repeat(32));
+    let names: Vec<&str> = digests.iter().map(String::as_str).collect();
+    accept(&world, account, &names).await;
+    let first = world.ledger.claim_photo().await.unwrap().unwrap();
+    let judged = JudgedPhoto {
+        record: PhotoRecord::unreadable(first.name.clone(), "too dark".to_owned()),
+        decided_by: context(),
+        fingerprint: None,
+    };
+    let end = async |claim, next| {
+        let completed = world.ledger.complete_photo(claim, &judged, next).await;
+        completed.unwrap()
+    };
+    let second = end(&first, true).await.next.unwrap();
+    assert_eq!((&second.sha256, second.attempt), (&digests[1], 1));
+    assert_eq!(world.ledger.photos_waiting().await.unwrap(), 0);
+    // told twice: neither the effect nor a claim
+    assert_eq!(end(&first, true).await, Completed::default());
+    let last = end(&second, true).await;
+    assert_eq!((last.done, last.next), (true, None));
+    world.check().await;
 }
 
 #[tokio::test]
