@@ -177,6 +177,11 @@ def main():
             client.start()
         started, kills = time.monotonic(), 0
         while not done() and any(c.is_alive() for c in clients):
+            if random.random() < 0.3:
+                # lives too short to answer anything must not follow one another for ever
+                before, until = answered(), time.monotonic() + TRIES_S / 4
+                while answered() == before and time.monotonic() < until:
+                    time.sleep(0.05)
             time.sleep(random.uniform(0, args.longest))
             service.kill()
             kills += 1

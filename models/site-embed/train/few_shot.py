@@ -291,6 +291,31 @@ def panel(name, curves):
     return "".join(out) + "</svg>"
 
 
+def figure(curves):
+    """All panels in one picture that stands by itself."""
+    size, head = (372, 296), 26
+    style = """text { font: 12px system-ui, sans-serif; fill: #1c242c } .grid { stroke: #d9dee3 }
+        .tick, .axis { fill: #56606b; font-size: 11px } .tick.x, .axis { text-anchor: middle } .tick.y { text-anchor: end }
+        .line { fill: none; stroke-width: 2.2 } .diagonal { stroke: #56606b; stroke-dasharray: 5 4; stroke-width: 1.5 }
+        .name { font-weight: 600; font-size: 14px }"""
+    parts = []
+    for i, (kind, of) in enumerate(curves.items()):
+        x, y = i % 3 * size[0], i // 3 * size[1]
+        inner = panel(kind, of["53 windows"]).replace('<svg class="chart"', f'<svg x="{x}" y="{y + head}" width="{size[0]}" height="256"')
+        parts.append(f'<text class="name" x="{x + 46}" y="{y + 20}">{kind}</text>{inner}')
+    x, y = len(curves) % 3 * size[0] + 46, len(curves) // 3 * size[1] + head + 40
+    for way, (name, colour) in WAYS.items():
+        for what, dash in (("recall", ""), ("false alarms", ' stroke-dasharray="3 4"')):
+            parts.append(f'<path d="M{x} {y}h30" stroke="{colour}" stroke-width="2.5"{dash}/>'
+                         f'<text x="{x + 38}" y="{y + 4}">{what}, {name}</text>')
+            y += 24
+    parts.append(f'<path class="diagonal" d="M{x} {y}h30"/><text x="{x + 38}" y="{y + 4}">stated rate, {RATE:.0%}</text>')
+    width, height = 3 * size[0], (len(curves) // 3 + 1) * size[1]
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+            f'<title>Recall and false alarms of the sample bank by number of samples</title><style>{style}</style>'
+            f'<rect width="100%" height="100%" fill="#fff"/>{"".join(parts)}</svg>\n')
+
+
 def table(curves):
     head = "".join(f'<th scope="col" class="n">{n}</th>' for n in SAMPLES)
     rows = []
@@ -338,6 +363,7 @@ def main():
     p.add_argument("--cache", required=True)
     p.add_argument("--out", required=True)
     p.add_argument("--html", required=True)
+    p.add_argument("--svg", required=True)
     a = p.parse_args()
     os.makedirs(a.cache, exist_ok=True)
     embed = Embedder(a.onnx)
@@ -365,18 +391,23 @@ def write(a, counts, curves):
     json.dump({"rate": RATE, "clean_photos": CLEAN, "draws": DRAWS, "counts": counts, "curves": curves},
               open(a.out, "w"), indent=1)
     facts = [
-        "Five kinds that neither the detector of this test (there is none) nor the embedder was trained on. A photo "
-        "counts as found when a confirmed window holds the middle of one of its boxes.",
+        "Five kinds that the embedder was not trained on; no detector takes part. A photo counts as found when a "
+        "confirmed window holds the middle of one of its boxes.",
         f"The threshold is found by {CLEAN} clean photos for a stated rate of {RATE:.0%}; false alarms are counted in "
         "other clean photos: photos of the same labelled sets without the kind, filled up from other sets.",
-        f"Means of {DRAWS} draws of samples; the band holds four draws of five. Other site: no sample shares its photo "
-        "or video with a tested photo, of fire not even the labelled set. Same site: other photos of the tested "
-        "photo's video come first among the samples; only kinds with videos of three photos and more.",
+        f"Means of {DRAWS} draws of samples (same site: {4 * DRAWS} photos); the band holds four draws of five. Other "
+        "site: no sample shares its photo or video with a tested photo or another sample, and samples of fire are of the "
+        "other labelled set. Same site: other photos of the tested photo's video come first among the samples, as many "
+        "as there are (of 20 on average: " + ", ".join(
+            f'{k} {ways["53 windows"]["same_site"][-1]["own_samples"]:.0f}' for k, ways in curves.items()
+            if ways["53 windows"]["same_site"]) + "); forklifts have no two photos of one site.",
         "; ".join(f'{k}: {c["photos"]} photos of {c["sources"]} sources, {c["clean"]} clean ones, '
                   f'{c["clean_of_its_sets"]} of them of its own sets' for k, c in counts.items()) + ".",
     ]
     with open(a.html, "w") as f:
         f.write(page(curves, facts))
+    with open(a.svg, "w") as f:
+        f.write(figure(curves))
 
 
 if __name__ == "__main__":
