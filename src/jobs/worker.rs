@@ -56,7 +56,7 @@ fn one(jobs: &Inner, judge: &Judge, runtime: &Handle, claim: &ClaimedPhoto, scra
                           restore it from a backup.";
             let judged = JudgedPhoto {
                 record: PhotoRecord::unreadable(claim.name.clone(), reason.into()),
-                decided_by: judge.context(),
+                decided_by: judge.context(None),
                 fingerprint: None,
             };
             return file(jobs, runtime, claim, &judged, StageTimes::default());

@@ -15,9 +15,9 @@ use crate::bank::{BankError, Calibration, Neighbour, Role, Ruling, Sample, Verdi
 use crate::evidence::Digest;
 use crate::hazard::Lang;
 use crate::id::Id;
-use crate::jobs::samples::{Taught, Unready};
+use crate::jobs::samples::Unready;
 use crate::ledger::sites;
-use crate::pipeline::bank::{Cutter, pixels};
+use crate::pipeline::bank::{Cutter, Taught, pixels};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

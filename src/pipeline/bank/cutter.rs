@@ -1,5 +1,7 @@
 //! Parts of a photo, cut and embedded always alike.
 
+use std::borrow::Cow;
+
 use image::RgbImage;
 
 use crate::embedding::{Embedding, look_region};
@@ -16,12 +18,20 @@ const AT_ONCE: usize = 16;
 
 /// A photo that regions are cut from: always the same pixels for the same photo and region, so that a
 /// sample and the photo it came from are alike to the last bit.
-pub struct Cutter {
-    picture: RgbImage,
+pub struct Cutter<'p> {
+    picture: Cow<'p, RgbImage>,
     size: (u32, u32),
 }
 
-impl Cutter {
+impl<'p> Cutter<'p> {
+    /// A frame that is decoded already; `size` is its size before it was made smaller, pixels.
+    pub fn of_frame(picture: &'p RgbImage, size: (u32, u32)) -> Self {
+        Self {
+            picture: Cow::Borrowed(picture),
+            size,
+        }
+    }
+
     /// Decodes a photo.
     ///
     /// # Errors
@@ -29,6 +39,7 @@ impl Cutter {
     pub fn new(bytes: &[u8], limits: &PhotoLimits) -> Result<Self, JudgeError> {
         guarded(|| {
             let (picture, size) = upright(bytes, limits, SIDE)?;
+            let picture = Cow::Owned(picture);
             Ok(Self { picture, size })
         })
     }
@@ -51,7 +62,7 @@ impl Cutter {
         let end = |v: f32, from: u32, most: u32| (v.round() as u32).clamp(from + 1, most);
         let w = end(region.x2 * sx, x, width) - x;
         let h = end(region.y2 * sy, y, height) - y;
-        image::imageops::crop_imm(&self.picture, x, y, w, h).to_image()
+        image::imageops::crop_imm(&*self.picture, x, y, w, h).to_image()
     }
 
     /// What is embedded of a part of the photo, for a person, as JPEG; its longer side at most `max_side`

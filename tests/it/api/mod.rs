@@ -12,5 +12,5 @@ mod photos;
 mod pictures;
 mod register;
 mod session;
-mod support;
+pub(crate) mod support;
 mod uploads;
