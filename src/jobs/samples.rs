@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
 
-use crate::bank::EmbedderId;
+use crate::bank::{Bank, EmbedderId};
 use crate::embedding::Embedding;
 use crate::evidence::Store;
 use crate::id::Id;
@@ -185,24 +185,34 @@ impl SampleBank {
         .await?;
         let known = self.fresh(0).filter(|t| *t.bank().embedder() == id);
         let mut db = inner.ledger.read().await?;
-        let loaded = match known {
-            None => {
-                let (loaded, _) = rows::load_with_index(&mut db, &inner.folder, &id).await?;
-                loaded
-            }
+        let brought = match known {
             Some(known) => {
-                let known: BTreeMap<Id, &[f32]> =
-                    known.bank().samples().map(|(s, row)| (s.id, row)).collect();
-                let held = |id: Id| {
-                    known
-                        .get(&id)
-                        .and_then(|row| Embedding::new(row.to_vec()).ok())
-                };
-                rows::load(&mut db, &id, None, held).await?
+                let since = known.bank().version();
+                let changes = rows::changes(&mut db, &id, since).await?;
+                let brought = tokio::task::spawn_blocking(move || brought_up(&known, changes));
+                brought.await?
+            }
+            None => None,
+        };
+        let bank = match brought {
+            Some(bank) => bank,
+            None => {
+                rows::load_with_index(&mut db, &inner.folder, &id)
+                    .await?
+                    .0
+                    .bank
             }
         };
         drop(db);
-        let made = tokio::task::spawn_blocking(move || Taught::new(loaded.bank, embedder));
+        let made = tokio::task::spawn_blocking(move || {
+            #[cfg(feature = "usearch")]
+            let bank = {
+                let mut bank = bank;
+                bank.index();
+                bank
+            };
+            Taught::new(bank, embedder)
+        });
         let taught = Arc::new(made.await?);
         *inner.now.write().unwrap_or_else(PoisonError::into_inner) = Some(taught.clone());
         Ok(Some(taught))
@@ -217,6 +227,22 @@ impl SampleBank {
         });
         loaded.await?.map_err(Unready::Refused)
     }
+}
+
+/// The bank with what has changed; nothing where that does not come out even: samples that were embedded
+/// since without being new.
+fn brought_up(known: &Taught, changes: rows::Changes) -> Option<Bank> {
+    let mut bank = known.bank().clone();
+    for id in changes.gone {
+        bank.remove(id);
+    }
+    for (sample, embedding) in changes.come {
+        if !bank.contains(sample.id) {
+            bank.insert(sample, &embedding).ok()?;
+        }
+    }
+    bank.set_version(changes.version);
+    (bank.len() == changes.embedded).then_some(bank)
 }
 
 /// How the ledger names an embedder.

@@ -355,6 +355,62 @@ pub async fn load(
     })
 }
 
+/// What came and went since a version, with embeddings of one embedder.
+#[derive(Debug)]
+pub struct Changes {
+    /// The newest version.
+    pub version: i64,
+    /// Samples that are no longer alive.
+    pub gone: Vec<Id>,
+    /// Samples that are alive since; perhaps also before.
+    pub come: Vec<(Sample, Embedding)>,
+    /// How many samples that are alive have an embedding.
+    pub embedded: usize,
+}
+
+/// What changed since version `since`: a bank of many samples need not be read again for a few.
+pub async fn changes(db: &mut impl Db, embedder: &EmbedderId, since: i64) -> Result<Changes> {
+    let version = version(db).await?;
+    let rows = sqlx::query(
+        "SELECT DISTINCT p.sample_id FROM bank_spans p WHERE p.until_version > $1 AND NOT EXISTS \
+         (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL)",
+    )
+    .bind(since)
+    .fetch_all(db.conn())
+    .await?;
+    let gone = rows
+        .iter()
+        .map(|row| row.id("sample_id"))
+        .collect::<Result<_>>()?;
+    let rows = sqlx::query(
+        "SELECT s.*, e.sample_id, e.embedding FROM bank_spans p JOIN bank_samples s ON s.id = p.sample_id \
+         JOIN bank_embeddings e ON e.sample_id = s.id AND e.embedder = $2 \
+         WHERE p.from_version > $1 AND p.until_version IS NULL ORDER BY s.id",
+    )
+    .bind(since)
+    .bind(embedder.version.clone())
+    .fetch_all(db.conn())
+    .await?;
+    let come = rows
+        .iter()
+        .map(|row| Ok((sample(row)?, embedding(row)?)))
+        .collect::<Result<_>>()?;
+    let embedded = sqlx::query(
+        "SELECT COUNT(*) AS n FROM bank_spans p JOIN bank_embeddings e ON e.sample_id = p.sample_id \
+         AND e.embedder = $1 WHERE p.until_version IS NULL",
+    )
+    .bind(embedder.version.clone())
+    .fetch_one(db.conn())
+    .await?
+    .int("n")?;
+    Ok(Changes {
+        version,
+        gone,
+        come,
+        embedded: usize::try_from(embedded).unwrap_or(0),
+    })
+}
+
 fn embedding(row: &AnyRow) -> Result<Embedding> {
     let text = row.text("embedding")?;
     from_text(&text).ok_or_else(|| {

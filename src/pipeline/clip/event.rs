@@ -51,7 +51,6 @@ pub struct FindingEvent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BankSaid {
     /// Which bank.
-    #[serde(flatten)]
     pub asked: BankRecord,
     /// What it said.
     pub ruling: Ruling,
