@@ -33,7 +33,7 @@ pub use gallery::{Gallery, MOST_DIMENSIONS};
 pub use policy::{Policy, PolicyError};
 pub use propose::{Grid, keep_best, same_thing};
 pub use ruling::{Reason, Ruling, Verdict};
-pub use sample::{Place, Role, Sample, Scope};
+pub use sample::{Mask, MaskError, Place, Role, Sample, Scope};
 
 /// Why something does not go with a bank. Every message says what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -18,7 +18,7 @@ use crate::id::Id;
 use crate::inference::Embed;
 use crate::ledger::bank::{self as rows, SampleRow};
 use crate::ledger::{self, Ledger};
-use crate::pipeline::bank::{Cutter, Taught, pixels};
+use crate::pipeline::bank::{Cutter, Taught};
 use crate::source::photo::PhotoLimits;
 
 /// Verifies and loads the embedder, or says why it is refused.
@@ -336,9 +336,9 @@ fn embed_photo(
         .read(&digest.parse().map_err(|e| said(&e))?)
         .map_err(|e| said(&e))?;
     let cutter = Cutter::new(&bytes, limits).map_err(|e| said(&e))?;
-    let regions: Vec<_> = samples
+    let parts: Vec<_> = samples
         .iter()
-        .map(|row| pixels(row.sample.area, cutter.size()))
+        .map(|row| (row.sample.area, row.sample.mask.as_ref()))
         .collect();
-    cutter.embed(&regions, embedder).map_err(|e| said(&e))
+    cutter.embed_samples(&parts, embedder).map_err(|e| said(&e))
 }

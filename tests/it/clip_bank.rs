@@ -79,6 +79,7 @@ fn teach(
             place: Place::default(),
             photo_sha256: format!("{photo:064x}"),
             area: fractions(*region, SIZE),
+            mask: None,
         };
         bank.insert(sample, &embedding).unwrap();
     }

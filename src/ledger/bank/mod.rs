@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use super::page::{self, Conditions, Entity};
-use super::sql::{Bind, Columns};
+use super::sql::{Bind, Columns, from_json};
 use super::{Db, Error, Page, Paged, Result, Scope as View};
-use crate::bank::{Bank, EmbedderId, Place, Role, Sample, Scope};
+use crate::bank::{Bank, EmbedderId, Mask, Place, Role, Sample, Scope};
 use crate::embedding::Embedding;
 use crate::finding::Actor;
 use crate::id::Id;
@@ -44,6 +44,8 @@ pub struct NewSample {
     pub photo_kept: bool,
     /// The part of the photo, `[x1, y1, x2, y2]` in fractions.
     pub area: [f64; 4],
+    /// The outline within that part, if one was drawn.
+    pub mask: Option<Mask>,
     /// Where it comes from: `file`, `api`, `dataset:NAME`, `review`, `import:OFFICE`.
     pub origin: String,
     /// The finding that it comes from.
@@ -88,6 +90,10 @@ fn sample(row: &AnyRow) -> Result<Sample> {
             row.float("x2")?,
             row.float("y2")?,
         ],
+        mask: row
+            .maybe_text("mask")?
+            .map(|text| from_json(&text))
+            .transpose()?,
     })
 }
 
@@ -153,6 +159,16 @@ pub async fn list(
 /// One sample, alive or not.
 pub async fn get(db: &mut impl Db, id: Id) -> Result<SampleRow> {
     page::get(db, "sample", "SELECT * FROM bank_samples WHERE id = $1", id).await
+}
+
+/// Digests of the photos that samples are parts of and that are kept, in order.
+pub async fn photos(db: &mut impl Db) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT photo_sha256 FROM bank_samples WHERE photo_kept = 1 ORDER BY photo_sha256",
+    )
+    .fetch_all(db.conn())
+    .await?;
+    rows.iter().map(|row| row.text("photo_sha256")).collect()
 }
 
 /// How many samples of a kind there are of a site.
