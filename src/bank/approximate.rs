@@ -1,8 +1,6 @@
 //! Approximate search among very many rows: a graph (HNSW, by usearch). Derived from the rows, and never asked for
 //! a decision, which needs all of them.
 
-use std::collections::HashMap;
-
 use rayon::prelude::*;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
@@ -13,16 +11,18 @@ const CONNECTIVITY: usize = 16;
 /// How many rows are looked at when one is added.
 const EXPANSION_ADD: usize = 128;
 /// How many rows are looked at, at least, for a query.
-const EXPANSION_SEARCH: usize = 192;
+const EXPANSION_SEARCH: usize = 96;
 
 /// The graph. Rows are known to it by keys of their own: a row's number changes when another is removed.
 pub(super) struct Approximate {
     index: Index,
     /// Of each row.
     keys: Vec<u64>,
-    rows: HashMap<u64, usize>,
-    next: u64,
+    /// Of each key that ever was; [`GONE`] where it is no more.
+    rows: Vec<usize>,
 }
+
+const GONE: usize = usize::MAX;
 
 /// It cannot be had: memory, or a processor that the library does not know. The exact search answers instead.
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -40,8 +40,7 @@ impl Approximate {
         Ok(Self {
             index,
             keys: (0..n as u64).collect(),
-            rows: (0..n).map(|row| (row as u64, row)).collect(),
-            next: n as u64,
+            rows: (0..n).collect(),
         })
     }
 
@@ -51,19 +50,19 @@ impl Approximate {
             let more = self.index.capacity() + self.index.capacity() / 8 + 1;
             self.index.reserve_capacity_and_threads(more, SEARCHES)?;
         }
-        self.index.add(self.next, values)?;
-        self.rows.insert(self.next, self.keys.len());
-        self.keys.push(self.next);
-        self.next += 1;
+        let key = self.rows.len() as u64;
+        self.index.add(key, values)?;
+        self.rows.push(self.keys.len());
+        self.keys.push(key);
         Ok(())
     }
 
     /// Takes a row away; the last one has its number from now on.
     pub(super) fn swap_remove(&mut self, row: usize) -> Result<(), Failed> {
         let key = self.keys.swap_remove(row);
-        self.rows.remove(&key);
+        self.rows[key as usize] = GONE;
         if let Some(moved) = self.keys.get(row) {
-            self.rows.insert(*moved, row);
+            self.rows[*moved as usize] = row;
         }
         self.index.remove(key)?;
         Ok(())
@@ -76,7 +75,10 @@ impl Approximate {
         k: usize,
         wanted: impl Fn(usize) -> bool,
     ) -> Result<Vec<usize>, Failed> {
-        let row = |key: &u64| self.rows.get(key).copied();
+        let row = |key: &u64| {
+            let row = self.rows.get(*key as usize).copied();
+            row.filter(|row| *row != GONE)
+        };
         let found = self
             .index
             .filtered_search(query, k, |key| row(&key).is_some_and(&wanted))?;
@@ -85,7 +87,7 @@ impl Approximate {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.index.memory_usage() + self.keys.len() * (size_of::<u64>() * 3 + size_of::<usize>())
+        self.index.memory_usage() + (self.keys.len() + self.rows.len()) * size_of::<u64>()
     }
 
     /// The same once more.
@@ -100,7 +102,6 @@ impl Approximate {
             index,
             keys: self.keys.clone(),
             rows: self.rows.clone(),
-            next: self.next,
         })
     }
 }

@@ -97,8 +97,12 @@ impl<'a> Filer<'a> {
                 }
                 // an alarm does not wait for the disk
                 let alarm = event.severity == Severity::Alarm && event.event == EventKind::Opened;
-                self.view
-                    .tell(if alarm { "alarm" } else { "finding" }, &event);
+                let name = match event.event {
+                    EventKind::Suppressed => "suppressed",
+                    _ if alarm => "alarm",
+                    _ => "finding",
+                };
+                self.view.tell(name, &event);
                 self.pending.push(event);
             }
             Told::Evidence(written) => self.evidence(&written)?,

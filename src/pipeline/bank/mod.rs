@@ -11,11 +11,13 @@ use crate::rules::{HazardKind, RuleSet};
 use crate::zone::Zones;
 
 mod cutter;
+mod search;
 mod taught;
 #[cfg(test)]
 mod tests;
 
 pub use cutter::{Cutter, fractions, pixels};
+pub use search::{Searched, search};
 pub use taught::Taught;
 pub(super) use taught::asked;
 

@@ -10,7 +10,7 @@ use super::support::{Place, Reply, Service, first_photo, form, place, request};
 use crate::support::encoded;
 
 pub(super) const ORANGE: [u8; 3] = [250, 130, 10];
-const GREEN: [u8; 3] = [10, 220, 60];
+pub(super) const GREEN: [u8; 3] = [10, 220, 60];
 pub(super) const BLUE: [u8; 3] = [20, 40, 230];
 pub(super) const SAMPLES: &str = "/api/v1/bank/samples";
 
