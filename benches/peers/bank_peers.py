@@ -134,7 +134,7 @@ def graphs(args):
         probes.tofile(folder / "probes")
         report = ours(path, folder, args.dimensions, args.core, "--graph")
         found = [f[:10] for f in report["found"]]
-        row("sitewarden, rows and graph", 96, found, report["nearest_ms"], report["built_s"], report["bytes"])
+        row("sitewarden, rows and graph", 48, found, report["nearest_ms"], report["built_s"], report["bytes"])
         plain = report["all_similarities_ms"]
         print(f"| sitewarden, all in f32 | | 1 | {1e3 / statistics.median(plain):.0f} | {np.quantile(plain, 0.95):.2f} | | |")
     peer("usearch (Python)", of_usearch, lambda index, probe: index.search(probe, 10, threads=1).keys,

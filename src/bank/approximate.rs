@@ -11,7 +11,7 @@ const CONNECTIVITY: usize = 16;
 /// How many rows are looked at when one is added.
 const EXPANSION_ADD: usize = 128;
 /// How many rows are looked at, at least, for a query.
-const EXPANSION_SEARCH: usize = 96;
+const EXPANSION_SEARCH: usize = 48;
 
 /// The graph. Rows are known to it by keys of their own: a row's number changes when another is removed.
 pub(super) struct Approximate {
