@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-bank bench-idle camera-faults rtsp-server bench-cost test-postgres lint chaos full-disk bench-serve fuzz fuzz-api ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-bank bench-bank-graph bank-chaos few-shot bench-idle camera-faults rtsp-server bench-cost test-postgres lint chaos full-disk bench-serve fuzz fuzz-api ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -169,6 +169,19 @@ bench-ledger: tools ## lists and statistics over 1,000,000 findings (LEDGER=fold
 bench-bank: tools $(CACHE)/venv-bank/ready ## the ten nearest of 100,000 samples, beside faiss, on one core
 	$(CACHE)/venv-bank/bin/python benches/peers/bank_peers.py
 
+few-shot: $(CACHE)/venv-fewshot/ready ## recall of the sample bank by number of samples, on DATA: a page in bench-out/
+	@mkdir -p bench-out
+	cd models/site-embed/train && ../../../$(CACHE)/venv-fewshot/bin/python few_shot.py --data $(abspath $(DATA))/detect \
+	  --onnx ../site-embed.onnx --cache $(abspath $(CACHE))/few-shot --out few_shot.json \
+	  --html $(abspath bench-out)/few-shot.html --svg ../few-shot.svg
+	@printf '\nbench-out/few-shot.html\n'
+
+ROWS ?= 1000000
+
+bench-bank-graph: tools $(CACHE)/venv-bank/ready ## the ten nearest of ROWS samples by a graph, beside usearch and hnswlib
+	$(call install,a C++ compiler,command -v c++,g++)
+	$(CACHE)/venv-bank/bin/python benches/peers/bank_peers.py --graph --rows $(ROWS)
+
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)
 
@@ -192,6 +205,12 @@ KILLS ?= 1000
 chaos: build runtime ## kill -9 `serve` KILLS times under load; every accepted photo must have its effect once
 	$(SAY) "ending the service $(KILLS) times without warning"
 	python3 benches/chaos.py --program $(PROGRAM) --kills $(KILLS)
+
+OPERATIONS ?= 1000
+
+bank-chaos: build runtime ## kill -9 `serve` while OPERATIONS samples are added and asked for; rows, pictures and index must agree
+	$(SAY) "ending the service without warning while its sample bank is taught and asked"
+	python3 benches/bank_chaos.py --program $(PROGRAM) --operations $(OPERATIONS)
 
 full-disk: build runtime ## fill the disk under `serve` and make room again: nothing accepted may be lost
 	$(SAY) "filling a small disk of its own under the service"

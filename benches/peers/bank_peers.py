@@ -2,6 +2,10 @@
 
 The same unit vectors, one query at a time, one thread, turn about. Two sorts of vectors: spread over
 the whole sphere (nothing is near anything), and in bunches, as pictures of few kinds are.
+
+With --graph the approximate search of very many samples beside usearch and hnswlib, as Python has them: made on all
+cores, asked on one. The peers get the least expansion that reaches a recall of 0.98; `sitewarden` has its own. Vectors
+are of few intrinsic dimensions, as embeddings of pictures are.
 """
 
 import argparse
@@ -22,9 +26,9 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def program():
+def program(*options):
     """Builds the bench and gives the path of its program."""
-    command = ["cargo", "bench", "--locked", "--bench", "bank", "--no-run", "--message-format=json"]
+    command = ["cargo", "bench", "--locked", "--bench", "bank", "--no-run", "--message-format=json", *options]
     built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     paths = [json.loads(line).get("executable") for line in built.stdout.splitlines()]
     return [p for p in paths if p][-1]
@@ -42,10 +46,101 @@ def vectors(sort, rows, queries, dimensions, rng):
     return draw(rows), draw(queries)
 
 
-def ours(path, folder, dimensions, core):
+def ours(path, folder, dimensions, core, *options):
     files = ["--vectors", folder / "rows", "--probes", folder / "probes"]
-    command = ["taskset", "-c", str(core), path, "--dimensions", str(dimensions), *map(str, files)]
+    # a graph is made on all cores
+    pinned = [] if options else ["taskset", "-c", str(core)]
+    command = [*pinned, path, "--dimensions", str(dimensions), *map(str, files), *options]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def few_dimensions(rows, queries, dimensions, rng, intrinsic=24):
+    """Bunches in a space of few dimensions, bent into one of many, and a little noise."""
+    centres = rng.normal(size=(200, intrinsic))
+    first, second = (rng.normal(size=s) / s[0] ** 0.5 for s in ((intrinsic, 128), (128, dimensions)))
+
+    def draw(n):
+        parts = []
+        for k in range(0, n, 100_000):
+            m = min(100_000, n - k)
+            z = centres[rng.integers(200, size=m)] + 0.6 * rng.normal(size=(m, intrinsic))
+            x = np.tanh(z @ first) @ second
+            parts.append(unit(x + 0.02 * rng.normal(size=x.shape)))
+        return np.concatenate(parts)
+
+    return draw(rows), draw(queries)
+
+
+def resident():
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
+def graphs(args):
+    import hnswlib
+    from usearch.index import Index
+
+    path = program("--features", "usearch")
+    rows, probes = few_dimensions(args.rows, args.queries, args.dimensions, np.random.default_rng(1))
+    exact = faiss.IndexFlatIP(args.dimensions)
+    exact.add(rows)
+    _, truth = exact.search(probes, 10)
+    del exact
+    recall = lambda found: np.mean([len(set(f) & set(t)) / 10 for f, t in zip(found, truth.tolist())])
+    print(f"{args.rows:,} x {args.dimensions}, ten nearest, {args.queries} queries one by one on one core; a second: by the median\n")
+    print("| | expansion | recall@10 | queries a second | p95 ms | made in s | MiB |\n|---|--:|--:|--:|--:|--:|--:|")
+
+    def row(name, expansion, found, times, made, size):
+        print(f"| {name} | {expansion} | {recall(found):.4f} | {1e3 / statistics.median(times):.0f} "
+              f"| {np.quantile(times, 0.95):.2f} | {made:.0f} | {size / 2**20:.0f} |", flush=True)
+
+    def asked(ask):
+        times, found = [], []
+        for probe in probes:
+            start = time.perf_counter()
+            keys = ask(probe)
+            times.append(1e3 * (time.perf_counter() - start))
+            found.append([int(k) for k in keys])
+        return found, times
+
+    def peer(name, make, ask, set_expansion):
+        before, start = resident(), time.perf_counter()
+        index = make()
+        made, size = time.perf_counter() - start, resident() - before
+        os.sched_setaffinity(0, {args.core})
+        for expansion in (48, 64, 96, 128, 192, 256, 384, 512):
+            set_expansion(index, expansion)
+            found, times = asked(lambda probe: ask(index, probe))
+            if recall(found) >= 0.98:
+                break
+        row(name, expansion, found, times, made, size)
+        os.sched_setaffinity(0, range(os.cpu_count()))
+
+    def of_usearch():
+        index = Index(ndim=args.dimensions, metric="ip", dtype="f16", connectivity=16, expansion_add=128)
+        index.add(np.arange(len(rows), dtype=np.uint64), rows, threads=os.cpu_count())
+        return index
+
+    def of_hnswlib():
+        index = hnswlib.Index("ip", args.dimensions)
+        index.init_index(len(rows), M=16, ef_construction=128)
+        index.add_items(rows, num_threads=os.cpu_count())
+        index.set_num_threads(1)
+        return index
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        rows.tofile(folder / "rows")
+        probes.tofile(folder / "probes")
+        report = ours(path, folder, args.dimensions, args.core, "--graph")
+        found = [f[:10] for f in report["found"]]
+        row("sitewarden, rows and graph", 48, found, report["nearest_ms"], report["built_s"], report["bytes"])
+        plain = report["all_similarities_ms"]
+        print(f"| sitewarden, all in f32 | | 1 | {1e3 / statistics.median(plain):.0f} | {np.quantile(plain, 0.95):.2f} | | |")
+    peer("usearch (Python)", of_usearch, lambda index, probe: index.search(probe, 10, threads=1).keys,
+         lambda index, n: setattr(index, "expansion_search", n))
+    peer("hnswlib (Python)", of_hnswlib, lambda index, probe: index.knn_query(probe[None], k=10)[0][0],
+         lambda index, n: index.set_ef(n))
 
 
 def main():
@@ -55,7 +150,10 @@ def main():
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--graph", action="store_true", help="approximate search, beside usearch and hnswlib")
     args = parser.parse_args()
+    if args.graph:
+        return graphs(args)
     path = program()
     faiss.omp_set_num_threads(1)
     os.sched_setaffinity(0, {args.core})

@@ -259,8 +259,8 @@ async fn live(
 
 /// Follows a camera
 ///
-/// Server-sent events: `status` when the camera is in another state, `finding` for each turn of a finding, `alarm`
-/// at once when flame or smoke is confirmed.
+/// Server-sent events: `status` when the camera is in another state, `finding` for each turn of a finding, `suppressed`
+/// for what looks like what people have dismissed, `alarm` at once when flame or smoke is confirmed.
 #[utoipa::path(get, path = "/cameras/{id}/events", tag = "cameras", params(("id" = Id, Path, description = "The camera")),
     responses((status = 200, body = String, content_type = "text/event-stream", description = "Events"), Problem))]
 async fn events(

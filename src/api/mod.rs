@@ -143,7 +143,7 @@ impl App {
     /// When the ledger cannot be written.
     pub async fn begin_work(&self, judge: &Judge) -> Result<u64, Problem> {
         self.metrics.model(&judge.document().model);
-        Ok(self.ledger.recover_photos(&judge.context()).await?)
+        Ok(self.ledger.recover_photos(&judge.context(None)).await?)
     }
 
     /// The routes.

@@ -6,15 +6,41 @@
 
 use std::cmp::Ordering;
 
+#[cfg(feature = "usearch")]
+use super::approximate::{self, Approximate};
 use crate::embedding::dot;
 
 /// Rows of unit length. Cheap to add to; a row that is removed gives its place to the last one.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub struct Gallery {
     dimensions: usize,
     rows: Vec<f32>,
     coarse: Vec<i8>,
     bounds: Vec<Bound>,
+    #[cfg(feature = "usearch")]
+    graph: Option<Approximate>,
+}
+
+impl std::fmt::Debug for Gallery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gallery({} x {})", self.len(), self.dimensions)
+    }
+}
+
+impl Clone for Gallery {
+    fn clone(&self) -> Self {
+        Self {
+            dimensions: self.dimensions,
+            rows: self.rows.clone(),
+            coarse: self.coarse.clone(),
+            bounds: self.bounds.clone(),
+            #[cfg(feature = "usearch")]
+            graph: self
+                .graph
+                .as_ref()
+                .and_then(|graph| graph.copied(self.dimensions).ok()),
+        }
+    }
 }
 
 /// How a coarse row stands for its row: `row = scale * coarse + rest`.
@@ -82,9 +108,35 @@ impl Gallery {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<f32>()
+        let exact = self.rows.capacity() * size_of::<f32>()
             + self.coarse.capacity()
-            + self.bounds.capacity() * size_of::<Bound>()
+            + self.bounds.capacity() * size_of::<Bound>();
+        #[cfg(feature = "usearch")]
+        return exact + self.graph.as_ref().map_or(0, Approximate::bytes);
+        #[cfg(not(feature = "usearch"))]
+        exact
+    }
+
+    /// Makes a graph of the rows where they are many, so that [`Self::nearest`] need not look at all of them;
+    /// what comes and goes is in it at once. Takes minutes for a million rows.
+    #[cfg(feature = "usearch")]
+    pub fn index(&mut self) {
+        if self.len() > approximate::FROM && self.graph.is_none() {
+            self.index_now();
+        }
+    }
+
+    /// As [`Self::index`], however few rows there are.
+    #[cfg(feature = "usearch")]
+    pub fn index_now(&mut self) {
+        // without one all rows are looked at, which is slower and right
+        self.graph = Approximate::of(self.dimensions, &self.rows).ok();
+    }
+
+    /// Whether there is a graph.
+    #[cfg(feature = "usearch")]
+    pub fn is_indexed(&self) -> bool {
+        self.graph.is_some()
     }
 
     /// A row.
@@ -104,6 +156,12 @@ impl Gallery {
             coarse as i8
         }));
         self.rows.extend_from_slice(row);
+        #[cfg(feature = "usearch")]
+        if let Some(graph) = &mut self.graph
+            && graph.push(row).is_err()
+        {
+            self.graph = None;
+        }
         self.bounds.push(Bound {
             scale,
             rest: (rest.sqrt() as f32).next_up(),
@@ -114,6 +172,12 @@ impl Gallery {
     pub fn swap_remove(&mut self, row: usize) {
         let last = self.len() - 1;
         let d = self.dimensions;
+        #[cfg(feature = "usearch")]
+        if let Some(graph) = &mut self.graph
+            && graph.swap_remove(row).is_err()
+        {
+            self.graph = None;
+        }
         self.rows.copy_within(last * d.., row * d);
         self.rows.truncate(last * d);
         self.coarse.copy_within(last * d.., row * d);
@@ -130,10 +194,24 @@ impl Gallery {
     }
 
     /// The `k` nearest rows that are `wanted`, nearest first; more where several are equally near as
-    /// the last, so that the order of the rows decides nothing.
+    /// the last, so that the order of the rows decides nothing. Where there is a graph, about the nearest.
     pub fn nearest(&self, query: &[f32], k: usize, wanted: impl Fn(usize) -> bool) -> Vec<Hit> {
         if k == 0 || self.is_empty() {
             return Vec::new();
+        }
+        #[cfg(feature = "usearch")]
+        if let Some(graph) = &self.graph
+            && let Ok(rows) = graph.nearest(query, k, &wanted)
+            // too few are wanted to be met on the way
+            && rows.len() >= k
+        {
+            let hit = |row| Hit {
+                row,
+                similarity: dot(self.row(row), query),
+            };
+            let mut hits: Vec<Hit> = rows.into_iter().map(hit).collect();
+            hits.sort_by(nearer);
+            return hits;
         }
         let coarse = CoarseQuery::new(query);
         // lower bounds of the k best rows so far, the least one last

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::embedding::Embedding;
 use crate::id::Id;
 
+#[cfg(feature = "usearch")]
+mod approximate;
 mod calibrate;
 mod decide;
 mod gallery;
@@ -31,7 +33,7 @@ pub use gallery::{Gallery, MOST_DIMENSIONS};
 pub use policy::{Policy, PolicyError};
 pub use propose::{Grid, keep_best, same_thing};
 pub use ruling::{Reason, Ruling, Verdict};
-pub use sample::{Place, Role, Sample, Scope};
+pub use sample::{Mask, MaskError, Place, Role, Sample, Scope};
 
 /// Why something does not go with a bank. Every message says what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -142,6 +144,17 @@ impl Bank {
     /// Bytes that the embeddings take.
     pub fn bytes(&self) -> usize {
         self.groups.values().map(|g| g.gallery.bytes()).sum()
+    }
+
+    /// Makes search by picture fast where there are many samples (`Gallery::index`). Decisions look at all.
+    #[cfg(feature = "usearch")]
+    pub fn index(&mut self) {
+        self.groups.values_mut().for_each(|g| g.gallery.index());
+    }
+
+    /// Whether it has this sample.
+    pub fn contains(&self, id: Id) -> bool {
+        self.keys.contains_key(&id)
     }
 
     /// The kinds that have a sample of their own, in order.

@@ -309,6 +309,7 @@ mod tests {
             place: Place::default(),
             photo_sha256: "ab".to_owned(),
             area: [0.0, 0.1, 0.3, 1.0 / 3.0],
+            mask: crate::bank::Mask::parse("0,0.1,0.3,0.1,0.3,0.3333333333333333", [1.0; 2]).ok(),
         };
         let embedding = Embedding::new(vec![0.6, -0.8]).unwrap();
         writer.sample(&sample, &embedding).unwrap();
@@ -334,6 +335,7 @@ mod tests {
             panic!("{lines:?}")
         };
         assert_eq!(sample.area[3].to_bits(), (1.0f64 / 3.0).to_bits());
+        assert_eq!(sample.mask.as_ref().unwrap().area(), sample.area);
         assert_eq!(embedding.values(), [0.6, -0.8]);
     }
 

@@ -30,6 +30,7 @@ fn sample(n: u64, role: Role, hazard: &str, site: &str) -> Sample {
         place: place(site),
         photo_sha256: format!("{n:064x}"),
         area: [0.0, 0.0, 1.0, 1.0],
+        mask: None,
     }
 }
 

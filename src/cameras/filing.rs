@@ -91,11 +91,18 @@ impl<'a> Filer<'a> {
     ) -> std::result::Result<(), Trouble> {
         match told {
             Told::Status(status) => self.view.tell("status", &status),
-            Told::Finding(event) => {
+            Told::Finding(mut event) => {
+                for sample in event.bank.iter_mut().flat_map(|said| &mut said.samples) {
+                    sample.hide_elsewhere(&self.camera.site_id.to_string());
+                }
                 // an alarm does not wait for the disk
                 let alarm = event.severity == Severity::Alarm && event.event == EventKind::Opened;
-                self.view
-                    .tell(if alarm { "alarm" } else { "finding" }, &event);
+                let name = match event.event {
+                    EventKind::Suppressed => "suppressed",
+                    _ if alarm => "alarm",
+                    _ => "finding",
+                };
+                self.view.tell(name, &event);
                 self.pending.push(event);
             }
             Told::Evidence(written) => self.evidence(&written)?,
@@ -131,12 +138,16 @@ impl<'a> Filer<'a> {
         let events = std::mem::take(&mut self.pending);
         let at = frame.map_or_else(SystemTime::now, |frame| frame.wall);
         let at = Timestamp::try_from(at).unwrap_or_else(|_| Timestamp::now());
-        let sighted: Vec<&FindingEvent> = events.iter().filter(|e| is_sighting(e)).collect();
+        // what is suppressed is not filed, but whoever looks for it finds its picture
+        let shown: Vec<&FindingEvent> = events
+            .iter()
+            .filter(|e| is_sighting(e) || e.event == EventKind::Suppressed)
+            .collect();
         let picture = match frame {
-            Some(frame) if !sighted.is_empty() => {
+            Some(frame) if !shown.is_empty() => {
                 let jpeg = encode_jpeg(&frame.picture).ok();
-                let sighted = sighted.iter().map(|e| (*e, frame.size));
-                jpeg.and_then(|jpeg: Vec<u8>| self.kept(&jpeg, at, sighted))
+                let shown = shown.iter().map(|e| (*e, frame.size));
+                jpeg.and_then(|jpeg: Vec<u8>| self.kept(&jpeg, at, shown))
             }
             _ => None,
         };
@@ -177,22 +188,34 @@ impl<'a> Filer<'a> {
                 .record_and_trace(name, jpeg, sha256, &mut self.scratch);
         let to = record.width.zip(record.height).unwrap_or((1, 1));
         let on = Some(taken_at.to_string());
-        record.candidates = events
-            .map(|(event, from)| CandidateRecord {
-                code: event.code.clone(),
-                name: event.name.clone(),
-                severity: event.severity,
-                score: event.score,
-                bbox: scaled(event.bbox, from, to),
-                why: why(event),
-                references: self.citations(&event.code, on.as_deref()),
+        let mut bank = None;
+        let told: Vec<(EventKind, CandidateRecord)> = events
+            .map(|(event, from)| {
+                bank = bank
+                    .take()
+                    .or_else(|| event.bank.as_ref().map(|b| b.asked.clone()));
+                let candidate = CandidateRecord {
+                    code: event.code.clone(),
+                    name: event.name.clone(),
+                    severity: event.severity,
+                    score: event.score,
+                    bbox: scaled(event.bbox, from, to),
+                    why: why(event),
+                    references: self.citations(&event.code, on.as_deref()),
+                };
+                (event.event, candidate)
             })
             .collect();
+        let (suppressed, candidates): (Vec<_>, Vec<_>) = told
+            .into_iter()
+            .partition(|(event, _)| *event == EventKind::Suppressed);
+        record.candidates = candidates.into_iter().map(|(_, c)| c).collect();
+        record.suppressed = suppressed.into_iter().map(|(_, c)| c).collect();
         Some(Frame {
             bytes: stored.bytes,
             taken_at,
             record,
-            decided_by: self.judge.context(),
+            decided_by: self.judge.context(bank),
             fingerprint: trace.and_then(|t| t.fingerprint),
         })
     }
@@ -223,12 +246,16 @@ impl<'a> Filer<'a> {
             if event.event == EventKind::Cleared {
                 findings::clear(&mut tx, &self.key(event.finding, 0), filing.at).await?;
             }
-            if !is_sighting(event) {
+            let suppressed = event.event == EventKind::Suppressed;
+            if !is_sighting(event) && !suppressed {
                 continue;
             }
             if let Some(frame) = filing.picture.filter(|_| !is_kept) {
                 camera_watch::keep_frame(&mut tx, self.camera, None, frame).await?;
                 is_kept = true;
+            }
+            if suppressed {
+                continue;
             }
             let sha256 = filing.picture.and_then(|p| p.record.sha256.clone());
             let (width, height) = filing.size;
@@ -250,7 +277,10 @@ impl<'a> Filer<'a> {
                     "name": event.name,
                     "references": self.citations(&event.code, Some(&day)),
                 }),
-                context: Some(self.judge.context()),
+                context: Some(
+                    self.judge
+                        .context(event.bank.as_ref().map(|b| b.asked.clone())),
+                ),
             };
             let filed = findings::file(&mut tx, &seen, &|_, _| false).await?;
             if let (Filed::New { finding_id }, Some(sha256)) = (filed, sha256) {
@@ -355,7 +385,7 @@ fn why(event: &FindingEvent) -> Why {
         rule: "watch".into(),
         inputs: Vec::new(),
         text: event.reason.clone(),
-        samples: Vec::new(),
+        samples: event.bank.iter().flat_map(|b| b.samples.clone()).collect(),
     }
 }
 

@@ -21,6 +21,7 @@ pub use view::{CameraEvent, Look, Seen, View};
 use crate::evidence::Store;
 use crate::id::Id;
 use crate::jobs::Judge;
+use crate::jobs::samples::SampleBank;
 use crate::ledger::sites::{self, Camera};
 use crate::ledger::{Error, Ledger};
 use crate::pipeline::clip_file::WatchConfig;
@@ -47,6 +48,7 @@ struct Inner {
     ledger: Ledger,
     store: Arc<Store>,
     setups: BTreeMap<String, Setup>,
+    bank: SampleBank,
     /// Pictures on their way, and the last seconds of each camera: nothing that must be kept.
     spool: PathBuf,
     events: broadcast::Sender<CameraEvent>,
@@ -85,11 +87,13 @@ impl Cameras {
         store: Arc<Store>,
         data: &Path,
         setups: BTreeMap<String, Setup>,
+        bank: SampleBank,
     ) -> Self {
         Self(Arc::new(Inner {
             ledger,
             store,
             setups,
+            bank,
             spool: data.join("cameras"),
             events: broadcast::Sender::new(EVENTS),
             views: Mutex::default(),

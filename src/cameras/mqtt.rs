@@ -1,5 +1,6 @@
 //! What cameras see, told to an MQTT broker: `PREFIX/available` (`online` or `offline`, retained, `offline` also
-//! as the last will), `PREFIX/cameras/ID/status` (retained), `…/finding` and `…/alarm`, each as JSON.
+//! as the last will), `PREFIX/cameras/ID/status` (retained), `…/finding`, `…/suppressed` and `…/alarm`, each
+//! as JSON.
 //!
 //! Telling never holds up watching: what a broker that is away cannot take is dropped.
 

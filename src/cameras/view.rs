@@ -24,7 +24,7 @@ use crate::source::camera::{self, LiveFrame, State, Status};
 pub struct CameraEvent {
     /// Of which.
     pub camera: Id,
-    /// `alarm`, `finding` or `status`.
+    /// `alarm`, `finding`, `suppressed` or `status`.
     #[serde(skip)]
     pub name: &'static str,
     /// When, UTC.

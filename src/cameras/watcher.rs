@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use super::Inner;
 use super::filing::Filer;
 use super::view::View;
+use crate::bank::Place;
 use crate::jobs::Judge;
 use crate::ledger::camera_watch::{self, Remembered};
 use crate::ledger::sites::Camera;
@@ -86,7 +87,13 @@ fn once(
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
         _ => {}
     }
-    let mut watch = config.begin(&pipeline, setup.address.is_some())?;
+    let place = Place {
+        site: camera.site_id.to_string(),
+        camera: camera.id.to_string(),
+    };
+    let mut watch = config
+        .begin(&pipeline, setup.address.is_some())?
+        .with_bank(Box::new(|| inner.bank.latest()), place);
     let epoch = match remembered {
         Some(Remembered { epoch, memory }) => {
             watch.recall(memory);

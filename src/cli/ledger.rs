@@ -53,6 +53,9 @@ async fn look(ledger: &Ledger, data: &Path, remove: bool) -> anyhow::Result<(Rep
     }
     // the ledger's lock on the folder keeps a service away
     let store = Store::open(data, EvidenceConfig::default())?;
+    for problem in originals::check_samples(ledger, &store).await? {
+        report.problem(problem);
+    }
     let found = originals::compare(ledger, &store).await?;
     for sha256 in found.missing {
         report.problem(format!(

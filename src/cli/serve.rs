@@ -98,7 +98,13 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
         ..config.serve.clone()
     };
     let setups = setups(config)?;
-    let cameras = Cameras::new(ledger.clone(), store.clone(), &args.data, setups);
+    let cameras = Cameras::new(
+        ledger.clone(),
+        store.clone(),
+        &args.data,
+        setups,
+        samples.clone(),
+    );
     let app = App::new(
         ledger.clone(),
         store,

@@ -8,8 +8,8 @@ mod state;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -18,12 +18,13 @@ pub(super) use self::line::Line;
 use self::output::{Format, Output};
 pub(super) use self::sources::expanded;
 use self::state::StateFile;
-use super::{exit, scan, stop};
+use super::{bank, exit, scan, stop};
 use crate::config::Config;
 use crate::eval::clip_changes::ClipSide;
 use crate::eval::clip_findings::ClipFinding;
 use crate::hazard::Lang;
-use crate::inference::Threads;
+use crate::inference::{Embed, Threads};
+use crate::pipeline::bank::Taught;
 use crate::pipeline::camera::{Beat, Told, WatchError, watch_camera};
 use crate::pipeline::clip::ClipWatch;
 use crate::pipeline::clip_file::{DEFAULT_FPS, WatchConfig, findings_of, sha256_of, watch_file};
@@ -87,6 +88,24 @@ pub(super) struct Args {
     /// Model name (see `sitewarden models list`) or folder
     #[arg(long, value_name = "NAME|DIR", env = "SITEWARDEN_MODEL")]
     model: Option<String>,
+    /// Also asks the sample bank in this data folder, as it is at the start: it finds kinds that have no
+    /// detector, and suppresses what was dismissed before (see `sitewarden bank`)
+    #[arg(long, value_name = "DIR")]
+    bank: Option<PathBuf>,
+    /// Embedder of the bank: name or folder
+    #[arg(
+        long,
+        value_name = "NAME|DIR",
+        env = "SITEWARDEN_EMBEDDER",
+        default_value = bank::DEFAULT_EMBEDDER
+    )]
+    embedder: String,
+    /// Site of the sources, for the bank
+    #[arg(long, default_value = "", requires = "bank")]
+    site: String,
+    /// Camera that the sources are of, for the bank
+    #[arg(long, default_value = "", requires = "bank")]
+    camera: String,
     /// Configuration file [default: sitewarden.toml in the current folder, if there]
     #[arg(long, value_name = "FILE", env = "SITEWARDEN_CONFIG")]
     config: Option<PathBuf>,
@@ -114,6 +133,7 @@ struct Session<'a> {
     args: &'a Args,
     pipeline: &'a PhotoPipeline<'a>,
     watch: WatchConfig,
+    bank: Option<Arc<Taught>>,
     output: Output,
     state: Option<Mutex<StateFile>>,
     ends: Option<Instant>,
@@ -157,9 +177,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     let model = scan::load_model(name, threads)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
+    let bank = args
+        .bank
+        .as_deref()
+        .map(|dir| taught(dir, &args.embedder, threads, &config))
+        .transpose()?;
     let asked = if live.is_empty() {
         stop::on_signal().context("cannot listen to signals")?;
-        std::sync::Arc::default()
+        Arc::default()
     } else {
         stop::ask_on_signal().context("cannot listen to signals")?
     };
@@ -171,6 +196,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             zones,
             ..WatchConfig::default()
         },
+        bank,
         output: Output::new(args.format, pipeline.settings().lang),
         state: state.map(Mutex::new),
         ends: args
@@ -197,6 +223,18 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     } else {
         exit::OK
     })
+}
+
+/// The sample bank, opened and closed again: others may go on teaching it.
+fn taught(
+    dir: &Path,
+    embedder: &str,
+    threads: Threads,
+    config: &Config,
+) -> anyhow::Result<Arc<Taught>> {
+    let embedder: Arc<dyn Embed> = Arc::new(bank::load_embedder(embedder, threads)?);
+    let bank = bank::open_for_scan(dir, &embedder, config)?;
+    Ok(Arc::new(Taught::new(bank, embedder)))
 }
 
 pub(super) fn zones(file: Option<&Path>) -> anyhow::Result<Zones> {
@@ -275,6 +313,23 @@ impl Session<'_> {
         }
     }
 
+    /// A watch that has seen nothing.
+    fn begin(&self, live: bool) -> anyhow::Result<ClipWatch<'_>> {
+        let watch = self.watch.begin(self.pipeline, live)?;
+        let Some(taught) = &self.bank else {
+            return Ok(watch);
+        };
+        Ok(watch.with_bank(Box::new(|| Some(taught.clone())), self.place()))
+    }
+
+    /// Where the pictures are of, for the bank.
+    fn place(&self) -> crate::bank::Place {
+        crate::bank::Place {
+            site: self.args.site.clone(),
+            camera: self.args.camera.clone(),
+        }
+    }
+
     fn evidence(&self, source: &Address, live: bool) -> anyhow::Result<Option<Evidence>> {
         let Some(folder) = &self.args.evidence else {
             return Ok(None);
@@ -301,13 +356,14 @@ impl Session<'_> {
         if self.output.has_headings() {
             // what `replay` needs to do the same again
             let sha256 = sha256_of(path).map_err(ClipError::from)?;
-            let side = side(self.pipeline, &self.watch);
+            let mut side = side(self.pipeline, &self.watch);
+            side.settings.bank = self.bank.as_ref().map(|t| t.record(self.place()));
             let heading = Line::watching(name.clone(), sha256, side);
             self.output.print(&heading)?;
         }
         let limit = self.pipeline.settings().limits.max_pixels;
         let evidence = self.evidence(source, false)?;
-        let watch = self.watch.begin(self.pipeline, false)?;
+        let watch = self.begin(false)?;
         let mut tell = |told: Told| self.output.told(source, told);
         let whole = watch_file(path, self.watch.fps, limit, watch, evidence, &mut tell);
         let whole = whole.map_err(plain)?;
@@ -340,7 +396,7 @@ impl Session<'_> {
             ..CameraOptions::default()
         };
         let live = source.place == Place::Stream;
-        let mut watch = self.watch.begin(self.pipeline, live)?;
+        let mut watch = self.begin(live)?;
         let name = source.to_string();
         if let Some(state) = &self.state
             && let Some(memory) = state::lock(state).of(&name)

@@ -7,7 +7,7 @@ use crate::inference::Detect;
 use crate::ledger::events::Context;
 use crate::ledger::photos::ClaimedPhoto;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
-use crate::record::ScanDocument;
+use crate::record::{BankRecord, ScanDocument};
 use crate::rules::RuleSet;
 
 /// A verified model with the rules and settings it judges by.
@@ -46,9 +46,11 @@ impl Judge {
         self.model.parallelism().get()
     }
 
-    /// As the ledger keeps it.
-    pub fn context(&self) -> Context {
-        context(&self.document())
+    /// As the ledger keeps it; with the sample bank that was asked.
+    pub fn context(&self, bank: Option<BankRecord>) -> Context {
+        let mut document = self.document();
+        document.settings.bank = bank;
+        context(&document)
     }
 
     /// What every decision rests on: program, model, rules, thresholds.

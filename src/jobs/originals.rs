@@ -24,6 +24,23 @@ pub enum CompareError {
     Evidence(#[from] EvidenceError),
 }
 
+/// What is wrong with the photos that samples of the bank are parts of: they are read, for their embeddings are
+/// made of them again whenever the embedder changes. Those that are missing are told by [`compare`].
+pub async fn check_samples(ledger: &Ledger, store: &Store) -> Result<Vec<String>, CompareError> {
+    let mut problems = Vec::new();
+    for sha256 in ledger::bank::photos(&mut ledger.read().await?).await? {
+        let Ok(digest) = sha256.parse::<Digest>() else {
+            problems.push(format!("a sample of the bank names no photo: {sha256:?}"));
+            continue;
+        };
+        match store.read(&digest) {
+            Ok(_) | Err(EvidenceError::Missing(_)) => {}
+            Err(error) => problems.push(format!("the photo of a sample of the bank: {error}")),
+        }
+    }
+    Ok(problems)
+}
+
 /// Compares names, not contents; a part of the folder at a time.
 pub async fn compare(ledger: &Ledger, store: &Store) -> Result<Mismatch, CompareError> {
     let mut found = Mismatch::default();

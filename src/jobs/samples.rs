@@ -11,16 +11,14 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify};
 
-use crate::bank::{BankError, Calibrations, EmbedderId, Matcher, Place, Policy};
+use crate::bank::{Bank, EmbedderId};
 use crate::embedding::Embedding;
 use crate::evidence::Store;
 use crate::id::Id;
 use crate::inference::Embed;
 use crate::ledger::bank::{self as rows, SampleRow};
 use crate::ledger::{self, Ledger};
-use crate::pipeline::bank::{BankPass, Cutter, pixels};
-use crate::pipeline::photo::PhotoSettings;
-use crate::rules::RuleSet;
+use crate::pipeline::bank::{Cutter, Taught};
 use crate::source::photo::PhotoLimits;
 
 /// Verifies and loads the embedder, or says why it is refused.
@@ -52,14 +50,6 @@ struct Inner {
     wake: Notify,
 }
 
-/// The bank at a version, ready to be asked.
-pub struct Taught {
-    bank: crate::bank::Bank,
-    calibrations: Calibrations,
-    embedder: Arc<dyn Embed>,
-    without_embedding: usize,
-}
-
 /// Why the bank cannot be asked now.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unready {
@@ -88,41 +78,6 @@ impl From<ledger::Error> for Unready {
 impl From<tokio::task::JoinError> for Unready {
     fn from(error: tokio::task::JoinError) -> Self {
         Self::Failed(error.to_string().into())
-    }
-}
-
-impl Taught {
-    /// The bank.
-    pub fn bank(&self) -> &crate::bank::Bank {
-        &self.bank
-    }
-
-    /// What its pictures are embedded by.
-    pub fn embedder(&self) -> &dyn Embed {
-        &*self.embedder
-    }
-
-    /// Samples that cannot be embedded: they say nothing.
-    pub fn without_embedding(&self) -> usize {
-        self.without_embedding
-    }
-
-    /// For pictures of this place.
-    pub fn matcher(&self, place: Place) -> Matcher<'_> {
-        Matcher::with(&self.bank, &self.calibrations, place)
-    }
-
-    /// To judge photos of this place.
-    ///
-    /// # Errors
-    /// None that can happen: bank and embedder go together.
-    pub fn pass<'a>(
-        &'a self,
-        place: Place,
-        rules: &'a RuleSet,
-        settings: &'a PhotoSettings,
-    ) -> Result<BankPass<'a>, BankError> {
-        BankPass::new(self.matcher(place), &*self.embedder, rules, settings)
     }
 }
 
@@ -157,6 +112,12 @@ impl SampleBank {
         self.up_to_date(MOST_INLINE).await
     }
 
+    /// The bank as it was made ready last, by the background or for a photo; nothing when it never was. Waits
+    /// for nothing: a camera must not.
+    pub fn latest(&self) -> Option<Arc<Taught>> {
+        self.fresh(0)
+    }
+
     /// The embedder's name, if it was needed so far.
     pub fn embedder(&self) -> Option<&str> {
         self.0.embedder.get()?.as_ref().ok().map(|e| e.version())
@@ -179,7 +140,7 @@ impl SampleBank {
 
     fn fresh(&self, version: i64) -> Option<Arc<Taught>> {
         let now = self.0.now.read().unwrap_or_else(PoisonError::into_inner);
-        now.clone().filter(|t| t.bank.version() >= version)
+        now.clone().filter(|t| t.bank().version() >= version)
     }
 
     async fn up_to_date(&self, most: i64) -> Result<Option<Arc<Taught>>, Unready> {
@@ -222,30 +183,35 @@ impl SampleBank {
             &mut failed,
         )
         .await?;
-        let known = self.fresh(0).filter(|t| *t.bank.embedder() == id);
+        let known = self.fresh(0).filter(|t| *t.bank().embedder() == id);
         let mut db = inner.ledger.read().await?;
-        let loaded = match known {
-            None => {
-                let (loaded, _) = rows::load_with_index(&mut db, &inner.folder, &id).await?;
-                loaded
-            }
+        let brought = match known {
             Some(known) => {
-                let known: BTreeMap<Id, &[f32]> =
-                    known.bank.samples().map(|(s, row)| (s.id, row)).collect();
-                let held = |id: Id| {
-                    known
-                        .get(&id)
-                        .and_then(|row| Embedding::new(row.to_vec()).ok())
-                };
-                rows::load(&mut db, &id, None, held).await?
+                let since = known.bank().version();
+                let changes = rows::changes(&mut db, &id, since).await?;
+                let brought = tokio::task::spawn_blocking(move || brought_up(&known, changes));
+                brought.await?
+            }
+            None => None,
+        };
+        let bank = match brought {
+            Some(bank) => bank,
+            None => {
+                rows::load_with_index(&mut db, &inner.folder, &id)
+                    .await?
+                    .0
+                    .bank
             }
         };
         drop(db);
-        let made = tokio::task::spawn_blocking(move || Taught {
-            calibrations: Calibrations::of(&loaded.bank, Policy::default()),
-            bank: loaded.bank,
-            embedder,
-            without_embedding: loaded.without_embedding,
+        let made = tokio::task::spawn_blocking(move || {
+            #[cfg(feature = "usearch")]
+            let bank = {
+                let mut bank = bank;
+                bank.index();
+                bank
+            };
+            Taught::new(bank, embedder)
         });
         let taught = Arc::new(made.await?);
         *inner.now.write().unwrap_or_else(PoisonError::into_inner) = Some(taught.clone());
@@ -261,6 +227,22 @@ impl SampleBank {
         });
         loaded.await?.map_err(Unready::Refused)
     }
+}
+
+/// The bank with what has changed; nothing where that does not come out even: samples that were embedded
+/// since without being new.
+fn brought_up(known: &Taught, changes: rows::Changes) -> Option<Bank> {
+    let mut bank = known.bank().clone();
+    for id in changes.gone {
+        bank.remove(id);
+    }
+    for (sample, embedding) in changes.come {
+        if !bank.contains(sample.id) {
+            bank.insert(sample, &embedding).ok()?;
+        }
+    }
+    bank.set_version(changes.version);
+    (bank.len() == changes.embedded).then_some(bank)
 }
 
 /// How the ledger names an embedder.
@@ -354,9 +336,9 @@ fn embed_photo(
         .read(&digest.parse().map_err(|e| said(&e))?)
         .map_err(|e| said(&e))?;
     let cutter = Cutter::new(&bytes, limits).map_err(|e| said(&e))?;
-    let regions: Vec<_> = samples
+    let parts: Vec<_> = samples
         .iter()
-        .map(|row| pixels(row.sample.area, cutter.size()))
+        .map(|row| (row.sample.area, row.sample.mask.as_ref()))
         .collect();
-    cutter.embed(&regions, embedder).map_err(|e| said(&e))
+    cutter.embed_samples(&parts, embedder).map_err(|e| said(&e))
 }

@@ -69,7 +69,7 @@ fn one(
                           restore it from a backup.";
             let judged = JudgedPhoto {
                 record: PhotoRecord::unreadable(claim.name.clone(), reason.into()),
-                decided_by: judge.context(),
+                decided_by: judge.context(None),
                 fingerprint: None,
             };
             return file(jobs, runtime, claim, &judged, StageTimes::default());

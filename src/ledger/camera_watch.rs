@@ -123,6 +123,8 @@ pub async fn keep_frame(
     .bind(frame.fingerprint.map(|f| format!("{f:032x}")))
     .execute(tx.conn())
     .await?;
+    let (record, decided_by) = (&frame.record, &frame.decided_by);
+    super::filing::suppressed(tx, id, site.enterprise_id, record, decided_by).await?;
     Ok(id)
 }
 

@@ -3,12 +3,14 @@
 
 use serde_json::json;
 
-use super::events::NewEvent;
+use super::events::{Context, NewEvent};
 use super::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Picture, Sighting};
 use super::photos::{ClaimedPhoto, JudgedPhoto};
 use super::{Result, Tx, inspections};
 use crate::bank::Role;
 use crate::geometry::BBox;
+use crate::id::Id;
+use crate::record::PhotoRecord;
 
 /// Files everything that a photo shows.
 pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto) -> Result<()> {
@@ -55,7 +57,8 @@ pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto
             findings::link_of(tx, finding_id, claim.enterprise_id, &origin).await?;
         }
     }
-    suppressed(tx, claim, judged).await?;
+    let (photo, enterprise) = (claim.id, claim.enterprise_id);
+    suppressed(tx, photo, enterprise, record, &judged.decided_by).await?;
     if let Some(inspection) = claim.inspection_id {
         let answers: Vec<_> = record
             .answers
@@ -69,22 +72,28 @@ pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto
 
 /// What the sample bank kept out is in the photo's record; the log of events names the dismissed sample
 /// that it looks like.
-async fn suppressed(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto) -> Result<()> {
-    if judged.record.suppressed.is_empty() {
+pub(super) async fn suppressed(
+    tx: &mut Tx,
+    photo: Id,
+    enterprise: Id,
+    record: &PhotoRecord,
+    decided_by: &Context,
+) -> Result<()> {
+    if record.suppressed.is_empty() {
         return Ok(());
     }
-    let context = tx.context(&judged.decided_by).await?;
-    for (n, candidate) in judged.record.suppressed.iter().enumerate() {
+    let context = tx.context(decided_by).await?;
+    for (n, candidate) in record.suppressed.iter().enumerate() {
         let samples = &candidate.why.samples;
         let negative = samples.iter().find(|s| s.role == Role::Negative.as_str());
         tx.record(NewEvent {
             kind: "photo.suppressed",
             entity: "photo",
-            entity_id: claim.id,
-            enterprise_id: Some(claim.enterprise_id),
+            entity_id: photo,
+            enterprise_id: Some(enterprise),
             context: Some(context.as_str()),
             data: json!({
-                "source_key": format!("photo:{}:{}:suppressed:{n}", claim.id, candidate.code),
+                "source_key": format!("photo:{photo}:{}:suppressed:{n}", candidate.code),
                 "hazard_code": candidate.code, "score": candidate.score, "bbox": candidate.bbox,
                 "looks_like": negative.map(|s| (&s.id, s.similarity)),
             }),

@@ -57,6 +57,7 @@ const ALL: &[Step] = &[
         include_str!("migrations/0110_cameras.sql"),
     ),
     both(200, "bank", include_str!("migrations/0200_bank.sql")),
+    both(201, "bank: masks", include_str!("migrations/0201_bank.sql")),
 ];
 
 /// Versions of all steps, in order.

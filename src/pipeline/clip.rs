@@ -1,6 +1,7 @@
 //! A clip or camera, frame by frame: detect, track, apply the rules, confirm. One finding for each
 //! real hazard, not one for each frame.
 
+mod bank;
 mod event;
 mod life;
 mod memory;
@@ -11,7 +12,9 @@ use std::collections::BTreeMap;
 
 use image::RgbImage;
 
-pub use self::event::{EventKind, FindingEvent, KindAnswer};
+pub use self::bank::BankNow;
+use self::bank::ViewBank;
+pub use self::event::{BankSaid, EventKind, FindingEvent, KindAnswer};
 use self::life::{Found, Life, Waiting};
 pub use self::memory::{Memory, Place, Remembered};
 use self::view::{On, View};
@@ -37,6 +40,8 @@ enum Subject {
     Zone(usize),
     /// The camera itself.
     Camera,
+    /// What the sample bank has found in the view, by itself.
+    Bank,
 }
 
 /// One frame of a fixed view.
@@ -67,6 +72,7 @@ pub struct ClipWatch<'a> {
     view: View,
     /// And whether the source is live.
     health: Option<(Health, bool)>,
+    bank: Option<ViewBank<'a>>,
     last: Option<Watched>,
     answers: BTreeMap<String, (Answer, Text)>,
 }
@@ -92,6 +98,7 @@ impl<'a> ClipWatch<'a> {
             scratch: Scratch::default(),
             view: View::default(),
             health: None,
+            bank: None,
             last: None,
             answers: BTreeMap::new(),
         }
@@ -289,8 +296,9 @@ impl<'a> ClipWatch<'a> {
         let mut events = Vec::new();
         for ((subject, code), (witness, found, confirm)) in witnesses {
             let confirm = confirm.unwrap_or_else(|| self.confirm_of(&code));
-            events.extend(self.witness(time_s, subject, code, witness, found, &confirm));
+            events.extend(self.witness(shot, subject, code, witness, found, &confirm));
         }
+        events.extend(self.look_over(shot, &watched.sure));
         events.extend(self.part(time_s));
         events
     }

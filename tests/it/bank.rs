@@ -280,6 +280,37 @@ fn what_does_not_go_is_said_with_the_way_out() {
 }
 
 #[test]
+fn an_outline_is_kept_and_an_altered_photo_is_told() {
+    let office = Office::new();
+    let picture = office.picture(ORANGE, 1);
+    let photo = picture.to_str().unwrap();
+    let add = |mask: &str| office.bank(&["add", "--hazard", "EQP-02", "--mask", mask, photo]);
+    let refused = add("0,0,9999,0,0,10");
+    assert!(!refused.status.success());
+    assert!(text(&refused.stderr).contains("corners within the photo"));
+    assert!(add("0,0,10,0,10,10,0,10").status.success());
+    let listed = office.bank(&["list", "--json"]);
+    let row: Value = serde_json::from_str(text(&listed.stdout).trim()).unwrap();
+    assert_eq!(row["mask"].as_array().unwrap().len(), 4);
+    assert_eq!(row["area"][3], row["mask"][3][1]);
+    office.ledger_is_sound();
+
+    let sha256 = row["photo_sha256"].as_str().unwrap();
+    let original = office.path(&format!("data/originals/{}/{sha256}", &sha256[..2]));
+    let mut bytes = fs::read(&original).unwrap();
+    bytes[40] ^= 1;
+    fs::remove_file(&original).unwrap();
+    fs::write(&original, &bytes).unwrap();
+    let check = program()
+        .args(["ledger", "check", "--data"])
+        .arg(office.path("data"))
+        .output()
+        .unwrap();
+    assert_eq!(check.status.code(), Some(3));
+    assert!(text(&check.stdout).contains("altered on disk"));
+}
+
+#[test]
 fn a_bank_is_lent_to_another_office() {
     let (north, _) = Office::taught();
     let south = Office::new();

@@ -1,7 +1,8 @@
-"""How many samples a kind needs: what the sample bank finds of five kinds that nothing was trained on, and how
-often it is wrong, by the number of samples. Writes the figures and a page with the plot.
+"""How many samples a kind needs: what the sample bank finds of kinds that nothing was trained on, and how
+often it is wrong, by the number of samples. Writes the figures, a page with the plot, and the plot alone.
 
-    python few_shot.py --data DATA --onnx site-embed.onnx --cache CACHE --out few_shot.json --html few_shot.html
+    python few_shot.py --data DATA --onnx site-embed.onnx --cache CACHE --out few_shot.json --html few_shot.html \
+        --svg few_shot.svg
 
 As `sitewarden scan --bank` with no detector: every photo is looked at in the windows of `bank::Grid`, cut as
 `embedding::look_region` does; the score of a window is the similarity of the second nearest sample (of the only one
@@ -9,9 +10,9 @@ where there is one); a photo is confirmed when fewer clean photos reach its scor
 `bank::decide`).
 
 A photo of the kind counts as found when a confirmed window holds the middle of one of its boxes; a clean photo with
-any confirmed window is a false alarm. Other site: no sample shares a source (photo, video) with a photo that is
-tested; of fire, not even the labelled set. Same site: as many samples as there are come from the video of the tested
-photo, the others from anywhere; tested in videos of three photos and more only.
+any confirmed window is a false alarm. Other site: no sample shares a source (photo, video) with any photo that is
+tested, nor with another sample; of fire, the samples are of the other labelled set. Same site: as many samples as
+there are come from the video of the tested photo, the others from other sources; only photos of videos are tested.
 """
 import argparse
 import collections
@@ -38,8 +39,9 @@ GRIDS = {"53 windows": (1, 2, 3), "18 windows": (1, 2)}
 RATE = 0.05         # of false alarms, stated
 CLEAN = 40          # photos that a threshold is found by
 DRAWS = 30
-MOST_TESTED = 30    # photos of a kind
+MOST_TESTED = 30    # photos of a kind, each looked at in all windows
 MOST_CLEAN = 70     # photos without it
+MOST_SAMPLES = 40   # to draw from: of a video, and of sources of a labelled set that are not tested
 SIDE = 192
 LEAST_SIDE = 16     # of a box, pixels
 
@@ -111,7 +113,7 @@ def of_kind(photo, kind):
 
 
 def choose(data, rng):
-    """For each kind: photos that show it, and photos that do not."""
+    """For each kind: photos that show it and are tested, more that samples are drawn from, and photos without it."""
     sets = {name: photos(data, name) for name in sorted({s for all in KINDS.values() for s in all} | {"boxes"})}
     for kind, names in KINDS.items():
         own = [p for name in names for p in sets[name]]
@@ -120,26 +122,38 @@ def choose(data, rng):
         others = [p for name in sets if name not in names for p in sets[name]]
         # videos first: without them there is no second photo of a site
         size = collections.Counter(p["source"] for p in shown)
-        videos = [p for p in shown if size[p["source"]] >= 3]
+        videos = [p for p in shown if size[p["source"]] >= 2]
         videos = [videos[i] for i in rng.permutation(len(videos))[:MOST_TESTED // 2]]
         stills = [p for p in shown if p not in videos]
         tested = videos + [stills[i] for i in rng.permutation(len(stills))[:MOST_TESTED - len(videos)]]
+        pool, taken, of_set = list(tested), collections.Counter(p["source"] for p in tested), collections.Counter()
+        tested_sources, known = set(taken), {p["file"] for p in tested}
+        for p in (shown[i] for i in rng.permutation(len(shown))):
+            own = p["source"] in tested_sources
+            if p["file"] in known or taken[p["source"]] >= (MOST_SAMPLES if own else 1):
+                continue
+            if not own:
+                if of_set[p["set"]] >= MOST_SAMPLES:
+                    continue
+                of_set[p["set"]] += 1
+            taken[p["source"]] += 1
+            pool.append(p)
         # the same for all kinds as far as can be: each photo costs 53 runs
         by_chance = lambda p: zlib.crc32(p["file"].encode())
         clean = sorted(clean, key=by_chance)[:MOST_CLEAN]
         own_clean = len(clean)
         clean += sorted(others, key=by_chance)[:MOST_CLEAN - len(clean)]
-        yield kind, tested, clean, own_clean
+        yield kind, tested, pool[len(tested):], clean, own_clean
 
 
-def embedded(cache, data, embed, photo, kind):
-    """Windows of a photo, and its largest box of the kind."""
-    key = photo["file"].replace("/", "-") + (f"-{kind}" if kind else "") + ".npz"
+def embedded(cache, data, embed, photo, kind, look_around=True):
+    """Windows of a photo (unless only a sample is wanted), and its largest box of the kind."""
+    key = photo["file"].replace("/", "-") + (f"-{kind}" if kind else "") + ("" if look_around else "-box") + ".npz"
     path = os.path.join(cache, key)
     if not os.path.exists(path):
         picture = np.asarray(Image.open(os.path.join(data, photo["file"])).convert("RGB"))
         height, width = picture.shape[:2]
-        regions = windows(width, height, GRIDS["53 windows"])
+        regions = windows(width, height, GRIDS["53 windows"]) if look_around else []
         sample = []
         if kind:
             sample = [max(of_kind(photo, kind), key=lambda b: (b[2] - b[0]) * (b[3] - b[1]))]
@@ -166,18 +180,19 @@ def hits(photo, regions, kind):
 
 
 class Kind:
-    """A kind with all similarities worked out."""
+    """A kind with all similarities worked out. Samples are numbered: the tested photos', then the others'."""
 
-    def __init__(self, kind, tested, clean, cache, data, embed, count):
+    def __init__(self, kind, tested, more, clean, cache, data, embed, count):
         self.kind, self.tested, self.clean = kind, tested, clean
         of_tested = [embedded(cache, data, embed, p, kind) for p in tested]
+        of_more = [embedded(cache, data, embed, p, kind, look_around=False) for p in more]
         of_clean = [embedded(cache, data, embed, p, None) for p in clean]
-        gallery = np.concatenate([e["sample"] for e in of_tested])
+        gallery = np.concatenate([e["sample"] for e in of_tested + of_more])
         self.shown = [e["windows"][:count] @ gallery.T for e in of_tested]
         self.hits = [hits(p, e["regions"][:count], kind) for p, e in zip(tested, of_tested)]
         self.free = [e["windows"][:count] @ gallery.T for e in of_clean]
-        self.source = np.array([p["source"] for p in tested])
-        self.set = np.array([p["set"] for p in tested])
+        self.source = np.array([p["source"] for p in tested + more])
+        self.set = np.array([p["set"] for p in tested + more])
 
     def draw(self, samples, tested, rng):
         """(found, of tested; false alarms, of clean ones) with these samples."""
@@ -191,48 +206,45 @@ class Kind:
         return found, alarms
 
     def other_site(self, n, rng):
-        """Samples of sources of their own, one each; everything else is tested."""
-        sets = np.unique(self.set)
-        own = rng.choice(sets) if len(sets) > 1 else None
-        pool = np.flatnonzero(self.set != own) if own else np.arange(len(self.tested))
-        samples = []
-        for i in rng.permutation(pool):
-            if self.source[i] not in self.source[samples]:
-                samples.append(i)
-        samples = samples[:n]
-        if len(samples) < n:
-            return None
-        held_out = ~np.isin(self.source, self.source[samples])
-        if own:
-            held_out &= self.set == own
-        return np.array(samples), np.flatnonzero(held_out)
+        """Samples of sources that are not tested; of several labelled sets, one is tested by another's samples."""
+        tested = np.arange(len(self.tested))
+        pool = ~np.isin(self.source, self.source[tested])
+        sets = np.unique(self.set[pool])
+        if len(sets) > 1:
+            own = rng.choice(np.unique(self.set[tested]))
+            pool &= self.set != own
+            tested = tested[self.set[tested] == own]
+        pool = np.flatnonzero(pool)
+        return None if len(pool) < n else (rng.choice(pool, n, replace=False), tested, 0)
 
     def same_site(self, n, rng):
         """A photo of a video, and its other photos first among the samples."""
-        videos, size = np.unique(self.source, return_counts=True)
-        videos = videos[size >= 3]
+        sources, size = np.unique(self.source, return_counts=True)
+        videos = np.intersect1d(sources[size >= 2], self.source[:len(self.tested)])
         if len(videos) == 0:
             return None
         members = np.flatnonzero(self.source == rng.choice(videos))
-        tested = rng.choice(members)
+        tested = rng.choice(members[members < len(self.tested)])
         own = rng.permutation(members[members != tested])[:n]
         others = rng.permutation(np.flatnonzero(self.source != self.source[tested]))[:n - len(own)]
         samples = np.concatenate((own, others)).astype(int)
-        return None if len(samples) < n else (samples, np.array([tested]))
+        return None if len(samples) < n else (samples, np.array([tested]), len(own))
 
 
 def curve(kind, way, seed):
     points = []
     for n in SAMPLES:
         rng = np.random.default_rng((seed, n))
-        found, alarms, photos = [], [], set()
+        found, alarms, photos, own = [], [], set(), []
         draws = DRAWS if way == "other_site" else 4 * DRAWS
         for _ in range(draws):
             drawn = getattr(kind, way)(n, rng)
             if drawn is None or len(drawn[1]) == 0:
                 continue
-            f, a = kind.draw(*drawn, rng)
-            photos.update(int(i) for i in drawn[1])
+            samples, tested, of_own = drawn
+            f, a = kind.draw(samples, tested, rng)
+            photos.update(int(i) for i in tested)
+            own.append(of_own)
             found.append(np.mean(f))
             alarms.append(np.mean(a))
         if len(found) < draws // 2:
@@ -240,7 +252,7 @@ def curve(kind, way, seed):
         spread = lambda v: [float(x) for x in np.percentile(v, [10, 90])]
         points.append({"samples": n, "recall": float(np.mean(found)), "recall_spread": spread(found),
                        "false_alarms": float(np.mean(alarms)), "false_alarms_spread": spread(alarms),
-                       "photos": len(photos)})
+                       "photos": len(photos), "own_samples": float(np.mean(own))})
     return points
 
 
@@ -277,6 +289,31 @@ def panel(name, curves):
             out += [f'<circle class="dot" cx="{x(p["samples"])}" cy="{y(p[what])}" r="4" fill="{colour}"/>'
                     for p in points]
     return "".join(out) + "</svg>"
+
+
+def figure(curves):
+    """All panels in one picture that stands by itself."""
+    size, head = (372, 296), 26
+    style = """text { font: 12px system-ui, sans-serif; fill: #1c242c } .grid { stroke: #d9dee3 }
+        .tick, .axis { fill: #56606b; font-size: 11px } .tick.x, .axis { text-anchor: middle } .tick.y { text-anchor: end }
+        .line { fill: none; stroke-width: 2.2 } .diagonal { stroke: #56606b; stroke-dasharray: 5 4; stroke-width: 1.5 }
+        .name { font-weight: 600; font-size: 14px }"""
+    parts = []
+    for i, (kind, of) in enumerate(curves.items()):
+        x, y = i % 3 * size[0], i // 3 * size[1]
+        inner = panel(kind, of["53 windows"]).replace('<svg class="chart"', f'<svg x="{x}" y="{y + head}" width="{size[0]}" height="256"')
+        parts.append(f'<text class="name" x="{x + 46}" y="{y + 20}">{kind}</text>{inner}')
+    x, y = len(curves) % 3 * size[0] + 46, len(curves) // 3 * size[1] + head + 40
+    for way, (name, colour) in WAYS.items():
+        for what, dash in (("recall", ""), ("false alarms", ' stroke-dasharray="3 4"')):
+            parts.append(f'<path d="M{x} {y}h30" stroke="{colour}" stroke-width="2.5"{dash}/>'
+                         f'<text x="{x + 38}" y="{y + 4}">{what}, {name}</text>')
+            y += 24
+    parts.append(f'<path class="diagonal" d="M{x} {y}h30"/><text x="{x + 38}" y="{y + 4}">stated rate, {RATE:.0%}</text>')
+    width, height = 3 * size[0], (len(curves) // 3 + 1) * size[1]
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
+            f'<title>Recall and false alarms of the sample bank by number of samples</title><style>{style}</style>'
+            f'<rect width="100%" height="100%" fill="#fff"/>{"".join(parts)}</svg>\n')
 
 
 def table(curves):
@@ -326,20 +363,21 @@ def main():
     p.add_argument("--cache", required=True)
     p.add_argument("--out", required=True)
     p.add_argument("--html", required=True)
+    p.add_argument("--svg", required=True)
     a = p.parse_args()
     os.makedirs(a.cache, exist_ok=True)
     embed = Embedder(a.onnx)
     curves, counts = {}, {}
-    for kind, tested, clean, own in choose(a.data, np.random.default_rng(7)):
+    for kind, tested, more, clean, own in choose(a.data, np.random.default_rng(7)):
         curves[kind] = {}
-        counts[kind] = {"photos": len(tested), "sources": len({p["source"] for p in tested}),
+        counts[kind] = {"photos": len(tested), "sources": len({p["source"] for p in tested}), "more_samples": len(more),
                         "clean": len(clean), "clean_of_its_sets": own}
         for grid, divisors in GRIDS.items():
             count = len(windows(640, 640, divisors))
             all_square = all(p["width"] == p["height"] for p in tested + clean)
             if not all_square and grid != "53 windows":
                 continue
-            k = Kind(kind, tested, clean, a.cache, a.data, embed, count if all_square else None)
+            k = Kind(kind, tested, more, clean, a.cache, a.data, embed, count if all_square else None)
             curves[kind][grid] = {way: curve(k, way, 1) for way in WAYS}
         print(kind, counts[kind], flush=True)
         for grid, ways in curves[kind].items():
@@ -353,18 +391,23 @@ def write(a, counts, curves):
     json.dump({"rate": RATE, "clean_photos": CLEAN, "draws": DRAWS, "counts": counts, "curves": curves},
               open(a.out, "w"), indent=1)
     facts = [
-        "Five kinds that neither the detector of this test (there is none) nor the embedder was trained on. A photo "
-        "counts as found when a confirmed window holds the middle of one of its boxes.",
+        "Five kinds that the embedder was not trained on; no detector takes part. A photo counts as found when a "
+        "confirmed window holds the middle of one of its boxes.",
         f"The threshold is found by {CLEAN} clean photos for a stated rate of {RATE:.0%}; false alarms are counted in "
         "other clean photos: photos of the same labelled sets without the kind, filled up from other sets.",
-        f"Means of {DRAWS} draws of samples; the band holds four draws of five. Other site: no sample shares its photo "
-        "or video with a tested photo, of fire not even the labelled set. Same site: other photos of the tested "
-        "photo's video come first among the samples; only kinds with videos of three photos and more.",
+        f"Means of {DRAWS} draws of samples (same site: {4 * DRAWS} photos); the band holds four draws of five. Other "
+        "site: no sample shares its photo or video with a tested photo or another sample, and samples of fire are of the "
+        "other labelled set. Same site: other photos of the tested photo's video come first among the samples, as many "
+        "as there are (of 20 on average: " + ", ".join(
+            f'{k} {ways["53 windows"]["same_site"][-1]["own_samples"]:.0f}' for k, ways in curves.items()
+            if ways["53 windows"]["same_site"]) + "); forklifts have no two photos of one site.",
         "; ".join(f'{k}: {c["photos"]} photos of {c["sources"]} sources, {c["clean"]} clean ones, '
                   f'{c["clean_of_its_sets"]} of them of its own sets' for k, c in counts.items()) + ".",
     ]
     with open(a.html, "w") as f:
         f.write(page(curves, facts))
+    with open(a.svg, "w") as f:
+        f.write(figure(curves))
 
 
 if __name__ == "__main__":

@@ -20,5 +20,5 @@ py="$work/venv/bin/python"
 "$py" "$here/evaluate.py" --cache "$work/cache" --onnx "$work/out/site-embed.onnx" --out "$work/out/metrics.json"
 "$py" "$here/reference_roc.py" --data "$data" --onnx "$work/out/site-embed.onnx" --out "$work/out/reference_roc.json"
 "$py" "$here/few_shot.py" --data "$data" --onnx "$work/out/site-embed.onnx" --cache "$work/few-shot" \
-    --out "$work/out/few_shot.json" --html "$work/out/few_shot.html"
+    --out "$work/out/few_shot.json" --html "$work/out/few_shot.html" --svg "$work/out/few_shot.svg"
 cp "$work/run/curve.csv" "$work/out/curve.csv"

@@ -6,7 +6,7 @@ use crate::api::App;
 use crate::api::auth::Caller;
 use crate::api::problem::Problem;
 use crate::api::{sites, upload};
-use crate::bank::{Place, Role, Scope};
+use crate::bank::{Mask, Place, Role, Scope};
 use crate::ledger;
 
 /// What a form says before its photos.
@@ -17,6 +17,7 @@ pub(super) struct Fields {
     pub(super) code: Option<String>,
     /// Fractions of width and height, `[x1, y1, x2, y2]`.
     pub(super) area: Option<[f64; 4]>,
+    pub(super) mask: Option<Mask>,
     site: Option<String>,
     camera: Option<String>,
     taken: Vec<String>,
@@ -54,6 +55,12 @@ impl Fields {
                 let area = area(&value);
                 self.area = Some(area.ok_or_else(|| {
                     wrong("Give four fractions of width and height, x1,y1,x2,y2, for example 0.1,0.2,0.4,0.5.")
+                })?);
+            }
+            "mask" => {
+                let mask = Mask::parse(&value, [1.0; 2]);
+                self.mask = Some(mask.map_err(|_| {
+                    wrong("Give the corners of an outline in fractions of width and height, x,y,x,y,x,y and so on.")
                 })?);
             }
             "code" => self.code = Some(value),

@@ -27,7 +27,7 @@ use crate::bank::Role;
 use crate::id::Id;
 use crate::ledger::bank::{self as rows, Change, Cover, SampleFilter, SampleRow};
 use crate::ledger::{Db, sites};
-use crate::pipeline::bank::{Cutter, pixels};
+use crate::pipeline::bank::Cutter;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -200,7 +200,8 @@ async fn picture(
     let limits = app.photo_limits.clone();
     let jpeg = tokio::task::spawn_blocking(move || {
         let cutter = Cutter::new(&bytes, &limits)?;
-        cutter.shown(pixels(row.sample.area, cutter.size()), look.size)
+        let sample = &row.sample;
+        cutter.shown(sample.area, sample.mask.as_ref(), look.size)
     })
     .await
     .map_err(|e| Problem::fault(&e))?

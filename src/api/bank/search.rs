@@ -15,9 +15,9 @@ use crate::bank::{BankError, Calibration, Neighbour, Role, Ruling, Sample, Verdi
 use crate::evidence::Digest;
 use crate::hazard::Lang;
 use crate::id::Id;
-use crate::jobs::samples::{Taught, Unready};
+use crate::jobs::samples::Unready;
 use crate::ledger::sites;
-use crate::pipeline::bank::{Cutter, pixels};
+use crate::pipeline::bank::{Cutter, Taught, search as search_by};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -158,23 +158,20 @@ pub(super) async fn search(
             )
         })?;
         let area = fields.area.unwrap_or([0.0, 0.0, 1.0, 1.0]);
-        let region = pixels(area, cutter.size());
-        let probe = cutter
-            .embed(&[region], taught.embedder())
-            .map_err(|e| Problem::fault(&e))?
-            .pop()
-            .ok_or_else(Problem::bare_fault)?;
+        let matcher = taught.matcher(place);
+        let searched = search_by(&matcher, &cutter, area, taught.embedder())
+            .map_err(|e| Problem::fault(&e))?;
         let may_see = |s: &Sample| sites.as_ref().is_none_or(|all| all.contains(&s.place.site));
         let nearest = |role: Role| {
             let wants = |s: &Sample| s.role == role && may_see(s);
-            let found = taught.bank().nearest(&probe, wanted.nearest, wants);
+            let found = taught
+                .bank()
+                .nearest(&searched.probe, wanted.nearest, wants);
             found.map(|all| all.into_iter().map(Near::from).collect())
         };
-        let matcher = taught.matcher(place);
-        let decision = |(code, calibration): (&str, &Calibration)| {
-            let verdict = matcher.judge(code, &probe)?;
-            Ok::<_, BankError>(Decision::new(code, &verdict, calibration, wanted.lang))
-        };
+        let decisions = searched.verdicts.into_iter();
+        let decisions =
+            decisions.map(|(code, verdict, c)| Decision::new(code, &verdict, c, wanted.lang));
         let answer = (|| {
             Ok::<_, BankError>(Found {
                 bank_version: taught.bank().version(),
@@ -183,7 +180,7 @@ pub(super) async fn search(
                 photo_sha256: Digest::of(&bytes).to_string(),
                 positives: nearest(Role::Positive)?,
                 negatives: nearest(Role::Negative)?,
-                decisions: matcher.kinds().map(decision).collect::<Result<_, _>>()?,
+                decisions: decisions.collect(),
             })
         })();
         answer.map_err(|e| Problem::fault(&e))
@@ -198,7 +195,7 @@ fn told(taught: &Taught) -> String {
 }
 
 impl Decision {
-    fn new(code: &str, verdict: &Verdict, calibration: &Calibration, lang: Lang) -> Self {
+    fn new(code: &str, verdict: &Verdict, calibration: Calibration, lang: Lang) -> Self {
         Self {
             code: code.to_owned(),
             ruling: verdict.ruling,
@@ -206,7 +203,7 @@ impl Decision {
             score: verdict.score,
             threshold: verdict.threshold,
             p_value: verdict.p_value,
-            calibration: calibration.clone(),
+            calibration,
         }
     }
 }

@@ -44,12 +44,15 @@ struct SampleForm {
     /// The part that is meant, `x1,y1,x2,y2` in fractions of width and height; the whole when absent. Of a
     /// reference without one, each part that photos are looked at in becomes a sample.
     area: Option<String>,
+    /// Instead of an area the outline of what is meant, `x,y,x,y,x,y` and so on in fractions: what lies outside it
+    /// does not count.
+    mask: Option<String>,
     /// One part for each photo.
     #[schema(value_type = Vec<String>, format = Binary)]
     photo: Vec<Vec<u8>>,
 }
 
-const KNOWN: &[&str] = &["role", "code", "scope", "site", "camera", "area"];
+const KNOWN: &[&str] = &["role", "code", "scope", "site", "camera", "area", "mask"];
 
 /// Adds samples
 ///
@@ -90,7 +93,18 @@ pub(super) async fn add(
         place: fields.place(&app, &caller).await?,
         photo_sha256: String::new(),
         photo_kept: true,
-        area: fields.area.unwrap_or([0.0, 0.0, 1.0, 1.0]),
+        area: match (&fields.mask, fields.area) {
+            (None, None) => [0.0, 0.0, 1.0, 1.0],
+            (None, Some(area)) => area,
+            (Some(mask), None) => mask.area(),
+            (Some(_), Some(_)) => {
+                return Err(Problem::invalid(
+                    "The form has an area and a mask.",
+                    "Send one of them: a mask has its own area.",
+                ));
+            }
+        },
+        mask: fields.mask.clone(),
         origin: "api".to_owned(),
         finding_id: None,
         embedding: None,
@@ -100,7 +114,7 @@ pub(super) async fn add(
         photo_sha256: Digest::of(&[]).to_string(),
         ..template.clone()
     })?;
-    let windows = role == Role::Reference && fields.area.is_none();
+    let windows = role == Role::Reference && fields.area.is_none() && fields.mask.is_none();
     let mut new = Vec::new();
     let mut photos = 0;
     loop {

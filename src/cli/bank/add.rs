@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow, ensure};
 
 use super::Desk;
-use crate::bank::{Grid, Place, Role, Scope};
+use crate::bank::{Grid, Mask, Place, Role, Scope};
 use crate::cli::{eprintln_line, exit, hazards};
 use crate::dataset::{self, Open};
 use crate::geometry::BBox;
@@ -38,6 +38,10 @@ pub(super) struct Args {
     /// The part of the photos that is meant, in pixels of the upright photo; the whole when absent
     #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
     bbox: Option<BBox>,
+    /// Instead of a box the outline of what is meant, corner by corner in pixels of the upright photo; what lies
+    /// outside it does not count
+    #[arg(long, value_name = "X,Y,X,Y,…", conflicts_with_all = ["bbox", "dataset"])]
+    mask: Option<String>,
     /// Site of the photos: its id in the ledger, or a name
     #[arg(long, default_value = "")]
     site: String,
@@ -118,13 +122,15 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
         photo_sha256: String::new(),
         photo_kept: true,
         area: [0.0; 4],
+        mask: None,
         origin,
         finding_id: None,
         embedding: None,
     };
     let (mut new, mut failed) = (Vec::new(), 0);
     for (path, bbox) in pieces {
-        match samples(desk, &*embedder, &template, &path, bbox) {
+        let mask = args.mask.as_deref();
+        match samples(desk, &*embedder, &template, &path, bbox, mask) {
             Ok(samples) => new.extend(samples),
             Err(e) => {
                 failed += 1;
@@ -151,12 +157,18 @@ fn samples(
     template: &NewSample,
     path: &Path,
     bbox: Option<BBox>,
+    mask: Option<&str>,
 ) -> anyhow::Result<Vec<NewSample>> {
     let bytes = read_file(path, &desk.config.limits)?;
     let cutter = Cutter::new(&bytes, &desk.config.limits)?;
     let size = cutter.size();
     let (width, height) = (size.0 as f32, size.1 as f32);
+    let mask = mask
+        .map(|text| Mask::parse(text, [size.0.into(), size.1.into()]))
+        .transpose()
+        .with_context(|| format!("--mask, in a photo of {width} x {height}"))?;
     let regions = match (bbox, template.role) {
+        _ if mask.is_some() => Vec::new(),
         (Some(bbox), _) => {
             let inside = bbox.clip(width, height);
             ensure!(
@@ -168,14 +180,20 @@ fn samples(
         (None, Role::Reference) => Grid::default().regions(size),
         (None, _) => vec![BBox::new(0.0, 0.0, width, height)],
     };
-    let embeddings = cutter.embed(&regions, embedder)?;
+    let areas: Vec<[f64; 4]> = match &mask {
+        Some(mask) => vec![mask.area()],
+        None => regions.into_iter().map(|r| fractions(r, size)).collect(),
+    };
+    let parts: Vec<_> = areas.iter().map(|area| (*area, mask.as_ref())).collect();
+    let embeddings = cutter.embed_samples(&parts, embedder)?;
     let stored = desk.store.put(&bytes)?;
-    Ok(regions
-        .into_iter()
+    Ok(areas
+        .iter()
         .zip(embeddings)
-        .map(|(region, embedding)| NewSample {
+        .map(|(area, embedding)| NewSample {
             photo_sha256: stored.digest.to_string(),
-            area: fractions(region, size),
+            area: *area,
+            mask: mask.clone(),
             embedding: Some((embedder_id(embedder), embedding)),
             ..template.clone()
         })

@@ -147,6 +147,7 @@ pub(super) async fn import(desk: &Desk, args: ImportArgs) -> anyhow::Result<u8> 
                     photo_kept: kept.contains(&sample.photo_sha256),
                     photo_sha256: sample.photo_sha256,
                     area: sample.area,
+                    mask: sample.mask,
                     origin: format!("import:{}", head.office),
                     finding_id: None,
                     embedding: Some((head.embedder.clone(), embedding)),

@@ -15,7 +15,7 @@ use crate::evidence::Digest;
 use crate::geometry::BBox;
 use crate::hazard::Lang;
 use crate::jobs::samples::embedder_id;
-use crate::pipeline::bank::{Cutter, fractions};
+use crate::pipeline::bank::{Cutter, fractions, search};
 use crate::source::photo::read_file;
 
 /// Searches by a picture
@@ -63,15 +63,15 @@ struct Answer<'a> {
     photo_sha256: String,
     area: [f64; 4],
     neighbours: Vec<Neighbour>,
-    verdicts: BTreeMap<&'a str, Of<'a>>,
+    verdicts: BTreeMap<&'a str, Of>,
 }
 
 #[derive(Serialize)]
-struct Of<'a> {
+struct Of {
     #[serde(flatten)]
     verdict: Verdict,
     text: String,
-    calibration: &'a Calibration,
+    calibration: Calibration,
 }
 
 pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
@@ -94,30 +94,30 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
         region.is_valid(),
         "the box lies outside the photo of {width} x {height}"
     );
-    let probe = cutter.embed(&[region], &*embedder)?.remove(0);
+    let area = fractions(region, cutter.size());
     let place = Place {
         site: args.site,
         camera: args.camera,
     };
     let matcher = Matcher::new(&bank, place, policy);
-    let mut verdicts = BTreeMap::new();
-    for (code, calibration) in matcher.kinds() {
-        let verdict = matcher.judge(code, &probe)?;
+    let searched = search(&matcher, &cutter, area, &*embedder)?;
+    let told = |(code, verdict, calibration): (_, Verdict, _)| {
         let text = verdict.reason.text().get(Lang::En).to_owned();
         let of = Of {
             verdict,
             text,
             calibration,
         };
-        verdicts.insert(code, of);
-    }
+        (code, of)
+    };
+    let verdicts = searched.verdicts.into_iter().map(told).collect();
     let answer = Answer {
         bank_version: bank.version(),
         embedder: &bank.embedder().version,
         samples: bank.len(),
         photo_sha256: Digest::of(&bytes).to_string(),
-        area: fractions(region, cutter.size()),
-        neighbours: bank.nearest(&probe, args.k, |_| true)?,
+        area,
+        neighbours: bank.nearest(&searched.probe, args.k, |_| true)?,
         verdicts,
     };
     let mut out = std::io::stdout().lock();

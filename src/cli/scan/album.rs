@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::config::Config;
 use crate::evidence::{Digest, Store};
-use crate::pipeline::bank::{Cutter, pixels};
+use crate::pipeline::bank::Cutter;
 use crate::record::{PhotoRecord, SampleRecord};
 use crate::render::SamplePictures;
 use crate::source::photo::PhotoLimits;
@@ -56,7 +56,6 @@ impl Album {
         let digest: Digest = sample.photo_sha256.parse().ok()?;
         let bytes = self.store.read(&digest).ok()?;
         let cutter = Cutter::new(&bytes, &self.limits).ok()?;
-        let region = pixels(sample.area, cutter.size());
-        cutter.shown(region, SIDE).ok()
+        cutter.shown(sample.area, None, SIDE).ok()
     }
 }

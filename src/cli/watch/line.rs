@@ -24,7 +24,8 @@ pub(in crate::cli) enum Line {
     Source(SourceState),
     /// `evidence`: the files of a finding are written.
     Evidence(Filed),
-    /// `opened`, `seen`, `cleared` or `ended`: a turn of a finding.
+    /// `opened`, `seen`, `cleared` or `ended`: a turn of a finding; `suppressed`: what is none by the
+    /// sample bank.
     Finding(Turn),
 }
 

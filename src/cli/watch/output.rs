@@ -102,6 +102,7 @@ impl Output {
             EventKind::Seen => "seen",
             EventKind::Cleared => "cleared",
             EventKind::Ended => "ended",
+            EventKind::Suppressed => "suppressed",
         };
         let zone = e
             .zone

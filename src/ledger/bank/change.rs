@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::events::NewEvent;
-use super::super::sql::{Bind, Columns};
+use super::super::sql::{Bind, Columns, json as text};
 use super::super::{Db, Error, Result, Tx, required};
 use super::{NewSample, SampleRow, fingerprint, to_text, version};
 use crate::bank::{EmbedderId, MOST_DIMENSIONS, Role, Sample, Scope};
@@ -78,6 +78,13 @@ pub fn check(new: &NewSample) -> Result<()> {
             "area",
             "must lie within the picture: fractions 0 to 1, x1 < x2, y1 < y2",
         ));
+    }
+    if new
+        .mask
+        .as_ref()
+        .is_some_and(|mask| mask.area() != new.area)
+    {
+        return Err(Error::invalid("area", "must be the box around the mask"));
     }
     match &new.embedding {
         Some((embedder, embedding)) => fits(embedder, embedding),
@@ -153,7 +160,18 @@ pub async fn add(tx: &mut Tx, new: &[NewSample]) -> Result<Change> {
 /// What makes two samples the same one.
 fn identity(s: &NewSample) -> impl Eq + std::hash::Hash + use<'_> {
     let area = s.area.map(f64::to_bits);
-    (s.role, &s.hazard, s.scope, &s.place, &s.photo_sha256, area)
+    let mask = s.mask.clone().map(Vec::<[f64; 2]>::from);
+    let mask = mask.map(|corners| corners.into_flattened().into_iter().map(f64::to_bits));
+    let mask: Option<Vec<u64>> = mask.map(Iterator::collect);
+    (
+        s.role,
+        &s.hazard,
+        s.scope,
+        &s.place,
+        &s.photo_sha256,
+        area,
+        mask,
+    )
 }
 
 async fn is_there(tx: &mut Tx, new: &NewSample) -> Result<bool> {
@@ -172,6 +190,7 @@ async fn is_there(tx: &mut Tx, new: &NewSample) -> Result<bool> {
             && there.scope == new.scope
             && there.place == new.place
             && there.area == new.area
+            && there.mask == new.mask
         {
             return Ok(true);
         }
@@ -189,6 +208,7 @@ fn row(tx: &Tx, id: Id, new: &NewSample) -> SampleRow {
             place: new.place.clone(),
             photo_sha256: new.photo_sha256.clone(),
             area: new.area,
+            mask: new.mask.clone(),
         },
         photo_kept: new.photo_kept,
         origin: new.origin.clone(),
@@ -202,8 +222,8 @@ async fn insert(tx: &mut Tx, row: &SampleRow) -> Result<()> {
     let sample = &row.sample;
     sqlx::query(
         "INSERT INTO bank_samples (id, role, hazard_code, scope, site, camera, photo_sha256, photo_kept, \
-         x1, y1, x2, y2, origin, finding_id, added_by, added_ms) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+         x1, y1, x2, y2, origin, finding_id, added_by, added_ms, mask) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .id(sample.id)
     .bind(sample.role.as_str())
@@ -221,6 +241,7 @@ async fn insert(tx: &mut Tx, row: &SampleRow) -> Result<()> {
     .maybe_id(row.finding_id)
     .bind(row.added_by.to_text())
     .time(row.added_at)
+    .bind(sample.mask.as_ref().map(text).transpose()?)
     .execute(tx.conn())
     .await?;
     Ok(())

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use super::page::{self, Conditions, Entity};
-use super::sql::{Bind, Columns};
+use super::sql::{Bind, Columns, from_json};
 use super::{Db, Error, Page, Paged, Result, Scope as View};
-use crate::bank::{Bank, EmbedderId, Place, Role, Sample, Scope};
+use crate::bank::{Bank, EmbedderId, Mask, Place, Role, Sample, Scope};
 use crate::embedding::Embedding;
 use crate::finding::Actor;
 use crate::id::Id;
@@ -44,6 +44,8 @@ pub struct NewSample {
     pub photo_kept: bool,
     /// The part of the photo, `[x1, y1, x2, y2]` in fractions.
     pub area: [f64; 4],
+    /// The outline within that part, if one was drawn.
+    pub mask: Option<Mask>,
     /// Where it comes from: `file`, `api`, `dataset:NAME`, `review`, `import:OFFICE`.
     pub origin: String,
     /// The finding that it comes from.
@@ -88,6 +90,10 @@ fn sample(row: &AnyRow) -> Result<Sample> {
             row.float("x2")?,
             row.float("y2")?,
         ],
+        mask: row
+            .maybe_text("mask")?
+            .map(|text| from_json(&text))
+            .transpose()?,
     })
 }
 
@@ -153,6 +159,16 @@ pub async fn list(
 /// One sample, alive or not.
 pub async fn get(db: &mut impl Db, id: Id) -> Result<SampleRow> {
     page::get(db, "sample", "SELECT * FROM bank_samples WHERE id = $1", id).await
+}
+
+/// Digests of the photos that samples are parts of and that are kept, in order.
+pub async fn photos(db: &mut impl Db) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT photo_sha256 FROM bank_samples WHERE photo_kept = 1 ORDER BY photo_sha256",
+    )
+    .fetch_all(db.conn())
+    .await?;
+    rows.iter().map(|row| row.text("photo_sha256")).collect()
 }
 
 /// How many samples of a kind there are of a site.
@@ -352,6 +368,62 @@ pub async fn load(
     Ok(Loaded {
         bank,
         without_embedding: unknown.len(),
+    })
+}
+
+/// What came and went since a version, with embeddings of one embedder.
+#[derive(Debug)]
+pub struct Changes {
+    /// The newest version.
+    pub version: i64,
+    /// Samples that are no longer alive.
+    pub gone: Vec<Id>,
+    /// Samples that are alive since; perhaps also before.
+    pub come: Vec<(Sample, Embedding)>,
+    /// How many samples that are alive have an embedding.
+    pub embedded: usize,
+}
+
+/// What changed since version `since`: a bank of many samples need not be read again for a few.
+pub async fn changes(db: &mut impl Db, embedder: &EmbedderId, since: i64) -> Result<Changes> {
+    let version = version(db).await?;
+    let rows = sqlx::query(
+        "SELECT DISTINCT p.sample_id FROM bank_spans p WHERE p.until_version > $1 AND NOT EXISTS \
+         (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL)",
+    )
+    .bind(since)
+    .fetch_all(db.conn())
+    .await?;
+    let gone = rows
+        .iter()
+        .map(|row| row.id("sample_id"))
+        .collect::<Result<_>>()?;
+    let rows = sqlx::query(
+        "SELECT s.*, e.sample_id, e.embedding FROM bank_spans p JOIN bank_samples s ON s.id = p.sample_id \
+         JOIN bank_embeddings e ON e.sample_id = s.id AND e.embedder = $2 \
+         WHERE p.from_version > $1 AND p.until_version IS NULL ORDER BY s.id",
+    )
+    .bind(since)
+    .bind(embedder.version.clone())
+    .fetch_all(db.conn())
+    .await?;
+    let come = rows
+        .iter()
+        .map(|row| Ok((sample(row)?, embedding(row)?)))
+        .collect::<Result<_>>()?;
+    let embedded = sqlx::query(
+        "SELECT COUNT(*) AS n FROM bank_spans p JOIN bank_embeddings e ON e.sample_id = p.sample_id \
+         AND e.embedder = $1 WHERE p.until_version IS NULL",
+    )
+    .bind(embedder.version.clone())
+    .fetch_one(db.conn())
+    .await?
+    .int("n")?;
+    Ok(Changes {
+        version,
+        gone,
+        come,
+        embedded: usize::try_from(embedded).unwrap_or(0),
     })
 }
 

@@ -6,7 +6,7 @@ use super::super::bank::{self, IndexState, NewSample, SampleFilter};
 use super::super::events::{self, EventFilter};
 use super::super::findings;
 use super::*;
-use crate::bank::{EmbedderId, Matcher, Place, Policy, Role, Scope};
+use crate::bank::{EmbedderId, Mask, Matcher, Place, Policy, Role, Scope};
 use crate::embedding::Embedding;
 
 const D: usize = 8;
@@ -35,6 +35,7 @@ fn new(n: u64, role: Role) -> NewSample {
         photo_sha256: format!("{n:064x}"),
         photo_kept: true,
         area: [0.0, 0.25, 0.5, 1.0],
+        mask: None,
         origin: "file".to_owned(),
         finding_id: None,
         embedding: Some((embedder(), look(n))),
@@ -173,6 +174,13 @@ async fn the_same_is_not_added_twice_and_nonsense_not_at_all() {
             },
         ),
         (
+            "area",
+            NewSample {
+                mask: Mask::parse("0,0.25,0.5,0.25,0.5,0.5", [1.0; 2]).ok(),
+                ..good.clone()
+            },
+        ),
+        (
             "camera",
             NewSample {
                 scope: Scope::Camera,
@@ -224,6 +232,17 @@ async fn the_same_is_not_added_twice_and_nonsense_not_at_all() {
             "{field}: {refused:?}"
         );
     }
+    // with an outline it is another sample of the same photo, once
+    let masked = NewSample {
+        mask: Mask::parse("0,0.25,0.5,0.25,0.5,1", [1.0; 2]).ok(),
+        ..new(1, Role::Positive)
+    };
+    let change = world.teach(&[masked.clone(), masked.clone()]).await;
+    assert_eq!((change.added.len(), change.already), (1, 1));
+    let mut db = world.ledger.read().await.unwrap();
+    let kept = bank::get(&mut db, change.added[0]).await.unwrap();
+    assert_eq!(kept.sample.mask, masked.mask);
+    drop(db);
     world.check().await;
 }
 

@@ -1,7 +1,10 @@
 //! Parts of a photo, cut and embedded always alike.
 
+use std::borrow::Cow;
+
 use image::RgbImage;
 
+use crate::bank::Mask;
 use crate::embedding::{Embedding, look_region};
 use crate::geometry::BBox;
 use crate::inference::{Embed, EmbedError};
@@ -11,17 +14,27 @@ use crate::source::photo::PhotoLimits;
 
 /// Longer side of the picture that regions are cut from, pixels: more brings an embedder nothing.
 const SIDE: u32 = 1280;
+/// What lies outside a mask: what embedders take for nothing.
+const GREY: image::Rgb<u8> = image::Rgb([127; 3]);
 /// Regions embedded at once: bounds the memory.
 const AT_ONCE: usize = 16;
 
 /// A photo that regions are cut from: always the same pixels for the same photo and region, so that a
 /// sample and the photo it came from are alike to the last bit.
-pub struct Cutter {
-    picture: RgbImage,
+pub struct Cutter<'p> {
+    picture: Cow<'p, RgbImage>,
     size: (u32, u32),
 }
 
-impl Cutter {
+impl<'p> Cutter<'p> {
+    /// A frame that is decoded already; `size` is its size before it was made smaller, pixels.
+    pub fn of_frame(picture: &'p RgbImage, size: (u32, u32)) -> Self {
+        Self {
+            picture: Cow::Borrowed(picture),
+            size,
+        }
+    }
+
     /// Decodes a photo.
     ///
     /// # Errors
@@ -29,6 +42,7 @@ impl Cutter {
     pub fn new(bytes: &[u8], limits: &PhotoLimits) -> Result<Self, JudgeError> {
         guarded(|| {
             let (picture, size) = upright(bytes, limits, SIDE)?;
+            let picture = Cow::Owned(picture);
             Ok(Self { picture, size })
         })
     }
@@ -51,16 +65,37 @@ impl Cutter {
         let end = |v: f32, from: u32, most: u32| (v.round() as u32).clamp(from + 1, most);
         let w = end(region.x2 * sx, x, width) - x;
         let h = end(region.y2 * sy, y, height) - y;
-        image::imageops::crop_imm(&self.picture, x, y, w, h).to_image()
+        image::imageops::crop_imm(&*self.picture, x, y, w, h).to_image()
     }
 
-    /// What is embedded of a part of the photo, for a person, as JPEG; its longer side at most `max_side`
-    /// pixels.
+    /// As [`Self::cut`] of a sample: grey outside its mask.
+    fn cut_sample(&self, area: [f64; 4], mask: Option<&Mask>) -> RgbImage {
+        let region = pixels(area, self.size);
+        let mut piece = self.cut(region);
+        let Some(mask) = mask else { return piece };
+        let look = look_region(region, self.size.0 as f32, self.size.1 as f32);
+        let [x1, y1, x2, y2] = fractions(look, self.size);
+        let (w, h) = (f64::from(piece.width()), f64::from(piece.height()));
+        for (x, y, pixel) in piece.enumerate_pixels_mut() {
+            let (x, y) = (f64::from(x) + 0.5, f64::from(y) + 0.5);
+            if !mask.contains([x1 + (x2 - x1) * x / w, y1 + (y2 - y1) * y / h]) {
+                *pixel = GREY;
+            }
+        }
+        piece
+    }
+
+    /// What is embedded of a sample, for a person, as JPEG; its longer side at most `max_side` pixels.
     ///
     /// # Errors
     /// When it cannot be encoded.
-    pub fn shown(&self, region: BBox, max_side: u32) -> Result<Vec<u8>, JudgeError> {
-        let piece = self.cut(region);
+    pub fn shown(
+        &self,
+        area: [f64; 4],
+        mask: Option<&Mask>,
+        max_side: u32,
+    ) -> Result<Vec<u8>, JudgeError> {
+        let piece = self.cut_sample(area, mask);
         let (width, height) = piece.dimensions();
         let whole = BBox::new(0.0, 0.0, width as f32, height as f32);
         crop_frame(&piece, whole, max_side)
@@ -75,13 +110,35 @@ impl Cutter {
         regions: &[BBox],
         embedder: &dyn Embed,
     ) -> Result<Vec<Embedding>, EmbedError> {
-        let mut all = Vec::with_capacity(regions.len());
-        for regions in regions.chunks(AT_ONCE) {
-            let pictures: Vec<RgbImage> = regions.iter().map(|r| self.cut(*r)).collect();
-            all.extend(embedder.embed(&pictures)?);
-        }
-        Ok(all)
+        embed(regions, embedder, |region| self.cut(*region))
     }
+
+    /// The embeddings of samples: parts of the photo, `[x1, y1, x2, y2]` in fractions, perhaps with a mask.
+    ///
+    /// # Errors
+    /// When the embedder fails.
+    pub fn embed_samples(
+        &self,
+        samples: &[([f64; 4], Option<&Mask>)],
+        embedder: &dyn Embed,
+    ) -> Result<Vec<Embedding>, EmbedError> {
+        embed(samples, embedder, |(area, mask)| {
+            self.cut_sample(*area, *mask)
+        })
+    }
+}
+
+fn embed<P>(
+    parts: &[P],
+    embedder: &dyn Embed,
+    cut: impl Fn(&P) -> RgbImage,
+) -> Result<Vec<Embedding>, EmbedError> {
+    let mut all = Vec::with_capacity(parts.len());
+    for parts in parts.chunks(AT_ONCE) {
+        let pictures: Vec<RgbImage> = parts.iter().map(&cut).collect();
+        all.extend(embedder.embed(&pictures)?);
+    }
+    Ok(all)
 }
 
 /// `[x1, y1, x2, y2]` in fractions of the photo.

@@ -11,10 +11,15 @@ use crate::rules::{HazardKind, RuleSet};
 use crate::zone::Zones;
 
 mod cutter;
+mod search;
+mod taught;
 #[cfg(test)]
 mod tests;
 
 pub use cutter::{Cutter, fractions, pixels};
+pub use search::{Searched, search};
+pub use taught::Taught;
+pub(super) use taught::asked;
 
 /// Most detections that are looked at as regions, best first.
 const MOST_DETECTIONS: usize = 40;
@@ -79,15 +84,7 @@ impl<'a> BankPass<'a> {
 
     /// What the record of a scan says of the bank.
     pub fn record(&self) -> BankRecord {
-        let (bank, policy) = (self.matcher.bank(), self.matcher.policy());
-        BankRecord {
-            version: bank.version(),
-            embedder: bank.embedder().version.clone(),
-            samples: bank.len(),
-            false_alarm_rate: policy.false_alarm_rate,
-            miss_rate: policy.miss_rate,
-            site: self.matcher.place().site.clone(),
-        }
+        asked(&self.matcher)
     }
 
     /// Adds what the bank confirms to the record of a photo that was judged, and takes out what it
@@ -138,7 +135,7 @@ impl<'a> BankPass<'a> {
             let verdict = self.matcher.judge(&candidate.code, &embeddings[at])?;
             candidate.why.samples = samples(&verdict);
             if verdict.ruling == Ruling::Suppress {
-                candidate.why.text = self.explained(&verdict, None);
+                candidate.why.text = verdict.reason.text().get(self.settings.lang).to_owned();
                 suppressed.push(candidate);
             } else {
                 kept.push(candidate);
@@ -228,43 +225,12 @@ impl<'a> BankPass<'a> {
             bbox,
             rule: "bank".to_owned(),
             inputs,
-            text: Text::new(
-                self.explain(verdict, Some(&kind.code), Lang::En),
-                self.explain(verdict, Some(&kind.code), Lang::Zh),
-            ),
+            text: explain(&self.matcher, verdict, &kind.code),
             references: kind.citations(self.settings.on.as_deref()),
         };
         let mut record = candidate_record(candidate, self.settings.lang);
         record.why.samples = samples(verdict);
         record
-    }
-
-    fn explained(&self, verdict: &Verdict, code: Option<&str>) -> String {
-        self.explain(verdict, code, self.settings.lang)
-    }
-
-    /// The reason, and at which rate and by what it was found out.
-    fn explain(&self, verdict: &Verdict, code: Option<&str>, lang: Lang) -> String {
-        let mut text = verdict.reason.text().get(lang).to_owned();
-        let calibration = self
-            .matcher
-            .kinds()
-            .find(|(kind, _)| Some(*kind) == code)
-            .map(|(_, calibration)| calibration);
-        if let Some(c) = calibration {
-            let percent = 100.0 * c.false_alarm_rate;
-            text += &match lang {
-                Lang::En => format!(
-                    " Rate of false alarms: at most {percent:.0} % of photos of the sort it was held against ({} photos, {} of them clean references, the others of other kinds).",
-                    c.held_out, c.clean
-                ),
-                Lang::Zh => format!(
-                    "误报率：在同类对照照片中不超过{percent:.0}%（对照照片{}张，其中正常状态照片{}张，其余为其他类别）。",
-                    c.held_out, c.clean
-                ),
-            };
-        }
-        text
     }
 
     /// A kind with a candidate is `non_compliant`; one of which all were suppressed cannot be
@@ -295,6 +261,29 @@ impl<'a> BankPass<'a> {
     }
 }
 
+/// The reason, and at which rate and by what it was found out.
+pub(super) fn explain(matcher: &Matcher<'_>, verdict: &Verdict, code: &str) -> Text {
+    let reason = verdict.reason.text();
+    let Some((_, c)) = matcher.kinds().find(|(kind, _)| *kind == code) else {
+        return reason;
+    };
+    let percent = 100.0 * c.false_alarm_rate;
+    Text::new(
+        format!(
+            "{} Rate of false alarms: at most {percent:.0} % of photos of the sort it was held against ({} photos, {} of them clean references, the others of other kinds).",
+            reason.get(Lang::En),
+            c.held_out,
+            c.clean
+        ),
+        format!(
+            "{}误报率：在同类对照照片中不超过{percent:.0}%（对照照片{}张，其中正常状态照片{}张，其余为其他类别）。",
+            reason.get(Lang::Zh),
+            c.held_out,
+            c.clean
+        ),
+    )
+}
+
 /// What is embedded: each region once, however many ask for it.
 #[derive(Default)]
 struct Regions(Vec<BBox>);
@@ -309,7 +298,7 @@ impl Regions {
     }
 }
 
-fn samples(verdict: &Verdict) -> Vec<SampleRecord> {
+pub(super) fn samples(verdict: &Verdict) -> Vec<SampleRecord> {
     let nearest = [&verdict.nearest_positive, &verdict.nearest_negative];
     nearest
         .into_iter()

@@ -96,6 +96,7 @@ fn teach(bank: &mut Bank, n: u64, role: Role, bytes: &[u8], regions: &[BBox]) {
             place: Place::default(),
             photo_sha256: format!("{n:064x}"),
             area: fractions(*region, cutter.size()),
+            mask: None,
         };
         bank.insert(sample, &embedding).unwrap();
     }
@@ -306,6 +307,25 @@ fn what_the_bank_has_nothing_to_say_of_is_not_embedded() {
         ..PhotoSettings::default()
     };
     assert_eq!(embedded(&whole, &not_here, None), 0);
+}
+
+#[test]
+fn what_lies_outside_a_mask_does_not_count() {
+    // the same thing before two walls
+    let embedded = |seed: u64, mask: Option<&bank::Mask>| {
+        let bytes = photo(seed, Some((ORANGE, 180, 120)));
+        let cutter = Cutter::new(&bytes, &PhotoLimits::default()).unwrap();
+        let area = fractions(BBox::new(120.0, 60.0, 360.0, 300.0), cutter.size());
+        let area = mask.map_or(area, bank::Mask::area);
+        cutter
+            .embed_samples(&[(area, mask)], &Colours)
+            .unwrap()
+            .remove(0)
+    };
+    let corners = "180,120,300,120,300,240,180,240";
+    let mask = bank::Mask::parse(corners, [480.0, 360.0]).unwrap();
+    assert_ne!(embedded(1, None), embedded(2, None));
+    assert_eq!(embedded(1, Some(&mask)), embedded(2, Some(&mask)));
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bank::Ruling;
 use crate::eval::clip_findings::SeenAt;
 use crate::hazard::{Answer, Severity, Text};
+use crate::record::{BankRecord, SampleRecord};
 use crate::tracking::TrackId;
 
 /// A turn in the life of a finding, one line of `sitewarden watch --format jsonl`.
@@ -13,7 +15,7 @@ use crate::tracking::TrackId;
 pub struct FindingEvent {
     /// What happened.
     pub event: EventKind,
-    /// Number of the finding within the clip, from 1.
+    /// Number of the finding within the clip, from 1; 0 for what was suppressed and is none.
     pub finding: u64,
     /// Hazard code; `CAM-…` for the camera itself.
     pub code: String,
@@ -40,6 +42,24 @@ pub struct FindingEvent {
     /// When it is over: where it was seen, in order of time, a second apart or more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<SeenAt>,
+    /// What the sample bank says of it, where one was asked: of kinds that it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank: Option<Box<BankSaid>>,
+}
+
+/// What the sample bank said of a hazard, and which bank it was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BankSaid {
+    /// Which bank.
+    pub asked: BankRecord,
+    /// What it said.
+    pub ruling: Ruling,
+    /// Why, for a lay person, in the language asked for.
+    pub text: String,
+    /// At most this probable for a picture without the hazard (confirm), or for a true one (suppress).
+    pub p_value: Option<f64>,
+    /// The nearest samples, confirmed and dismissed.
+    pub samples: Vec<SampleRecord>,
 }
 
 /// What happened to a finding.
@@ -54,6 +74,8 @@ pub enum EventKind {
     Cleared,
     /// The object left the picture, or the clip ended, with the hazard as it was.
     Ended,
+    /// It would have been opened, but looks like what people have dismissed (sample bank).
+    Suppressed,
 }
 
 /// The answer of one kind of hazard for all that was watched.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::view::with_reason;
 use super::way::Way;
-use super::{ClipWatch, EventKind, FindingEvent, Subject, memory};
+use super::{ClipWatch, EventKind, FindingEvent, Shot, Subject, memory};
 use crate::confirm::{ConfirmConfig, Confirmation, Turn, Witness};
 use crate::geometry::BBox;
 use crate::hazard::{Answer, Lang, Severity, Text};
@@ -23,6 +23,8 @@ pub(super) struct Life {
     /// What the rule said when it was seen last.
     pub(super) text: Option<Text>,
     pub(super) occurrences: u64,
+    /// When the sample bank suppressed it last.
+    pub(super) suppressed_s: Option<f64>,
     /// The way since it opened.
     pub(super) way: Way,
 }
@@ -78,13 +80,14 @@ impl ClipWatch<'_> {
 
     pub(super) fn witness(
         &mut self,
-        time_s: f64,
+        shot: &Shot<'_>,
         subject: Subject,
         code: String,
         witness: Witness,
         found: Option<Found>,
         confirm: &ConfirmConfig,
     ) -> Option<FindingEvent> {
+        let time_s = shot.time_s;
         let life = self.lives.entry((subject, code.clone())).or_default();
         if let (Witness::Hazard(score), Some(found)) = (witness, found) {
             let sighting = Sighting {
@@ -101,14 +104,23 @@ impl ClipWatch<'_> {
                 life.way.add(time_s, found.bbox);
             }
         }
-        let turn = life.confirmation.witness(confirm, time_s, witness)?;
+        let turn = life.confirmation.witness(confirm, time_s, witness);
+        let Some(turn) = turn else {
+            let seen = matches!(witness, Witness::Hazard(_));
+            let since_s = life.suppressed_s.filter(|_| seen)?;
+            return self.open_after_all(shot, subject, &code, since_s);
+        };
         let (opened, evidence) = match &turn {
             Turn::Opened(evidence) => (true, evidence),
             Turn::Cleared(evidence) => (false, evidence),
         };
         let said = life.text.clone().filter(|_| opened);
         let reason = with_reason(said.as_ref(), evidence.reason(confirm, opened));
-        self.turned(time_s, subject, &code, opened, &reason)
+        if opened {
+            return self.open(shot, subject, &code, &reason);
+        }
+        life.suppressed_s = None;
+        self.turned(time_s, subject, &code, false, &reason)
     }
 
     pub(super) fn ailing(
@@ -141,7 +153,7 @@ impl ClipWatch<'_> {
     }
 
     /// Opens a finding, or takes up one that was waited for, or clears one.
-    fn turned(
+    pub(super) fn turned(
         &mut self,
         time_s: f64,
         subject: Subject,
@@ -233,7 +245,7 @@ impl ClipWatch<'_> {
         kind.unwrap_or_else(|| (Text::new(code, code), Severity::General))
     }
 
-    fn event(
+    pub(super) fn event(
         &self,
         event: EventKind,
         (finding, best, occurrences): (u64, Sighting, u64),
@@ -263,6 +275,7 @@ impl ClipWatch<'_> {
             occurrences,
             reason,
             seen: Vec::new(),
+            bank: None,
         }
     }
 }

@@ -58,6 +58,8 @@ pub enum Place {
     Scene,
     /// The camera itself.
     Camera,
+    /// What the sample bank has found in the view.
+    Bank,
 }
 
 /// After a restart, so long: the program's own absence is not counted.
@@ -84,12 +86,14 @@ impl ClipWatch<'_> {
                 best: Some(sighting),
                 text: None,
                 occurrences: open.occurrences,
+                suppressed_s: None,
                 way: Way::default(),
             };
             let zone = |name: &str| self.view.zones.iter().position(|z| z.name == name);
             let subject = match &open.place {
                 Place::Zone(name) => zone(name).map(Subject::Zone),
                 Place::Scene => Some(Subject::Scene),
+                Place::Bank => Some(Subject::Bank),
                 // its ailments are told again by their own confirmation
                 Place::Camera | Place::Object => None,
             };
@@ -114,6 +118,7 @@ impl ClipWatch<'_> {
                 Subject::Scene => Place::Scene,
                 Subject::Zone(i) => Place::Zone(self.view.zones.get(*i)?.name.clone()),
                 Subject::Camera => Place::Camera,
+                Subject::Bank => Place::Bank,
             };
             self.remembered(place, code, life)
         })

@@ -9,13 +9,13 @@ use sitewarden::api::ServeConfig;
 use super::support::{Place, Reply, Service, first_photo, form, place, request};
 use crate::support::encoded;
 
-const ORANGE: [u8; 3] = [250, 130, 10];
-const GREEN: [u8; 3] = [10, 220, 60];
-const BLUE: [u8; 3] = [20, 40, 230];
-const SAMPLES: &str = "/api/v1/bank/samples";
+pub(super) const ORANGE: [u8; 3] = [250, 130, 10];
+pub(super) const GREEN: [u8; 3] = [10, 220, 60];
+pub(super) const BLUE: [u8; 3] = [20, 40, 230];
+pub(super) const SAMPLES: &str = "/api/v1/bank/samples";
 
 /// A photo of about this colour, each number another one; `patch` is in the middle.
-fn photo(colour: [u8; 3], number: u8, patch: Option<[u8; 3]>) -> Vec<u8> {
+pub(super) fn photo(colour: [u8; 3], number: u8, patch: Option<[u8; 3]>) -> Vec<u8> {
     let picture = RgbImage::from_fn(320, 240, |x, y| {
         let inside = (120..200).contains(&x) && (80..160).contains(&y);
         let colour = patch.filter(|_| inside).unwrap_or(colour);
@@ -25,15 +25,15 @@ fn photo(colour: [u8; 3], number: u8, patch: Option<[u8; 3]>) -> Vec<u8> {
     encoded(&DynamicImage::ImageRgb8(picture), ImageFormat::Png)
 }
 
-struct Office {
-    service: Service,
+pub(super) struct Office {
+    pub(super) service: Service,
     enterprise: String,
     site: String,
-    inspector: String,
+    pub(super) inspector: String,
 }
 
 impl Office {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::at(Service::start().await).await
     }
 
@@ -52,7 +52,7 @@ impl Office {
         }
     }
 
-    async fn form(
+    pub(super) async fn form(
         &self,
         key: &str,
         path: &str,
@@ -67,7 +67,7 @@ impl Office {
         self.service.send(call).await
     }
 
-    async fn add(&self, role: &str, code: &str, photos: &[Vec<u8>]) -> Value {
+    pub(super) async fn add(&self, role: &str, code: &str, photos: &[Vec<u8>]) -> Value {
         let mut fields = vec![("role", role), ("site", self.site.as_str())];
         if !code.is_empty() {
             fields.push(("code", code));
@@ -78,19 +78,19 @@ impl Office {
         reply.is(201).json()
     }
 
-    async fn search(&self, key: &str, photo: Vec<u8>) -> Reply {
+    pub(super) async fn search(&self, key: &str, photo: Vec<u8>) -> Reply {
         let fields = [("site", self.site.as_str())];
         self.form(key, "/api/v1/bank/search", &[], &fields, &[photo])
             .await
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(super) async fn get(&self, path: &str) -> Value {
         let reply = self.service.get(&self.inspector, path).await;
         reply.is(200).json()
     }
 
     /// Uploads a photo, and shows it as it was judged.
-    async fn judged(&self, photo: &[u8]) -> Value {
+    pub(super) async fn judged(&self, photo: &[u8]) -> Value {
         let fields = [("site", self.site.as_str())];
         let reply = self
             .service
@@ -124,7 +124,7 @@ impl Office {
         reply.is(200);
     }
 
-    async fn ledger_is_sound(&self) {
+    pub(super) async fn ledger_is_sound(&self) {
         let report = sitewarden::ledger::check::check(&self.service.ledger)
             .await
             .unwrap();
@@ -132,7 +132,7 @@ impl Office {
     }
 }
 
-fn of<'a>(record: &'a Value, list: &str, code: &str) -> Vec<&'a Value> {
+pub(super) fn of<'a>(record: &'a Value, list: &str, code: &str) -> Vec<&'a Value> {
     let all = record["result"][list].as_array();
     all.into_iter()
         .flatten()

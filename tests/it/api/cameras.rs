@@ -7,7 +7,8 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::support::{Reply, Service, photo, request};
+use super::bank;
+use super::support::{Reply, Service, form, photo, request};
 
 struct Case {
     service: Service,
@@ -77,6 +78,10 @@ impl Case {
 
     /// Pictures of five a second from this second of the day on.
     async fn push_all(&self, from_s: usize, seconds: usize) {
+        self.push_each(&photo(1), from_s, seconds).await;
+    }
+
+    async fn push_each(&self, picture: &[u8], from_s: usize, seconds: usize) {
         for i in 0..5 * seconds {
             let ms = 1000 * from_s + 200 * i;
             let at = format!(
@@ -85,10 +90,11 @@ impl Case {
                 ms / 1000 % 60,
                 ms % 1000
             );
-            let picture = photo(1);
             // as many wait as may: the watch comes to them
             loop {
-                let reply = self.push(picture.clone(), &format!("?taken_at={at}")).await;
+                let reply = self
+                    .push(picture.to_vec(), &format!("?taken_at={at}"))
+                    .await;
                 if reply.status != 429 {
                     reply.is(202);
                     break;
@@ -183,6 +189,69 @@ async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
     let occurrences = format!("/api/v1/findings/{id}/occurrences");
     until(&case, &case.inspector, &occurrences, seen).await;
     assert_eq!(case.findings().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_dismissed_before_is_not_filed_and_what_is_has_its_samples() {
+    let case = case("gate").await;
+    let live = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    until(&case, &case.inspector, &case.path(""), live).await;
+    // the detector takes everything bright for a bare head
+    let add = async |role: &str, colour: [u8; 3], n: u8| {
+        let photos: Vec<_> = (0..n).map(|n| bank::photo(colour, n, None)).collect();
+        let photos: Vec<(&str, &[u8])> = photos.iter().map(|p| ("a.png", p.as_slice())).collect();
+        let (kind, body) = form(
+            &[("role", role), ("code", "PPE-01"), ("site", &case.site)],
+            &photos,
+        );
+        let headers = [("content-type", kind.as_str())];
+        let call = request(
+            Method::POST,
+            &case.inspector,
+            bank::SAMPLES,
+            &headers,
+            body.into(),
+        );
+        case.service.send(call).await.is(201);
+    };
+    add("positive", bank::ORANGE, 6).await;
+    add("negative", bank::GREEN, 3).await;
+    // as the background keeps it
+    let taught = case.service.jobs.bank().now().await.unwrap();
+    assert_eq!(taught.unwrap().bank().version(), 2);
+
+    case.push_each(&bank::photo(bank::GREEN, 9, None), 0, 8)
+        .await;
+    let photos = format!("/api/v1/photos?site={}", case.site);
+    let some = |reply: &Reply| {
+        let items = reply.json()["items"].clone();
+        items.as_array().is_some_and(|items| !items.is_empty())
+    };
+    let kept = until(&case, &case.inspector, &photos, some).await.json();
+    let kept = &kept["items"][0];
+    assert_eq!(kept["result"]["suppressed"][0]["code"], "PPE-01");
+    assert_eq!(
+        kept["result"]["suppressed"][0]["why"]["samples"][1]["role"],
+        "negative"
+    );
+    assert_eq!(kept["result"]["candidates"], json!([]));
+    assert_eq!(kept["decided_by"]["bank"]["version"], 2);
+    assert_eq!(case.findings().await, Vec::<Value>::new());
+
+    case.push_each(&bank::photo(bank::ORANGE, 9, None), 70, 8)
+        .await;
+    let findings = format!("/api/v1/findings?site={}&code=PPE-01", case.site);
+    let found = until(&case, &case.inspector, &findings, some).await.json();
+    let id = found["items"][0]["id"].as_str().unwrap();
+    let seen = format!("/api/v1/findings/{id}/occurrences");
+    let seen = case
+        .service
+        .get(&case.inspector, &seen)
+        .await
+        .is(200)
+        .json();
+    let why = &seen["items"][0]["why"]["why"];
+    assert_eq!(why["samples"][0]["role"], "positive", "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

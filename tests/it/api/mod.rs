@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bank;
+mod bank_samples;
 mod camera_faults;
 mod cameras;
 mod contract;
@@ -12,5 +13,5 @@ mod photos;
 mod pictures;
 mod register;
 mod session;
-mod support;
+pub(crate) mod support;
 mod uploads;

@@ -81,7 +81,7 @@ impl Detect for Eye {
 }
 
 /// Looks at colours in a grid of 4 x 4.
-struct Colours;
+pub(crate) struct Colours;
 
 impl Embed for Colours {
     fn version(&self) -> &str {
@@ -316,14 +316,14 @@ impl Service {
             ledger.clone(),
             store.clone(),
             rules(),
-            bank,
+            bank.clone(),
             metrics.clone(),
         );
         let config = ServeConfig {
             secure_cookies: Some(false),
             ..config
         };
-        let cameras = Cameras::new(ledger.clone(), store.clone(), data.folder(), setups);
+        let cameras = Cameras::new(ledger.clone(), store.clone(), data.folder(), setups, bank);
         let app = App::new(
             ledger.clone(),
             store,
