@@ -11,6 +11,7 @@ mod architecture;
 mod bank;
 mod bench;
 mod cameras;
+mod damaged;
 mod datasets;
 mod demo_clip;
 mod heic;
