@@ -174,7 +174,7 @@ def main():
                 s = status(camera)
                 codes = {code: len(found) for code, found in filed(camera).items()}
                 say(f"      {camera.name:4} {camera.fault:14} {camera.done:3} times, {s['state']}, {s['frames']} frames, "
-                    f"{s['dropped']} dropped, opened again {s['restarts']} times, findings {codes}")
+                    f"{s['dropped']} dropped, {s['damaged']} damaged, opened again {s['restarts']} times, findings {codes}")
                 check(codes.get(HAZARD) == 1, f"{camera.name}: one finding of the person, neither lost nor doubled")
                 false = [code for code in codes if code != HAZARD and not code.startswith("CAM-")]
                 check(not false, f"{camera.name}: no finding of what is not there {false or ''}")

@@ -6,11 +6,14 @@
 
 mod assign;
 mod kalman;
+pub mod look;
 mod relink;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::relink::at_edge;
 
 use self::kalman::Filter;
 use crate::detection::Detection;
@@ -222,6 +225,12 @@ impl Tracker {
             .filter(|(id, _)| confirmed(*id))
             .map(|(track, detection)| Sighting { track, detection })
             .collect()
+    }
+
+    /// When a track began, seconds; none where the picture ends: somebody who came in.
+    pub fn appeared(&self, id: TrackId, size: (u32, u32)) -> Option<f64> {
+        let track = self.tracks.iter().find(|t| t.id == id)?;
+        (!relink::at_edge(track.began, size)).then_some(track.first_s)
     }
 
     fn which(&self, is: impl Fn(&Track) -> bool) -> Vec<usize> {

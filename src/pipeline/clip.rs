@@ -19,6 +19,7 @@ use self::life::{Found, Life, Waiting};
 pub use self::memory::{Memory, Place, Remembered};
 use self::view::{On, View};
 use crate::confirm::{ConfirmConfig, Witness};
+use crate::detection::Detection;
 use crate::geometry::BBox;
 use crate::hazard::{Answer, Severity, Text};
 use crate::health::{Ailment, Health};
@@ -26,7 +27,8 @@ use crate::motion::Glance;
 use crate::pipeline::photo::{JudgeError, PhotoPipeline, Scratch, Watched};
 use crate::record::DetectionRecord;
 use crate::rules::Scene;
-use crate::tracking::{TrackId, Tracker, TrackerConfig};
+use crate::tracking::look::Look;
+use crate::tracking::{self, TrackId, Tracker, TrackerConfig};
 use crate::zone::{Moment, ZoneError, Zones};
 
 /// What a finding is about.
@@ -59,6 +61,9 @@ pub struct Shot<'p> {
     pub quiet: bool,
 }
 
+/// How fast what is known of a look follows what is seen, a frame.
+const FOLLOW: f32 = 0.2;
+
 /// Watches one clip or camera.
 pub struct ClipWatch<'a> {
     pipeline: &'a PhotoPipeline<'a>,
@@ -66,6 +71,7 @@ pub struct ClipWatch<'a> {
     tracker: Tracker,
     lives: BTreeMap<(Subject, String), Life>,
     waiting: Vec<Waiting>,
+    looks: BTreeMap<TrackId, Look>,
     kinds: BTreeMap<String, (Text, Severity)>,
     findings: u64,
     scratch: Scratch,
@@ -93,6 +99,7 @@ impl<'a> ClipWatch<'a> {
             tracker: Tracker::new(tracker),
             lives: BTreeMap::new(),
             waiting: Vec::new(),
+            looks: BTreeMap::new(),
             kinds: names.chain(ailments).collect(),
             findings: 0,
             scratch: Scratch::default(),
@@ -216,6 +223,7 @@ impl<'a> ClipWatch<'a> {
         let sightings = self.tracker.update(time_s, size, &watched.detections);
         self.view
             .follow(time_s, &sightings, &watched.detections, size);
+        self.look_at(shot, &sightings, &watched.detections);
         let track_of = |bbox: BBox| {
             let seen = sightings
                 .iter()
@@ -301,6 +309,41 @@ impl<'a> ClipWatch<'a> {
         events.extend(self.look_over(shot, &watched.sure));
         events.extend(self.part(time_s));
         events
+    }
+
+    /// What those who are followed look like, where nobody stands before them.
+    fn look_at(
+        &mut self,
+        shot: &Shot<'_>,
+        sightings: &[tracking::Sighting],
+        detections: &[Detection],
+    ) {
+        let scale = shot.picture.width() as f32 / shot.size.0.max(1) as f32;
+        for seen in sightings {
+            let it = &detections[seen.detection];
+            let alone = sightings.iter().all(|o| {
+                let other = &detections[o.detection];
+                o.track == seen.track || other.class != it.class || it.bbox.iou(other.bbox) < 0.05
+            });
+            let small = BBox::new(
+                it.bbox.x1 * scale,
+                it.bbox.y1 * scale,
+                it.bbox.x2 * scale,
+                it.bbox.y2 * scale,
+            );
+            let Some(look) = alone.then(|| Look::of(shot.picture, small)).flatten() else {
+                continue;
+            };
+            match self.looks.get_mut(&seen.track) {
+                Some(known) => known.follow(&look, FOLLOW),
+                None => {
+                    self.looks.insert(seen.track, look);
+                }
+            }
+        }
+        let tracks = self.tracker.tracks();
+        self.looks
+            .retain(|id, _| tracks.iter().any(|t| t.id == *id));
     }
 
     /// When frames of this kind of hazard add up to a finding.

@@ -75,7 +75,7 @@ fn far(new: &Track, lost: &Track) -> f32 {
 }
 
 /// Whether it may have come in, or left, where the picture ends.
-fn at_edge(b: BBox, (width, height): (u32, u32)) -> bool {
+pub(crate) fn at_edge(b: BBox, (width, height): (u32, u32)) -> bool {
     let near = EDGE * b.height();
     b.x1 < near
         || b.y1 < 0.1 * near

@@ -12,6 +12,7 @@ mod bank;
 mod bench;
 mod cameras;
 mod clip_bank;
+mod damaged;
 mod datasets;
 mod demo_clip;
 mod heic;

@@ -66,6 +66,40 @@ fn one_bare_head_is_one_finding_however_many_frames_show_it() {
     assert!((0.9..2.0).contains(&opened), "{opened}");
 }
 
+/// Somebody who is there, and without being seen on the way elsewhere; changed by a filter then.
+fn elsewhere(folder: &Path, change: &str) -> Vec<Value> {
+    let place = |x: u32| format!("pad=1280:640:{x}:140:0x808080,trim=end=3,setpts=PTS-STARTPTS");
+    let filter = format!(
+        "scale=360:360,split[a][b];[a]{}[c];[b]{change},{}[d];[c][d]concat",
+        place(200),
+        place(600)
+    );
+    let path = clip(folder, &filter, 6);
+    let output = watch(&[
+        path.to_str().unwrap(),
+        "--format",
+        "jsonl",
+        "--hazards",
+        "PPE-02",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let mut lines = lines(&output);
+    lines.retain(|l| l["code"] == "PPE-02" && l["event"] != "ended");
+    lines
+}
+
+#[test]
+fn who_is_found_again_elsewhere_is_known_by_their_clothes() {
+    let folder = tempfile::tempdir().unwrap();
+    let same = elsewhere(folder.path(), "null");
+    let events: Vec<&str> = same.iter().map(|l| l["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["opened", "seen"], "{same:?}");
+    // the orange suit is blue
+    let other = elsewhere(folder.path(), "colorchannelmixer=0:0:1:0:0:1:0:0:1:0:0:0");
+    let events: Vec<&str> = other.iter().map(|l| l["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["opened", "opened"], "{other:?}");
+}
+
 /// A recorded run of a clip in `folder`.
 fn record(folder: &Path) -> PathBuf {
     let path = clip(folder, "crop=400:512:10*t:0", 3);

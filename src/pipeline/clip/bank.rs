@@ -256,7 +256,7 @@ impl<'a> ClipWatch<'a> {
         life.suppressed_s = suppressed.then_some(shot.time_s);
         let bank = said.map(Box::new);
         if !suppressed {
-            let event = self.turned(shot.time_s, subject, code, true, reason)?;
+            let event = self.turned(shot.time_s, shot.size, subject, code, true, reason)?;
             return Some(FindingEvent { bank, ..event });
         }
         if !self.bank.as_mut()?.is_news(code, last.bbox, shot.time_s) {
@@ -337,7 +337,7 @@ impl<'a> ClipWatch<'a> {
                 format!("连续{ROUNDS}次查看画面，样本库均未确认该隐患。"),
             );
             return gone
-                .then(|| self.turned(shot.time_s, Subject::Bank, &code, false, &reason))
+                .then(|| self.turned(shot.time_s, shot.size, Subject::Bank, &code, false, &reason))
                 .flatten();
         };
         run.misses = 0;
@@ -380,7 +380,7 @@ impl<'a> ClipWatch<'a> {
             format!("{} {}", looks.en, hit.said.text),
             format!("{}{}", looks.zh, hit.said.text),
         );
-        let event = self.turned(shot.time_s, Subject::Bank, &code, true, &reason)?;
+        let event = self.turned(shot.time_s, shot.size, Subject::Bank, &code, true, &reason)?;
         Some(FindingEvent {
             bank: Some(Box::new(hit.said)),
             ..event

@@ -9,7 +9,8 @@ use crate::confirm::{ConfirmConfig, Confirmation, Turn, Witness};
 use crate::geometry::BBox;
 use crate::hazard::{Answer, Lang, Severity, Text};
 use crate::health::Ailment;
-use crate::tracking::TrackId;
+use crate::tracking::look::Look;
+use crate::tracking::{Track, TrackId, at_edge};
 
 /// One kind of hazard on one subject.
 #[derive(Debug, Default, Clone)]
@@ -27,6 +28,8 @@ pub(super) struct Life {
     pub(super) suppressed_s: Option<f64>,
     /// The way since it opened.
     pub(super) way: Way,
+    /// What they looked like when it was seen last.
+    pub(super) look: Option<Look>,
 }
 
 /// A frame in which a hazard was seen.
@@ -97,6 +100,9 @@ impl ClipWatch<'_> {
             };
             life.last = Some(sighting);
             life.text = found.text;
+            if let Subject::Track(track) = subject {
+                life.look = self.looks.get(&track).cloned();
+            }
             if life.best.is_none_or(|b| score > b.score) {
                 life.best = Some(sighting);
             }
@@ -120,7 +126,7 @@ impl ClipWatch<'_> {
             return self.open(shot, subject, &code, &reason);
         }
         life.suppressed_s = None;
-        self.turned(time_s, subject, &code, false, &reason)
+        self.turned(time_s, shot.size, subject, &code, false, &reason)
     }
 
     pub(super) fn ailing(
@@ -149,13 +155,14 @@ impl ClipWatch<'_> {
         } else {
             Text::new("It sees again as it should.", "画面已恢复正常。")
         };
-        self.turned(time_s, Subject::Camera, code, opened, &reason)
+        self.turned(time_s, (w, h), Subject::Camera, code, opened, &reason)
     }
 
     /// Opens a finding, or takes up one that was waited for, or clears one.
     pub(super) fn turned(
         &mut self,
         time_s: f64,
+        size: (u32, u32),
         subject: Subject,
         code: &str,
         opened: bool,
@@ -173,7 +180,7 @@ impl ClipWatch<'_> {
             let event = self.event(kind, told, subject, code, time_s, reason);
             return Some(FindingEvent { seen, ..event });
         }
-        let earlier = self.earlier(&key);
+        let earlier = self.earlier(&key).or_else(|| self.walked_on(&key, size));
         let findings = &mut self.findings;
         let life = self.lives.get_mut(&key)?;
         let kind = match earlier {
@@ -220,6 +227,53 @@ impl ClipWatch<'_> {
             .iter()
             .position(|w| w.code == *code && fits(w))?;
         Some(self.waiting.swap_remove(at).life)
+    }
+
+    /// The finding of somebody who was lost elsewhere, if they can have walked here, look alike and nobody
+    /// else does, neither of the lost nor of those in sight.
+    fn walked_on(&mut self, (subject, code): &(Subject, String), size: (u32, u32)) -> Option<Life> {
+        let Subject::Track(track) = *subject else {
+            return None;
+        };
+        let since_s = self.tracker.appeared(track, size)?;
+        let life = self.lives.get(&(*subject, code.clone()))?;
+        let now = (life.last?, life.look.as_ref()?);
+        let lost = |s: &Subject| {
+            let is = |t: &Track| Subject::Track(t.id) == *s && t.is_lost();
+            self.tracker.tracks().iter().any(is)
+        };
+        let unlike = |was: &Life| {
+            let (seen, look) = (was.last?, was.look.as_ref()?);
+            let before = was.open.is_some() && seen.time_s < since_s && !at_edge(seen.bbox, size);
+            let unlike = look.unlike(now.1);
+            (before && memory::can_have_walked(seen, now.0)).then_some(unlike)
+        };
+        let of_lives = self.lives.iter().filter(|((s, c), _)| c == code && lost(s));
+        let of_lives =
+            of_lives.filter_map(|(key, life)| Some((Some(Err(key.clone())), unlike(life)?)));
+        let waiting = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, w)| w.code == *code);
+        let waiting = waiting.filter_map(|(i, w)| Some((Some(Ok(i)), unlike(&w.life)?)));
+        let in_sight = self
+            .others_in_sight(track, now.1)
+            .map(|unlike| (None, unlike));
+        match memory::clearly_alike(of_lives.chain(waiting).chain(in_sight))?? {
+            Ok(i) => Some(self.waiting.swap_remove(i).life),
+            Err(key) => self.lives.remove(&key),
+        }
+    }
+
+    /// How unlike this track are others in sight: where all wear the same, clothes tell nothing.
+    fn others_in_sight(&self, track: TrackId, look: &Look) -> impl Iterator<Item = f32> {
+        let tracks = self.tracker.tracks();
+        let class = tracks.iter().find(|t| t.id == track).map(|t| t.class);
+        let others = tracks
+            .iter()
+            .filter(move |t| t.id != track && Some(t.class) == class && !t.is_lost());
+        others.filter_map(|t| Some(self.looks.get(&t.id)?.unlike(look)))
     }
 
     pub(super) fn ended(

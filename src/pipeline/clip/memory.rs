@@ -88,6 +88,7 @@ impl ClipWatch<'_> {
                 occurrences: open.occurrences,
                 suppressed_s: None,
                 way: Way::default(),
+                look: None,
             };
             let zone = |name: &str| self.view.zones.iter().position(|z| z.name == name);
             let subject = match &open.place {
@@ -154,6 +155,10 @@ impl ClipWatch<'_> {
     }
 }
 
+/// How far somebody walks, in their own heights: a box's own error, and a second's way.
+const AT_ONCE: f32 = 0.5;
+const A_SECOND: f32 = 0.9;
+
 /// Whether somebody seen at `now` may be who was out of sight since `was`: in the same place, about as
 /// tall. Nobody is followed further than that without being seen: where people pass one after another,
 /// two findings of one are a nuisance, one finding of two is a hazard not told.
@@ -161,9 +166,53 @@ pub(super) fn may_be_the_same(was: BBox, now: BBox) -> bool {
     was.iou(now) >= 0.3 && (0.6..=1.67).contains(&(was.height() / now.height()))
 }
 
+/// Two who are no more unlike may be one. On `vtest.avi` the same people after 3 to 5 s: 0.025 to 0.046, others
+/// who could be meant: from 0.116.
+const ALIKE: f32 = 0.06;
+/// The next must be so many times as unlike.
+const CLEARLY: f32 = 2.0;
+
+/// Whether somebody seen at `was` can have walked to `now`, and is about as tall.
+pub(super) fn can_have_walked(was: Sighting, now: Sighting) -> bool {
+    let (a, b) = (was.bbox.bottom_center(), now.bbox.bottom_center());
+    let height = was.bbox.height().max(now.bbox.height());
+    let way = (a.0 - b.0).hypot(a.1 - b.1) / height.max(1.0);
+    let passed_s = (now.time_s - was.time_s) as f32;
+    let heights = was.bbox.height() / now.bbox.height().max(1.0);
+    way <= AT_ONCE + A_SECOND * passed_s && (0.67..=1.5).contains(&heights)
+}
+
+/// Of all with how unlike they are, the one who may be meant and nobody else.
+pub(super) fn clearly_alike<T>(all: impl Iterator<Item = (T, f32)>) -> Option<T> {
+    let mut all: Vec<(T, f32)> = all.collect();
+    all.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let best = all.first().map(|(_, unlike)| *unlike)?;
+    let alone = all.get(1).is_none_or(|next| next.1 > CLEARLY * best);
+    (best <= ALIKE && alone).then(|| all.swap_remove(0).0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_walked_on_is_alike_and_the_only_one() {
+        let at = |time_s: f64, x: f32, height: f32| Sighting {
+            time_s,
+            score: 0.9,
+            bbox: BBox::from_xywh([x, 100.0, 0.4 * height, height]),
+        };
+        let was = at(10.0, 100.0, 100.0);
+        assert!(can_have_walked(was, at(12.0, 300.0, 100.0)));
+        assert!(!can_have_walked(was, at(12.0, 400.0, 100.0)), "too fast");
+        assert!(!can_have_walked(was, at(12.0, 100.0, 170.0)), "too tall");
+
+        let meant = |unlike: &[f32]| clearly_alike(unlike.iter().copied().enumerate());
+        assert_eq!(meant(&[0.3, 0.03, 0.12]), Some(1));
+        assert_eq!(meant(&[0.3, 0.12]), None, "not alike");
+        assert_eq!(meant(&[0.03, 0.05]), None, "two are");
+        assert_eq!(meant(&[]), None);
+    }
 
     #[test]
     fn who_comes_back_to_the_same_place_may_be_the_same() {

@@ -2,7 +2,8 @@
 //!
 //! The address goes in as a play list on standard input, for arguments are seen by everybody who can
 //! list processes. Pictures come out as PPM, each with its own size; their time stamps come by
-//! standard error (`showinfo`), one line for each picture in the same order.
+//! standard error (`showinfo`), one line for each picture in the same order. A `showinfo` before those that
+//! are left out tells which decoded pictures are key frames, for [`Damage`].
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use image::RgbImage;
 
 use super::address::Address;
+use super::damage::Damage;
 use super::{CameraOptions, Mode};
 use crate::source::clip::{ClipError, read_header};
 
@@ -22,6 +24,8 @@ pub(super) type Told = (u64, Event);
 
 pub(super) enum Event {
     Picture(Box<Picture>),
+    /// A picture that came damaged, and is not shown.
+    Damaged,
     /// It has ended: its last complaint, without secrets.
     Ended(String),
 }
@@ -147,7 +151,8 @@ fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<St
     // at most so many a second, and on after a clock that jumps back
     let interval = 0.9 / options.fps;
     let filter = format!(
-        "select='isnan(prev_selected_t)+gte(t-prev_selected_t,{interval:.4})+lt(t,prev_selected_t)',\
+        "showinfo=checksum=0,\
+         select='isnan(prev_selected_t)+gte(t-prev_selected_t,{interval:.4})+lt(t,prev_selected_t)',\
          showinfo=checksum=0,\
          scale=w='min(iw,{side})':h='min(ih,{side})':force_original_aspect_ratio=decrease:flags=area"
     );
@@ -204,6 +209,7 @@ fn play_list(address: &Address, options: &CameraOptions) -> String {
 fn read_log(err: impl Read, address: &Address, log: &Mutex<Log>, stamps: &Sender<Stamp>) {
     let mut lines = BufReader::new(err);
     let mut line = Vec::new();
+    let mut damage = Damage::default();
     loop {
         line.clear();
         // a line without end must not fill the memory
@@ -212,9 +218,18 @@ fn read_log(err: impl Read, address: &Address, log: &Mutex<Log>, stamps: &Sender
             return;
         }
         let text = String::from_utf8_lossy(&line);
-        if let Some(stamp) = stamp(&text) {
+        if text.contains(DECODED) {
+            if let Some((_, key)) = text.split_once(" iskey:") {
+                damage.decoded(key.starts_with('1'));
+            }
+            continue;
+        }
+        if let Some(stamp) = stamp(&text, damage.is_damaged()) {
             let _ = stamps.send(stamp);
-        } else if text.contains("Parsed_showinfo") {
+            continue;
+        }
+        damage.hear(&text);
+        if text.contains("Parsed_showinfo") {
         } else if let Some(codec) = codec(&text) {
             lock(log).codec.get_or_insert(codec);
         } else if is_complaint(&text) {
@@ -231,18 +246,30 @@ fn read_log(err: impl Read, address: &Address, log: &Mutex<Log>, stamps: &Sender
     }
 }
 
-/// Time stamp and size of a picture.
-type Stamp = (Option<f64>, Option<(u32, u32)>);
+/// Begin of the lines of the first `showinfo`, which sees all pictures.
+const DECODED: &str = "[Parsed_showinfo_0";
 
-fn stamp(line: &str) -> Option<Stamp> {
+/// What is told of a picture beside its pixels.
+#[derive(Debug, Default, PartialEq)]
+struct Stamp {
+    time_s: Option<f64>,
+    size: Option<(u32, u32)>,
+    damaged: bool,
+}
+
+fn stamp(line: &str, damaged: bool) -> Option<Stamp> {
     let rest = line.contains("Parsed_showinfo").then_some(line)?;
     let (_, after) = rest.split_once(" pts_time:")?;
-    let time = after.split_whitespace().next().and_then(|t| t.parse().ok());
+    let time_s = after.split_whitespace().next().and_then(|t| t.parse().ok());
     let size = after.split_once(" s:").and_then(|(_, s)| {
         let (w, h) = s.split_whitespace().next()?.split_once('x')?;
         Some((w.parse().ok()?, h.parse().ok()?))
     });
-    Some((time, size))
+    Some(Stamp {
+        time_s,
+        size,
+        damaged,
+    })
 }
 
 fn codec(line: &str) -> Option<String> {
@@ -294,16 +321,22 @@ fn read_pictures(
         }
         let arrived = Instant::now();
         // written before the picture, but by another pipe
-        let (stamp_s, size) = stamped
+        let stamp = stamped
             .recv_timeout(Duration::from_secs(2))
-            .unwrap_or((None, None));
+            .unwrap_or_default();
+        if stamp.damaged {
+            if tell.send((number, Event::Damaged)).is_err() {
+                return Ok(());
+            }
+            continue;
+        }
         let Some(pixels) = RgbImage::from_raw(width, height, pixels) else {
             return Ok(());
         };
         let picture = Picture {
             pixels,
-            size: size.unwrap_or((width, height)),
-            stamp_s,
+            size: stamp.size.unwrap_or((width, height)),
+            stamp_s: stamp.time_s,
             arrived,
         };
         if tell
@@ -323,11 +356,14 @@ mod tests {
     #[test]
     fn time_stamps_and_codecs_are_read() {
         let line = "[Parsed_showinfo_1 @ 0x55] n:   1 pts:   9000 pts_time:0.1     pos: -1 fmt:yuv420p sar:0/1 s:768x576 i:P iskey:0 type:P ";
-        assert_eq!(stamp(line), Some((Some(0.1), Some((768, 576)))));
-        assert_eq!(
-            stamp("[Parsed_showinfo_1 @ 0x55] color_range:unknown"),
-            None
-        );
+        let expected = Stamp {
+            time_s: Some(0.1),
+            size: Some((768, 576)),
+            damaged: true,
+        };
+        assert_eq!(stamp(line, true), Some(expected));
+        let other = "[Parsed_showinfo_1 @ 0x55] color_range:unknown";
+        assert_eq!(stamp(other, false), None);
         let line = "  Stream #0:0: Video: h264 (Constrained Baseline), yuv420p, 768x576";
         assert_eq!(codec(line).as_deref(), Some("h264"));
         assert!(is_complaint("pipe:0: Connection refused"));

@@ -3,6 +3,7 @@
 
 mod address;
 mod child;
+mod damage;
 mod folder;
 mod queue;
 mod ring;

@@ -56,6 +56,8 @@ pub struct Status {
     pub frames: u64,
     /// Pictures dropped because nobody had time for them.
     pub dropped: u64,
+    /// Pictures not looked at because they came damaged, or are predicted from one that did.
+    pub damaged: u64,
     /// How many times it was opened anew.
     pub restarts: u64,
     /// Whether only key frames are decoded.
@@ -78,6 +80,7 @@ pub(super) struct Known {
     pub(super) reason: String,
     pub(super) last: Option<Instant>,
     pub(super) frames: u64,
+    pub(super) damaged: u64,
     pub(super) restarts: u64,
     pub(super) idle: bool,
     pub(super) size: Option<(u32, u32)>,
@@ -90,6 +93,7 @@ impl Known {
             reason: String::new(),
             last: None,
             frames: 0,
+            damaged: 0,
             restarts: 0,
             idle: false,
             size: None,
@@ -103,6 +107,7 @@ impl Known {
             frame_age_s: self.last.map(|t| t.elapsed().as_secs_f64()),
             frames: self.frames,
             dropped,
+            damaged: self.damaged,
             restarts: self.restarts,
             idle: self.idle,
             size: self.size,

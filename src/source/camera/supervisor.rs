@@ -111,6 +111,11 @@ impl Supervisor<'_> {
                         self.deliver(&child, *picture);
                     }
                 }
+                Ok((number, Event::Damaged)) => {
+                    if number == child.number {
+                        lock(&self.shared.known).damaged += 1;
+                    }
+                }
                 Ok((number, Event::Ended(reason))) if number == child.number => {
                     return classify(&reason, had);
                 }
@@ -127,7 +132,7 @@ impl Supervisor<'_> {
             let patience = self.patience(&child, had);
             if last.elapsed() > patience {
                 let reason = format!(
-                    "no picture for {:.0} s; it is opened again",
+                    "no whole picture for {:.0} s; it is opened again",
                     patience.as_secs_f64()
                 );
                 return (
