@@ -114,7 +114,7 @@ impl Ledger {
 
     /// The account of this key, if both are in force.
     pub async fn account_of_key(&self, digest: &str) -> Result<Option<Account>> {
-        let mut db = self.read().await?;
+        let mut db = self.glance().await?;
         let row = sqlx::query(
             "SELECT a.* FROM api_keys k JOIN accounts a ON a.id = k.account_id \
              WHERE k.digest = $1 AND k.revoked_ms IS NULL AND a.disabled = 0 \
@@ -129,7 +129,7 @@ impl Ledger {
 
     /// The account of this session, if both are in force.
     pub async fn account_of_session(&self, digest: &str) -> Result<Option<Account>> {
-        let mut db = self.read().await?;
+        let mut db = self.glance().await?;
         let row = sqlx::query(
             "SELECT a.* FROM sessions s JOIN accounts a ON a.id = s.account_id \
              WHERE s.digest = $1 AND s.expires_ms > $2 AND a.disabled = 0",

@@ -15,7 +15,8 @@ use crate::record::PhotoRecord;
 /// Files everything that a photo shows.
 pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto) -> Result<()> {
     let record = &judged.record;
-    let mut picture = None;
+    // the claim ends with this change: nothing of it was filed before
+    let (mut picture, mut new) = (None, Vec::new());
     for (n, candidate) in record.candidates.iter().enumerate() {
         let bbox = BBox::from_xywh(candidate.bbox);
         let area = record
@@ -48,15 +49,16 @@ pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto
         };
         let filed = findings::file_of(tx, picture, &seen, &|_, _| false).await?;
         if let Filed::New { finding_id } = filed {
-            let origin = NewEvidence {
-                sha256: claim.sha256.clone(),
-                role: EvidenceRole::Origin,
-                taken_at: claim.taken_at,
-                checks: serde_json::Value::Null,
-            };
-            findings::link_of(tx, finding_id, claim.enterprise_id, &origin).await?;
+            new.push(finding_id);
         }
     }
+    let origin = NewEvidence {
+        sha256: claim.sha256.clone(),
+        role: EvidenceRole::Origin,
+        taken_at: claim.taken_at,
+        checks: serde_json::Value::Null,
+    };
+    findings::link_all(tx, &new, claim.enterprise_id, &origin).await?;
     let (photo, enterprise) = (claim.id, claim.enterprise_id);
     suppressed(tx, photo, enterprise, record, &judged.decided_by).await?;
     if let Some(inspection) = claim.inspection_id {

@@ -47,7 +47,7 @@ impl Ledger {
     /// What was done under a key, if anything was within a day.
     pub async fn kept_answer(&self, account: &str, name: &str) -> Result<Option<Kept>> {
         let since = oldest(self.now());
-        kept(&mut self.read().await?, account, name, since).await
+        kept(&mut self.glance().await?, account, name, since).await
     }
 
     /// Another answer to what was done under a key: the caller waited for more.

@@ -310,7 +310,7 @@ impl Ledger {
 
     /// Photos that wait.
     pub async fn photos_waiting(&self) -> Result<u64> {
-        waiting(&mut self.read().await?).await
+        waiting(&mut self.glance().await?).await
     }
 
     /// One photo.

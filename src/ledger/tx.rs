@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::any::Any;
+use sqlx::pool::PoolConnection;
 use sqlx::{AnyConnection, Transaction};
 
 use super::events::Unwritten;
@@ -21,6 +22,9 @@ pub trait Db: Send {
 /// A consistent picture for reading. Give it back soon.
 #[derive(Debug)]
 pub struct Read(Transaction<'static, Any>);
+
+/// See [`Ledger::glance`].
+pub(super) struct Glance(PoolConnection<Any>);
 
 /// A change: all of it or nothing, together with its events.
 #[derive(Debug)]
@@ -45,6 +49,11 @@ impl Ledger {
             Backend::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         Ok(Read(self.0.readers.begin_with(begin).await?))
+    }
+
+    /// For reading with a single statement, which needs no transaction around it.
+    pub(super) async fn glance(&self) -> Result<Glance> {
+        Ok(Glance(self.0.readers.acquire().await?))
     }
 
     /// Waits for the turn to write on behalf of `actor`.
@@ -99,6 +108,12 @@ impl Tx {
 }
 
 impl Db for Read {
+    fn conn(&mut self) -> &mut AnyConnection {
+        &mut self.0
+    }
+}
+
+impl Db for Glance {
     fn conn(&mut self) -> &mut AnyConnection {
         &mut self.0
     }

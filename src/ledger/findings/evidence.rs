@@ -100,16 +100,22 @@ impl Entity for EvidenceLink {
 /// its proof.
 pub async fn link(tx: &mut Tx, finding_id: Id, new: &NewEvidence) -> Result<EvidenceLink> {
     let enterprise_id = super::get(tx, finding_id).await?.enterprise_id;
-    link_of(tx, finding_id, enterprise_id, new).await
+    let mut links = link_all(tx, &[finding_id], enterprise_id, new).await?;
+    links
+        .pop()
+        .ok_or_else(|| Error::Corrupt("a link was not made".to_owned()))
 }
 
-/// As [`link`], to a finding of this enterprise.
-pub(in crate::ledger) async fn link_of(
+/// Links in one statement.
+const LINKS_AT_ONCE: usize = 32;
+
+/// As [`link`], to findings of one enterprise.
+pub(in crate::ledger) async fn link_all(
     tx: &mut Tx,
-    finding_id: Id,
+    findings: &[Id],
     enterprise_id: Id,
     new: &NewEvidence,
-) -> Result<EvidenceLink> {
+) -> Result<Vec<EvidenceLink>> {
     let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     if new.sha256.len() != 64 || !new.sha256.chars().all(hex) {
         return Err(Error::invalid(
@@ -117,9 +123,9 @@ pub(in crate::ledger) async fn link_of(
             "must be 64 lower-case hexadecimal digits",
         ));
     }
-    let link = EvidenceLink {
+    let link_to = |finding_id: &Id| EvidenceLink {
         id: tx.new_id(),
-        finding_id,
+        finding_id: *finding_id,
         sha256: new.sha256.clone(),
         role: new.role,
         taken_at: new.taken_at.map(sql::to_millisecond),
@@ -127,30 +133,38 @@ pub(in crate::ledger) async fn link_of(
         submitted_at: tx.now(),
         checks: new.checks.clone(),
     };
-    sqlx::query(
-        "INSERT INTO evidence_links (id, finding_id, sha256, role, taken_ms, submitted_by, submitted_ms, checks) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .id(link.id)
-    .id(finding_id)
-    .bind(link.sha256.clone())
-    .bind(link.role.as_str())
-    .maybe_time(link.taken_at)
-    .bind(link.submitted_by.to_text())
-    .time(link.submitted_at)
-    .bind(sql::json(&link.checks)?)
-    .execute(tx.conn())
-    .await?;
-    tx.record(NewEvent {
-        kind: "evidence.linked",
-        entity: "evidence",
-        entity_id: link.id,
-        enterprise_id: Some(enterprise_id),
-        context: None,
-        data: json!(link),
-    })
-    .await?;
-    Ok(link)
+    let links: Vec<EvidenceLink> = findings.iter().map(link_to).collect();
+    for some in links.chunks(LINKS_AT_ONCE) {
+        let mut query = sql::insert(
+            "INSERT INTO evidence_links (id, finding_id, sha256, role, taken_ms, submitted_by, submitted_ms, checks)",
+            (some.len(), 8),
+            "",
+        );
+        for link in some {
+            query = query
+                .id(link.id)
+                .id(link.finding_id)
+                .bind(link.sha256.clone())
+                .bind(link.role.as_str())
+                .maybe_time(link.taken_at)
+                .bind(link.submitted_by.to_text())
+                .time(link.submitted_at)
+                .bind(sql::json(&link.checks)?);
+        }
+        query.execute(tx.conn()).await?;
+    }
+    for link in &links {
+        tx.record(NewEvent {
+            kind: "evidence.linked",
+            entity: "evidence",
+            entity_id: link.id,
+            enterprise_id: Some(enterprise_id),
+            context: None,
+            data: json!(link),
+        })
+        .await?;
+    }
+    Ok(links)
 }
 
 /// Adds what checks found about an original, once they have run.

@@ -1,6 +1,6 @@
 //! Filing a sighting: one open finding for each real hazard.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -86,6 +86,8 @@ pub(in crate::ledger) struct Picture {
     view: Option<u128>,
     /// Whether another photo looks like it; asked when it first matters.
     is_alike: Option<bool>,
+    /// The forerunner of a new finding of a kind in a zone, once it was looked for.
+    forerunners: BTreeMap<(String, String), Option<Id>>,
     /// Digest of the context of its sightings.
     context: Option<String>,
 }
@@ -97,6 +99,7 @@ impl Picture {
             enterprise_id: enterprise_of(tx, seen).await?,
             view: view_of(tx, seen).await?,
             is_alike: None,
+            forerunners: BTreeMap::new(),
             context: match &seen.context {
                 Some(context) => Some(tx.context(context).await?),
                 None => None,
@@ -107,20 +110,20 @@ impl Picture {
 
 /// Files a sighting. `same_look` compares embeddings where both sides have one.
 pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<Filed> {
+    if let Some(finding_id) = filed_before(tx, &seen.source_key).await? {
+        return Ok(Filed::Already { finding_id });
+    }
     let mut picture = Picture::of(tx, seen).await?;
     file_of(tx, &mut picture, seen, same_look).await
 }
 
-/// As [`file`], one of several sightings of a picture.
+/// As [`file`], one of several sightings of a picture, none of which was filed before.
 pub(in crate::ledger) async fn file_of(
     tx: &mut Tx,
     picture: &mut Picture,
     seen: &Sighting,
     same_look: &SameLook,
 ) -> Result<Filed> {
-    if let Some(finding_id) = filed_before(tx, &seen.source_key).await? {
-        return Ok(Filed::Already { finding_id });
-    }
     check(seen)?;
     let sight = Sight {
         camera_id: seen.camera_id,
@@ -356,7 +359,13 @@ async fn suppress(tx: &mut Tx, seen: &Sighting, dismissal_id: Id, picture: &Pict
     Ok(())
 }
 
-async fn create(tx: &mut Tx, seen: &Sighting, picture: &Picture) -> Result<Id> {
+async fn create(tx: &mut Tx, seen: &Sighting, picture: &mut Picture) -> Result<Id> {
+    let place = (seen.hazard_code.clone(), seen.zone.clone());
+    let recurrence_of = match picture.forerunners.get(&place) {
+        Some(known) => *known,
+        None => forerunner(tx, seen).await?,
+    };
+    picture.forerunners.insert(place, recurrence_of);
     let id = tx.new_id();
     let row = FindingRow {
         finding: Finding::candidate(id),
@@ -369,7 +378,7 @@ async fn create(tx: &mut Tx, seen: &Sighting, picture: &Picture) -> Result<Id> {
         suggested: seen.suggested,
         score: seen.score,
         origin: tx.actor().clone(),
-        recurrence_of: forerunner(tx, seen).await?,
+        recurrence_of,
         created_at: tx.now(),
         updated_at: tx.now(),
         cleared_at: None,

@@ -19,7 +19,7 @@ mod step;
 mod totals;
 
 pub use dismissals::{Dismissal, dismissal, dismissals, revoke};
-pub(in crate::ledger) use evidence::link_of;
+pub(in crate::ledger) use evidence::link_all;
 pub use evidence::{
     EvidenceLink, EvidenceRole, NewEvidence, all_evidence, evidence, evidence_link, link,
     set_checks, used_by,
