@@ -1,8 +1,9 @@
 """`sitewarden serve` under eight clients against `sitewarden scan --jobs` on the same 12-megapixel JPEGs, in one run.
 
 Throughput: each client uploads one photo after the other and waits for its result; the clock runs from
-the first byte sent to the last answer. From the scan's time that of a scan of one tiny photo is taken
-off: the service has its model loaded already. Ratios within a round, the median is what counts.
+the first byte sent to the last answer. Told twice: against the scan as it is run, and against its time less
+that of a scan of one tiny photo, for the service has its model loaded already. Ratios within a round, the
+median is what counts.
 
 Latency: the same clients below saturation, at a share of the throughput just measured, the times
 between their uploads drawn from an exponential distribution; 50th and 99th percentile of the time from
@@ -115,7 +116,7 @@ def main():
     scan = [args.program, "scan", "--format", "json", "--tiles", "off", "--jobs", jobs]
     size = sum(map(len, jpegs)) / len(jpegs) / 1e6
     say(f"{len(jpegs)} JPEGs of 4000 x 3000, {size:.1f} MB each, {jobs} jobs, {args.rounds} rounds, {CLIENTS} clients")
-    ratios, rates = [], []
+    ratios, whole, rates = [], [], []
     for round_ in range(args.rounds + 1):
         beginning = min(timed([*scan, "tests/data/astronaut.jpg"])[0] for _ in range(3))
         scanned = timed([*scan, *paths])[0]
@@ -136,10 +137,12 @@ def main():
             continue
         net = scanned - beginning
         ratios.append(net / served)
+        whole.append(scanned / served)
         rates.append(len(jpegs) / served)
         say(f"scan {scanned:.2f} s, of which {beginning:.2f} s to begin; served {served:.2f} s: "
             f"{net / served:.3f} x its throughput ({scanned / served:.3f} x with the beginning)")
-    say(f"throughput: {statistics.median(rates):.1f} photos a second, {statistics.median(ratios):.3f} x that of scan (aim 0.9)")
+    say(f"throughput: {statistics.median(rates):.1f} photos a second, {statistics.median(whole):.3f} x that of scan "
+        f"(aim 0.9), {statistics.median(ratios):.3f} x that of a scan that had begun")
     at = lambda share: took[min(len(took) - 1, int(share * len(took)))]
     say(f"latency at {rate:.1f} photos a second, {len(took)} uploads: median {at(0.5) * 1e3:.0f} ms, "
         f"p95 {at(0.95) * 1e3:.0f} ms, p99 {at(0.99) * 1e3:.0f} ms: {at(0.99) / at(0.5):.2f} x the median (aim 3)")
