@@ -30,8 +30,9 @@ def program(*options):
     """Builds the bench and gives the path of its program."""
     command = ["cargo", "bench", "--locked", "--bench", "bank", "--no-run", "--message-format=json", *options]
     built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    paths = [json.loads(line).get("executable") for line in built.stdout.splitlines()]
-    return [p for p in paths if p][-1]
+    made = map(json.loads, built.stdout.splitlines())
+    # the program itself is built beside it
+    return next(m["executable"] for m in made if m.get("executable") and m["target"]["name"] == "bank")
 
 
 def unit(vectors):
