@@ -117,7 +117,7 @@ pub async fn file(tx: &mut Tx, seen: &Sighting, same_look: &SameLook) -> Result<
     file_of(tx, &mut picture, seen, same_look).await
 }
 
-/// As [`file`], one of several sightings of a picture, none of which was filed before.
+/// As [`file()`], one of several sightings of a picture, none of which was filed before.
 pub(in crate::ledger) async fn file_of(
     tx: &mut Tx,
     picture: &mut Picture,
