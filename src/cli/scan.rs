@@ -5,17 +5,15 @@ use std::io::Write;
 use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueEnum;
 
 use super::files::write_with;
 use super::{bank, exit, hazards, stop};
-use crate::bank::{Matcher, Place, Policy};
 use crate::config::{Config, MAX_JOBS};
 use crate::hazard::Lang;
-use crate::inference::{self, Embed, LoadOptions, Model, Runtime, Threads};
+use crate::inference::{self, LoadOptions, Model, Runtime, Threads};
 use crate::pipeline::bank::BankPass;
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
@@ -75,24 +73,8 @@ pub(super) struct Args {
     /// Model name (see `sitewarden models list`) or folder
     #[arg(long, value_name = "NAME|DIR", env = "SITEWARDEN_MODEL")]
     model: Option<String>,
-    /// Also asks the sample bank in this data folder: it finds kinds that have no detector, and
-    /// suppresses what was dismissed before (see `sitewarden bank`)
-    #[arg(long, value_name = "DIR")]
-    bank: Option<PathBuf>,
-    /// Embedder of the bank: name or folder
-    #[arg(
-        long,
-        value_name = "NAME|DIR",
-        env = "SITEWARDEN_EMBEDDER",
-        default_value = bank::DEFAULT_EMBEDDER
-    )]
-    embedder: String,
-    /// Site of the photos, for the bank
-    #[arg(long, default_value = "", requires = "bank")]
-    site: String,
-    /// Camera of the photos, for the bank
-    #[arg(long, default_value = "", requires = "bank")]
-    camera: String,
+    #[command(flatten)]
+    asked: bank::Asked,
     /// Zones of the view (as of `watch`), which the bank is asked for, too
     #[arg(long, value_name = "FILE", requires = "bank")]
     zones: Option<PathBuf>,
@@ -182,28 +164,16 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
     };
     let model = load_model(args.model.as_deref().unwrap_or(&config.scan.model), threads)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
-    let embedder: Option<Arc<dyn Embed>> = match args.bank {
-        Some(_) => Some(Arc::new(bank::load_embedder(&args.embedder, threads)?)),
-        None => None,
-    };
-    let samples = match (&args.bank, &embedder) {
-        (Some(dir), Some(embedder)) => Some(bank::open_for_scan(dir, embedder, &config)?),
-        _ => None,
-    };
-    let pass = match (&samples, &embedder) {
-        (Some(samples), Some(embedder)) => {
-            let place = Place {
-                site: args.site.clone(),
-                camera: args.camera.clone(),
-            };
-            let matcher = Matcher::new(samples, place, Policy::default());
+    let taught = args.asked.open(threads, &config)?;
+    let pass = match &taught {
+        Some(taught) => {
             let zones = super::watch::zones(args.zones.as_deref())?;
-            let pass = BankPass::new(matcher, &**embedder, &rules, pipeline.settings())?;
+            let pass = taught.pass(args.asked.place(), &rules, pipeline.settings())?;
             Some(pass.with_zones(zones))
         }
-        _ => None,
+        None => None,
     };
-    let album = match &args.bank {
+    let album = match &args.asked.bank {
         Some(dir) => Some(Album::open(dir, &config)?),
         None => None,
     };

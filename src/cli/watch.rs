@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::eval::clip_changes::ClipSide;
 use crate::eval::clip_findings::ClipFinding;
 use crate::hazard::Lang;
-use crate::inference::{Embed, Threads};
+use crate::inference::Threads;
 use crate::pipeline::bank::Taught;
 use crate::pipeline::camera::{Beat, Told, WatchError, watch_camera};
 use crate::pipeline::clip::ClipWatch;
@@ -88,24 +88,8 @@ pub(super) struct Args {
     /// Model name (see `sitewarden models list`) or folder
     #[arg(long, value_name = "NAME|DIR", env = "SITEWARDEN_MODEL")]
     model: Option<String>,
-    /// Also asks the sample bank in this data folder, as it is at the start: it finds kinds that have no
-    /// detector, and suppresses what was dismissed before (see `sitewarden bank`)
-    #[arg(long, value_name = "DIR")]
-    bank: Option<PathBuf>,
-    /// Embedder of the bank: name or folder
-    #[arg(
-        long,
-        value_name = "NAME|DIR",
-        env = "SITEWARDEN_EMBEDDER",
-        default_value = bank::DEFAULT_EMBEDDER
-    )]
-    embedder: String,
-    /// Site of the sources, for the bank
-    #[arg(long, default_value = "", requires = "bank")]
-    site: String,
-    /// Camera that the sources are of, for the bank
-    #[arg(long, default_value = "", requires = "bank")]
-    camera: String,
+    #[command(flatten)]
+    asked: bank::Asked,
     /// Configuration file [default: sitewarden.toml in the current folder, if there]
     #[arg(long, value_name = "FILE", env = "SITEWARDEN_CONFIG")]
     config: Option<PathBuf>,
@@ -177,11 +161,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     };
     let model = scan::load_model(name, threads)?;
     let pipeline = PhotoPipeline::new(&model, &rules, settings);
-    let bank = args
-        .bank
-        .as_deref()
-        .map(|dir| taught(dir, &args.embedder, threads, &config))
-        .transpose()?;
+    let bank = args.asked.open(threads, &config)?.map(Arc::new);
     let asked = if live.is_empty() {
         stop::on_signal().context("cannot listen to signals")?;
         Arc::default()
@@ -223,18 +203,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     } else {
         exit::OK
     })
-}
-
-/// The sample bank, opened and closed again: others may go on teaching it.
-fn taught(
-    dir: &Path,
-    embedder: &str,
-    threads: Threads,
-    config: &Config,
-) -> anyhow::Result<Arc<Taught>> {
-    let embedder: Arc<dyn Embed> = Arc::new(bank::load_embedder(embedder, threads)?);
-    let bank = bank::open_for_scan(dir, &embedder, config)?;
-    Ok(Arc::new(Taught::new(bank, embedder)))
 }
 
 pub(super) fn zones(file: Option<&Path>) -> anyhow::Result<Zones> {
@@ -319,15 +287,7 @@ impl Session<'_> {
         let Some(taught) = &self.bank else {
             return Ok(watch);
         };
-        Ok(watch.with_bank(Box::new(|| Some(taught.clone())), self.place()))
-    }
-
-    /// Where the pictures are of, for the bank.
-    fn place(&self) -> crate::bank::Place {
-        crate::bank::Place {
-            site: self.args.site.clone(),
-            camera: self.args.camera.clone(),
-        }
+        Ok(watch.with_bank(Box::new(|| Some(taught.clone())), self.args.asked.place()))
     }
 
     fn evidence(&self, source: &Address, live: bool) -> anyhow::Result<Option<Evidence>> {
@@ -357,7 +317,10 @@ impl Session<'_> {
             // what `replay` needs to do the same again
             let sha256 = sha256_of(path).map_err(ClipError::from)?;
             let mut side = side(self.pipeline, &self.watch);
-            side.settings.bank = self.bank.as_ref().map(|t| t.record(self.place()));
+            side.settings.bank = self
+                .bank
+                .as_ref()
+                .map(|t| t.record(self.args.asked.place()));
             let heading = Line::watching(name.clone(), sha256, side);
             self.output.print(&heading)?;
         }

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_file_system_without_direct_writes_does_too() {
-        // most systems have one in memory there
+        // in memory on most systems, where Linux has no direct writes before 6.6; elsewhere this shows nothing new
         let shm = Path::new("/dev/shm");
         let folder = if shm.is_dir() {
             shm.to_owned()

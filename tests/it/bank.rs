@@ -141,12 +141,16 @@ dimensions = 3
         json(&self.bank(&arguments))
     }
 
-    fn ledger_is_sound(&self) {
-        let output = program()
+    fn ledger_check(&self) -> Output {
+        program()
             .args(["ledger", "check", "--data"])
             .arg(self.path("data"))
             .output()
-            .unwrap();
+            .unwrap()
+    }
+
+    fn ledger_is_sound(&self) {
+        let output = self.ledger_check();
         assert_eq!(
             output.status.code(),
             Some(0),
@@ -267,11 +271,7 @@ fn what_does_not_go_is_said_with_the_way_out() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x40;
     fs::write(&index, &bytes).unwrap();
-    let check = program()
-        .args(["ledger", "check", "--data"])
-        .arg(office.path("data"))
-        .output()
-        .unwrap();
+    let check = office.ledger_check();
     assert_eq!(check.status.code(), Some(3));
     assert!(text(&check.stdout).contains("damaged"));
     let output = office.bank(&["search", orange]);
@@ -301,11 +301,7 @@ fn an_outline_is_kept_and_an_altered_photo_is_told() {
     bytes[40] ^= 1;
     fs::remove_file(&original).unwrap();
     fs::write(&original, &bytes).unwrap();
-    let check = program()
-        .args(["ledger", "check", "--data"])
-        .arg(office.path("data"))
-        .output()
-        .unwrap();
+    let check = office.ledger_check();
     assert_eq!(check.status.code(), Some(3));
     assert!(text(&check.stdout).contains("altered on disk"));
 }

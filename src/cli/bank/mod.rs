@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 
 use super::{exit, table};
-use crate::bank::{Bank, EmbedderId};
+use crate::bank::{self, Bank, EmbedderId};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::evidence::Store;
@@ -19,6 +19,7 @@ use crate::inference::{self, Embed, Embedder, Runtime, Threads};
 use crate::jobs::samples::{self, embedder_id};
 use crate::ledger::bank::{self as rows, IndexState, SampleFilter};
 use crate::ledger::{Ledger, Page, Settings};
+use crate::pipeline::bank::Taught;
 
 mod add;
 mod lend;
@@ -61,6 +62,49 @@ pub(super) struct Args {
 
 /// The embedder where none is named.
 pub(super) const DEFAULT_EMBEDDER: &str = "site-embed";
+
+/// Which bank is asked, and for what place, where it is not the command's own business.
+#[derive(Debug, clap::Args)]
+pub(super) struct Asked {
+    /// Also asks the sample bank in this data folder, as it is at the start: it finds kinds that have no
+    /// detector, and suppresses what was dismissed before (see `sitewarden bank`)
+    #[arg(long, value_name = "DIR")]
+    pub(super) bank: Option<PathBuf>,
+    /// Embedder of the bank: name or folder
+    #[arg(
+        long,
+        value_name = "NAME|DIR",
+        env = "SITEWARDEN_EMBEDDER",
+        default_value = DEFAULT_EMBEDDER
+    )]
+    pub(super) embedder: String,
+    /// Site that the pictures are of, for the bank
+    #[arg(long, default_value = "", requires = "bank")]
+    site: String,
+    /// Camera that they are of, for the bank
+    #[arg(long, default_value = "", requires = "bank")]
+    camera: String,
+}
+
+impl Asked {
+    /// Where the pictures are of.
+    pub(super) fn place(&self) -> bank::Place {
+        bank::Place {
+            site: self.site.clone(),
+            camera: self.camera.clone(),
+        }
+    }
+
+    /// The bank, if one is to be asked; opened and closed again, for others may go on teaching it.
+    pub(super) fn open(&self, threads: Threads, config: &Config) -> anyhow::Result<Option<Taught>> {
+        let Some(data) = &self.bank else {
+            return Ok(None);
+        };
+        let embedder: Arc<dyn Embed> = Arc::new(load_embedder(&self.embedder, threads)?);
+        let bank = open_for_scan(data, &embedder, config)?;
+        Ok(Some(Taught::new(bank, embedder)))
+    }
+}
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
@@ -326,7 +370,7 @@ pub(super) fn load_embedder(name: &str, threads: Threads) -> anyhow::Result<Embe
 }
 
 /// The bank for a scan: opened, what is missing embedded, closed again.
-pub(super) fn open_for_scan(
+fn open_for_scan(
     data: &std::path::Path,
     embedder: &Arc<dyn Embed>,
     config: &Config,
