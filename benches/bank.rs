@@ -1,9 +1,10 @@
 //! Search in the sample bank: how long the ten nearest of many samples take on one core.
 //!
-//! `cargo bench --bench bank -- [--rows 100000] [--dimensions 512] [--queries 200] [--graph]
+//! `cargo bench --bench bank -- [--rows 100000] [--dimensions 512] [--queries 200] [--graph | --decide]
 //! [--vectors FILE --probes FILE]`
 //!
-//! Exact, or with `--graph` (and the feature usearch) by the graph that more than 100,000 samples get.
+//! Exact, or with `--graph` (and the feature usearch) by the graph that more than 100,000 samples get. With
+//! `--decide` what a decision costs and what a change costs before the next one.
 //!
 //! The files hold little-endian f32, row by row; without them the vectors are made up. Prints one line
 //! of JSON: milliseconds of each query, the rows found, and the memory. `benches/peers/bank_peers.py`
@@ -18,12 +19,15 @@
 
 use std::time::Instant;
 
-use sitewarden::bank::Gallery;
+use sitewarden::bank::{
+    Bank, Calibrations, EmbedderId, Gallery, Matcher, Place, Policy, Role, Sample, Scope,
+};
 use sitewarden::embedding::Embedding;
+use sitewarden::id::Id;
 
 fn main() {
     let (mut rows, mut dimensions, mut queries) = (100_000usize, 512usize, 200usize);
-    let (mut vectors, mut probes, mut graph) = (None, None, false);
+    let (mut vectors, mut probes, mut graph, mut decided) = (None, None, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut next = || arguments.next().unwrap();
@@ -35,6 +39,7 @@ fn main() {
             "--vectors" => vectors = Some(next()),
             "--probes" => probes = Some(next()),
             "--graph" => graph = true,
+            "--decide" => decided = true,
             other => panic!("unknown argument {other}"),
         }
     }
@@ -50,6 +55,10 @@ fn main() {
         None => made_up(queries),
     };
     let unit = |row: &[f32]| Embedding::normalised(row.to_vec()).unwrap();
+    if decided {
+        decide(&rows, &probes, dimensions);
+        return;
+    }
     let mut gallery = Gallery::with_capacity(dimensions, rows.len() / dimensions);
     for row in rows.chunks_exact(dimensions) {
         gallery.push(unit(row).values());
@@ -87,6 +96,69 @@ fn main() {
         "rows": gallery.len(), "dimensions": dimensions, "bytes": gallery.bytes(),
         "built_s": built,
         "nearest_ms": times, "all_similarities_ms": scans, "found": found,
+    });
+    println!("{report}");
+}
+
+/// Ten kinds at fifty sites; every hundredth sample is a clean reference.
+fn decide(rows: &[f32], probes: &[f32], dimensions: usize) {
+    let embedder = EmbedderId {
+        version: "bench 1".to_owned(),
+        dimensions,
+    };
+    let mut bank = Bank::new(1, embedder);
+    let unit = |row: &[f32]| Embedding::normalised(row.to_vec()).unwrap();
+    let sample = |n: usize| {
+        let reference = n.is_multiple_of(100);
+        Sample {
+            id: Id::from_uuid(uuid::Uuid::from_u128(n as u128)),
+            role: if reference {
+                Role::Reference
+            } else {
+                Role::Positive
+            },
+            hazard: (!reference).then(|| format!("KIND-{:02}", n % 10)),
+            scope: Scope::Everywhere,
+            place: Place {
+                site: format!("site {}", n / 10 % 50),
+                camera: String::new(),
+            },
+            photo_sha256: format!("{n:064x}"),
+            area: [0.0, 0.0, 1.0, 1.0],
+            mask: None,
+        }
+    };
+    for (n, row) in rows.chunks_exact(dimensions).enumerate() {
+        bank.insert(sample(n), &unit(row)).unwrap();
+    }
+    let ms = |start: Instant| start.elapsed().as_secs_f64() * 1e3;
+    let start = Instant::now();
+    let calibrations = Calibrations::of(&bank, Policy::default());
+    let anew_ms = ms(start);
+    let place = sample(10).place;
+    let mut decisions_ms = Vec::new();
+    let matcher = Matcher::with(&bank, &calibrations, place.clone());
+    for probe in probes.chunks_exact(dimensions) {
+        let probe = unit(probe);
+        let start = Instant::now();
+        for (kind, _) in matcher.kinds() {
+            matcher.judge(kind, &probe).unwrap();
+        }
+        decisions_ms.push(ms(start));
+    }
+    // a confirmed sample more, and everything that is needed to decide with it
+    let start = Instant::now();
+    let mut next = bank.clone();
+    let new = unit(&probes[..dimensions]);
+    next.insert(sample(rows.len() / dimensions + 1), &new)
+        .unwrap();
+    let after = calibrations.after(&next);
+    assert_eq!(Matcher::with(&next, &after, place).kinds().count(), 10);
+    let change_ms = ms(start);
+    assert_eq!(next.len(), bank.len() + 1);
+    let report = serde_json::json!({
+        "samples": bank.len(), "kinds": bank.kinds().len(), "dimensions": dimensions, "bytes": bank.bytes(),
+        "calibration_anew_ms": anew_ms, "change_ms": change_ms, "region_all_kinds_ms": decisions_ms,
     });
     println!("{report}");
 }

@@ -1,5 +1,5 @@
-//! Approximate search among very many rows: a graph (HNSW, by usearch). Derived from the rows, and never asked for
-//! a decision, which needs all of them.
+//! Approximate search among very many rows: a graph (HNSW, by usearch) of the rows in 8 bits. Derived from the rows,
+//! and never asked for a decision, which needs all of them.
 
 use rayon::prelude::*;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
@@ -12,6 +12,8 @@ const CONNECTIVITY: usize = 16;
 const EXPANSION_ADD: usize = 128;
 /// How many rows are looked at, at least, for a query.
 const EXPANSION_SEARCH: usize = 48;
+/// So many times the rows that are asked for are found in 8 bits; the caller holds them against each other in 32.
+const OVERSAMPLE: usize = 2;
 
 /// The graph. Rows are known to it by keys of their own: a row's number changes when another is removed.
 pub(super) struct Approximate {
@@ -28,8 +30,8 @@ const GONE: usize = usize::MAX;
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 impl Approximate {
-    /// Of all rows, on all cores.
-    pub(super) fn of(dimensions: usize, rows: &[f32]) -> Result<Self, Failed> {
+    /// Of all rows, on all cores. Their lengths mean nothing: it goes by the cosine.
+    pub(super) fn of(dimensions: usize, rows: &[i8]) -> Result<Self, Failed> {
         let index = empty(dimensions)?;
         let n = rows.len() / dimensions;
         let threads = rayon::current_num_threads();
@@ -45,7 +47,7 @@ impl Approximate {
     }
 
     /// A row behind the others.
-    pub(super) fn push(&mut self, values: &[f32]) -> Result<(), Failed> {
+    pub(super) fn push(&mut self, values: &[i8]) -> Result<(), Failed> {
         if self.index.size() == self.index.capacity() {
             let more = self.index.capacity() + self.index.capacity() / 8 + 1;
             self.index.reserve_capacity_and_threads(more, SEARCHES)?;
@@ -68,10 +70,10 @@ impl Approximate {
         Ok(())
     }
 
-    /// About the `k` nearest of the rows that are `wanted`, in any order.
+    /// Of the rows that are `wanted`, more than `k`, about the `k` nearest among them, in any order.
     pub(super) fn nearest(
         &self,
-        query: &[f32],
+        query: &[i8],
         k: usize,
         wanted: impl Fn(usize) -> bool,
     ) -> Result<Vec<usize>, Failed> {
@@ -81,7 +83,7 @@ impl Approximate {
         };
         let found = self
             .index
-            .filtered_search(query, k, |key| row(&key).is_some_and(&wanted))?;
+            .filtered_search(query, OVERSAMPLE * k, |key| row(&key).is_some_and(&wanted))?;
         Ok(found.keys.iter().filter_map(row).collect())
     }
 
@@ -112,8 +114,8 @@ const SEARCHES: usize = 64;
 fn empty(dimensions: usize) -> Result<Index, Failed> {
     Ok(Index::new(&IndexOptions {
         dimensions,
-        metric: MetricKind::IP,
-        quantization: ScalarKind::F16,
+        metric: MetricKind::Cos,
+        quantization: ScalarKind::I8,
         connectivity: CONNECTIVITY,
         expansion_add: EXPANSION_ADD,
         expansion_search: EXPANSION_SEARCH,

@@ -1,6 +1,7 @@
 //! What confirming is held against: scores of photos that do not show the hazard.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::near::Near;
 use super::policy::{Policy, allowed, least};
 use super::{Bank, Group, Role, Sample};
+use crate::id::Id;
 
 /// What a kind's decisions are held against.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -37,10 +39,18 @@ const MOST_HELD_OUT: usize = 1000;
 pub struct Calibrations {
     pub(super) policy: Policy,
     pub(super) kinds: BTreeMap<String, HeldOut>,
+    scored: BTreeMap<String, Scored>,
+}
+
+/// Scores of single samples, which hold as long as the confirmed samples of the kind are these.
+#[derive(Debug, Clone)]
+struct Scored {
+    positives: Arc<Group>,
+    scores: HashMap<Id, Option<f32>>,
 }
 
 /// Of one kind.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct HeldOut {
     /// Scores of photos, ascending.
     pub(super) scores: Vec<f32>,
@@ -53,21 +63,48 @@ pub(super) struct HeldOut {
 impl Calibrations {
     /// Of this bank. `policy` has to be a checked one.
     pub fn of(bank: &Bank, policy: Policy) -> Self {
-        let kinds = bank
-            .kinds()
-            .into_iter()
-            .filter_map(|code| {
-                let positives = bank.group(Some(code), Role::Positive)?;
-                Some((code.to_owned(), HeldOut::of(bank, code, positives, &policy)))
-            })
-            .collect();
-        Self { policy, kinds }
+        Self {
+            policy,
+            kinds: BTreeMap::new(),
+            scored: BTreeMap::new(),
+        }
+        .after(bank)
+    }
+
+    /// Of the bank as it became by changes since, by the same embedder: the same as [`Self::of`], and what the
+    /// changes did not touch is not found out again.
+    pub fn after(&self, bank: &Bank) -> Self {
+        let mut after = Self {
+            policy: self.policy,
+            kinds: BTreeMap::new(),
+            scored: BTreeMap::new(),
+        };
+        for code in bank.kinds() {
+            let Some(positives) = bank.group(Some(code), Role::Positive) else {
+                continue;
+            };
+            let known = self.scored.get(code);
+            let known = known.filter(|k| Arc::ptr_eq(&k.positives, positives));
+            let known = known.map(|k| &k.scores);
+            let (held_out, scores) = HeldOut::of(bank, code, positives, &self.policy, known);
+            let positives = positives.clone();
+            after.kinds.insert(code.to_owned(), held_out);
+            let scored = Scored { positives, scores };
+            after.scored.insert(code.to_owned(), scored);
+        }
+        after
     }
 }
 
 impl HeldOut {
     /// Clean references, and samples of other kinds where those are too few.
-    fn of(bank: &Bank, code: &str, positives: &Group, policy: &Policy) -> Self {
+    fn of(
+        bank: &Bank,
+        code: &str,
+        positives: &Group,
+        policy: &Policy,
+        known: Option<&HashMap<Id, Option<f32>>>,
+    ) -> (Self, HashMap<Id, Option<f32>>) {
         let shown: BTreeSet<&str> = positives.photos().collect();
         let of = |wanted: &dyn Fn(&super::Key) -> bool| {
             let mut photos: BTreeMap<&str, Vec<(&Sample, &[f32])>> = BTreeMap::new();
@@ -97,23 +134,27 @@ impl HeldOut {
             }
         }
         let photos: Vec<_> = photos.into_values().take(MOST_HELD_OUT).collect();
+        let score = |(sample, row): &(&Sample, &[f32])| {
+            let known = known.and_then(|known| known.get(&sample.id)).copied();
+            let of = || Near::new(positives, row, |_| true).score(&sample.place.site, policy);
+            (sample.id, known.unwrap_or_else(of))
+        };
+        let scored: HashMap<Id, Option<f32>> =
+            photos.par_iter().flatten_iter().map(score).collect();
         let mut scores: Vec<f32> = photos
-            .par_iter()
+            .iter()
             .map(|samples| {
-                samples
-                    .iter()
-                    .filter_map(|(sample, row)| {
-                        Near::new(positives, row).score(&sample.place.site, policy, |_| true)
-                    })
-                    .fold(f32::NEG_INFINITY, f32::max)
+                let scores = samples.iter().filter_map(|(sample, _)| scored[&sample.id]);
+                scores.fold(f32::NEG_INFINITY, f32::max)
             })
             .collect();
         scores.sort_by(f32::total_cmp);
-        Self {
+        let held_out = Self {
             scores,
             clean,
             regions_each: photos.iter().map(Vec::len).min().unwrap_or(0),
-        }
+        };
+        (held_out, scored)
     }
 
     /// Scores above this are confirmed; none when the rate cannot be stated.

@@ -19,7 +19,7 @@ use super::calibrate::{Calibration, Calibrations, HeldOut};
 use super::near::Near;
 use super::policy::{Policy, allowed, least};
 use super::ruling::{Reason, Ruling, Verdict};
-use super::{Bank, BankError, Group, Neighbour, Place, Role};
+use super::{Bank, BankError, Group, Neighbour, Place, Role, Sample};
 use crate::embedding::Embedding;
 
 /// A bank, asked for pictures of one place.
@@ -124,16 +124,18 @@ impl<'a> Matcher<'a> {
             return Ok(verdict);
         };
         let probe = probe.values();
-        let negatives = kind.negatives.map(|group| Near::new(group, probe));
-        verdict.nearest_negative = negatives
-            .as_ref()
-            .and_then(|near| near.nearest(|s| s.counts_at(&self.place)));
-        let Some(positives) = kind.positives.map(|group| Near::new(group, probe)) else {
+        let counts = |s: &Sample| s.counts_at(&self.place);
+        let negatives = kind.negatives.map(|group| Near::new(group, probe, counts));
+        verdict.nearest_negative = negatives.as_ref().and_then(Near::nearest);
+        let Some(positives) = kind
+            .positives
+            .map(|group| Near::new(group, probe, |_| true))
+        else {
             verdict.reason = Reason::OnlyNegatives;
             return Ok(verdict);
         };
-        verdict.nearest_positive = positives.nearest(|_| true);
-        verdict.score = positives.score(&self.place.site, &self.policy, |_| true);
+        verdict.nearest_positive = positives.nearest();
+        verdict.score = positives.score(&self.place.site, &self.policy);
         verdict.threshold = kind.calibration.threshold;
         let similarity = |n: &Option<Neighbour>| n.as_ref().map_or(-1.0, |n| n.similarity);
         let nearest = similarity(&verdict.nearest_positive);
@@ -142,7 +144,7 @@ impl<'a> Matcher<'a> {
                 verdict.nearest_negative.is_some()
                     && similarity(&verdict.nearest_negative) >= nearest
             })
-            .map(|near| near.votes(&self.place, &self.policy));
+            .map(|near| near.votes(&self.place.site, &self.policy));
         (verdict.ruling, verdict.reason, verdict.p_value) = match dismissed {
             Some(votes) => self.suppress(kind, &votes, nearest),
             None => self.confirm(kind, verdict.score),
@@ -204,8 +206,8 @@ impl<'a> Matcher<'a> {
 
 impl<'a> Kind<'a> {
     fn new(bank: &'a Bank, code: &str, place: &Place, held_out: HeldOut, policy: &Policy) -> Self {
-        let positives = bank.group(Some(code), Role::Positive);
-        let negatives = bank.group(Some(code), Role::Negative);
+        let group = |role| bank.group(Some(code), role).map(|group| &**group);
+        let (positives, negatives) = (group(Role::Positive), group(Role::Negative));
         let count = |group: Option<&Group>| {
             group.map_or(0, |g| {
                 g.samples.iter().filter(|s| s.counts_at(place)).count()
@@ -235,11 +237,12 @@ impl<'a> Kind<'a> {
                 continue;
             }
             let probe = positives.gallery.row(row);
-            let votes = Near::new(negatives, probe).votes(place, policy);
+            let votes =
+                Near::new(negatives, probe, |s| s.counts_at(place)).votes(&place.site, policy);
             let margin = match votes.last() {
                 Some(last) if votes.len() == policy.quorum => {
-                    let nearest = Near::new(positives, probe)
-                        .nearest(|s| s.photo_sha256 != photo)
+                    let nearest = Near::new(positives, probe, |s| s.photo_sha256 != photo)
+                        .nearest()
                         .map_or(-1.0, |n| n.similarity);
                     last - nearest
                 }

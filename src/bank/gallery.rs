@@ -117,20 +117,18 @@ impl Gallery {
         exact
     }
 
-    /// Makes a graph of the rows where they are many, so that [`Self::nearest`] need not look at all of them;
-    /// what comes and goes is in it at once. Takes minutes for a million rows.
+    /// Whether the rows are so many that a graph is worth its memory, and there is none.
     #[cfg(feature = "usearch")]
-    pub fn index(&mut self) {
-        if self.len() > approximate::FROM && self.graph.is_none() {
-            self.index_now();
-        }
+    pub(super) fn needs_index(&self) -> bool {
+        self.len() > approximate::FROM && self.graph.is_none()
     }
 
-    /// As [`Self::index`], however few rows there are.
+    /// Makes a graph of the rows, so that [`Self::nearest`] need not look at all of them; what comes and goes is
+    /// in it at once. Takes minutes for a million rows.
     #[cfg(feature = "usearch")]
     pub fn index_now(&mut self) {
         // without one all rows are looked at, which is slower and right
-        self.graph = Approximate::of(self.dimensions, &self.rows).ok();
+        self.graph = Approximate::of(self.dimensions, &self.coarse).ok();
     }
 
     /// Whether there is a graph.
@@ -147,18 +145,15 @@ impl Gallery {
     /// Adds a row behind the others. It has to be of the right length.
     pub fn push(&mut self, row: &[f32]) {
         debug_assert_eq!(row.len(), self.dimensions);
-        let most = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-        let scale = if most > 0.0 { most / COARSE_MOST } else { 1.0 };
-        let mut rest = 0.0f64;
-        self.coarse.extend(row.iter().map(|v| {
-            let coarse = (v / scale).round().clamp(-COARSE_MOST, COARSE_MOST);
-            rest += f64::from(v - coarse * scale).powi(2);
-            coarse as i8
-        }));
+        let (coarse, scale) = coarse(row);
+        let rest = row.iter().zip(&coarse).fold(0.0f64, |sum, (v, c)| {
+            sum + f64::from(v - f32::from(*c) * scale).powi(2)
+        });
         self.rows.extend_from_slice(row);
+        self.coarse.extend_from_slice(&coarse);
         #[cfg(feature = "usearch")]
         if let Some(graph) = &mut self.graph
-            && graph.push(row).is_err()
+            && graph.push(&coarse).is_err()
         {
             self.graph = None;
         }
@@ -201,7 +196,7 @@ impl Gallery {
         }
         #[cfg(feature = "usearch")]
         if let Some(graph) = &self.graph
-            && let Ok(rows) = graph.nearest(query, k, &wanted)
+            && let Ok(rows) = graph.nearest(&coarse(query).0, k, &wanted)
             // too few are wanted to be met on the way
             && rows.len() >= k
         {
@@ -211,7 +206,21 @@ impl Gallery {
             };
             let mut hits: Vec<Hit> = rows.into_iter().map(hit).collect();
             hits.sort_by(nearer);
+            hits.truncate(k);
             return hits;
+        }
+        self.nearest_of_all(query, k, wanted)
+    }
+
+    /// As [`Self::nearest`], never by a graph.
+    pub(super) fn nearest_of_all(
+        &self,
+        query: &[f32],
+        k: usize,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Vec<Hit> {
+        if k == 0 || self.is_empty() {
+            return Vec::new();
         }
         let coarse = CoarseQuery::new(query);
         // lower bounds of the k best rows so far, the least one last
@@ -249,6 +258,14 @@ impl Gallery {
         }
         hits
     }
+}
+
+/// A row in 8 bits, and what they are multiplied with.
+fn coarse(row: &[f32]) -> (Vec<i8>, f32) {
+    let most = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+    let scale = if most > 0.0 { most / COARSE_MOST } else { 1.0 };
+    let of = |v: &f32| (v / scale).round().clamp(-COARSE_MOST, COARSE_MOST) as i8;
+    (row.iter().map(of).collect(), scale)
 }
 
 /// A query in few bits.

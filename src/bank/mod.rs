@@ -4,7 +4,8 @@
 //! on the set alone: not on the order of adding, nor on what came and went in between.
 //! [`Matcher`] holds a picture against it: confirm, suppress or unknown, never by a bare cosine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -76,13 +77,12 @@ pub struct EmbedderId {
     pub dimensions: usize,
 }
 
-/// Samples with their embeddings, ready to be asked.
+/// Samples with their embeddings, ready to be asked. A clone shares the groups that neither of both changes.
 #[derive(Debug, Clone)]
 pub struct Bank {
     version: i64,
     embedder: EmbedderId,
-    groups: BTreeMap<Key, Group>,
-    keys: BTreeMap<Id, Key>,
+    groups: BTreeMap<Key, Arc<Group>>,
 }
 
 /// Hazard code (none: of all kinds) and role.
@@ -93,6 +93,7 @@ type Key = (Option<String>, Role);
 struct Group {
     gallery: Gallery,
     samples: Vec<Sample>,
+    rows: HashMap<Id, usize>,
 }
 
 /// A sample and how near it is.
@@ -112,7 +113,6 @@ impl Bank {
             version,
             embedder,
             groups: BTreeMap::new(),
-            keys: BTreeMap::new(),
         }
     }
 
@@ -133,12 +133,12 @@ impl Bank {
 
     /// How many samples.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.groups.values().map(|g| g.samples.len()).sum()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.groups.is_empty()
     }
 
     /// Bytes that the embeddings take.
@@ -149,12 +149,16 @@ impl Bank {
     /// Makes search by picture fast where there are many samples (`Gallery::index`). Decisions look at all.
     #[cfg(feature = "usearch")]
     pub fn index(&mut self) {
-        self.groups.values_mut().for_each(|g| g.gallery.index());
+        for group in self.groups.values_mut() {
+            if group.gallery.needs_index() {
+                Arc::make_mut(group).gallery.index_now();
+            }
+        }
     }
 
     /// Whether it has this sample.
     pub fn contains(&self, id: Id) -> bool {
-        self.keys.contains_key(&id)
+        self.groups.values().any(|g| g.rows.contains_key(&id))
     }
 
     /// The kinds that have a sample of their own, in order.
@@ -183,7 +187,7 @@ impl Bank {
         })
     }
 
-    fn group(&self, hazard: Option<&str>, role: Role) -> Option<&Group> {
+    fn group(&self, hazard: Option<&str>, role: Role) -> Option<&Arc<Group>> {
         self.groups.get(&(hazard.map(str::to_owned), role))
     }
 
@@ -202,15 +206,19 @@ impl Bank {
     /// An embedding of another size, or a sample that is there.
     pub fn insert(&mut self, sample: Sample, embedding: &Embedding) -> Result<(), BankError> {
         self.fits(embedding)?;
-        if self.keys.contains_key(&sample.id) {
+        if self.contains(sample.id) {
             return Err(BankError::Twice(sample.id));
         }
         let key = (sample.hazard.clone(), sample.role);
-        self.keys.insert(sample.id, key.clone());
-        let group = self.groups.entry(key).or_insert_with(|| Group {
-            gallery: Gallery::new(self.embedder.dimensions),
-            samples: Vec::new(),
+        let group = self.groups.entry(key).or_insert_with(|| {
+            Arc::new(Group {
+                gallery: Gallery::new(self.embedder.dimensions),
+                samples: Vec::new(),
+                rows: HashMap::new(),
+            })
         });
+        let group = Arc::make_mut(group);
+        group.rows.insert(sample.id, group.samples.len());
         group.gallery.push(embedding.values());
         group.samples.push(sample);
         Ok(())
@@ -218,16 +226,24 @@ impl Bank {
 
     /// Takes a sample away; whether it was there.
     pub fn remove(&mut self, id: Id) -> bool {
-        let Some(key) = self.keys.remove(&id) else {
+        let Some((key, group)) = self
+            .groups
+            .iter_mut()
+            .find(|(_, g)| g.rows.contains_key(&id))
+        else {
             return false;
         };
-        if let Some(group) = self.groups.get_mut(&key) {
-            if let Some(row) = group.samples.iter().position(|s| s.id == id) {
-                group.gallery.swap_remove(row);
-                group.samples.swap_remove(row);
-            }
-            if group.samples.is_empty() {
-                self.groups.remove(&key);
+        if group.samples.len() == 1 {
+            let key = key.clone();
+            self.groups.remove(&key);
+            return true;
+        }
+        let group = Arc::make_mut(group);
+        if let Some(row) = group.rows.remove(&id) {
+            group.gallery.swap_remove(row);
+            group.samples.swap_remove(row);
+            if let Some(moved) = group.samples.get(row) {
+                group.rows.insert(moved.id, row);
             }
         }
         true

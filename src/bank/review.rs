@@ -1,7 +1,9 @@
 //! Looking after a bank: doubles, doubtful labels, what is covered, what could be left out.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{Bank, Key, Role, Sample};
@@ -67,11 +69,19 @@ pub struct Coreset {
     pub recall_after: f64,
 }
 
+/// Rows that a core takes at a time.
+const MIN_LEN: usize = 1024;
+
 /// A sample with its row.
 type Row<'a> = (&'a Sample, &'a [f32]);
 
 fn key(sample: &Sample) -> Key {
     (sample.hazard.clone(), sample.role)
+}
+
+/// Nearest first; equals in the order of their ids.
+fn nearer(a: &(f32, &Sample), b: &(f32, &Sample)) -> Ordering {
+    b.0.total_cmp(&a.0).then(a.1.id.cmp(&b.1.id))
 }
 
 /// All samples in the order of their ids: nothing depends on how they lie in memory.
@@ -84,20 +94,18 @@ fn rows(bank: &Bank) -> Vec<Row<'_>> {
 /// Pairs at least this near to each other, nearest first.
 pub fn doubles(bank: &Bank, similarity: f32) -> Vec<Double> {
     let rows = rows(bank);
-    let mut found = Vec::new();
-    for (i, (a, row)) in rows.iter().enumerate() {
-        for (b, other) in &rows[i + 1..] {
-            let near = dot(row, other);
-            if near >= similarity {
-                found.push(Double {
-                    a: a.id,
-                    b: b.id,
-                    similarity: near.min(1.0),
-                    contradict: key(a) != key(b),
-                });
-            }
-        }
-    }
+    let with_later = |(i, (a, row)): (usize, &Row<'_>)| {
+        let near = rows[i + 1..].iter().map(|(b, other)| (*b, dot(row, other)));
+        near.filter(|(_, near)| *near >= similarity)
+            .map(|(b, near)| Double {
+                a: a.id,
+                b: b.id,
+                similarity: near.min(1.0),
+                contradict: key(a) != key(b),
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut found: Vec<Double> = rows.par_iter().enumerate().flat_map(with_later).collect();
     found.sort_by(|x, y| {
         y.similarity
             .total_cmp(&x.similarity)
@@ -109,37 +117,36 @@ pub fn doubles(bank: &Bank, similarity: f32) -> Vec<Double> {
 /// Samples of which most of the `k` nearest, of other photos, are labelled otherwise alike.
 pub fn doubts(bank: &Bank, k: usize) -> Vec<Doubt> {
     let rows = rows(bank);
-    let mut found = Vec::new();
-    for (sample, row) in &rows {
+    let doubt = |(sample, row): &Row<'_>| {
         let mut near: Vec<(f32, &Sample)> = rows
             .iter()
             .filter(|(other, _)| other.photo_sha256 != sample.photo_sha256)
             .map(|(other, values)| (dot(row, values), *other))
             .collect();
-        near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.id.cmp(&b.1.id)));
-        near.truncate(k);
+        if near.len() > k {
+            near.select_nth_unstable_by(k, nearer);
+            near.truncate(k);
+        }
+        near.sort_by(nearer);
         let mut votes: BTreeMap<Key, usize> = BTreeMap::new();
         for (_, other) in &near {
             *votes.entry(key(other)).or_default() += 1;
         }
-        let most = votes.into_iter().max_by_key(|(_, n)| *n);
-        if let Some(((hazard, role), n)) = most
-            && 2 * n > near.len()
+        let ((hazard, role), n) = votes.into_iter().max_by_key(|(_, n)| *n)?;
+        let doubtful = 2 * n > near.len()
             && near.len() == k
-            && (&hazard, role) != (&sample.hazard, sample.role)
-        {
-            found.push(Doubt {
-                id: sample.id,
-                hazard: sample.hazard.clone(),
-                role: sample.role,
-                looks_like: hazard,
-                looks_like_role: role,
-                votes: n,
-                of: near.len(),
-            });
-        }
-    }
-    found
+            && (&hazard, role) != (&sample.hazard, sample.role);
+        doubtful.then(|| Doubt {
+            id: sample.id,
+            hazard: sample.hazard.clone(),
+            role: sample.role,
+            looks_like: hazard,
+            looks_like_role: role,
+            votes: n,
+            of: near.len(),
+        })
+    };
+    rows.par_iter().filter_map(doubt).collect()
 }
 
 /// What there is of each kind, and from where.
@@ -237,34 +244,33 @@ fn centres(group: &[Row<'_>], share: usize) -> Vec<Id> {
             (0..group.len()).min_by(|a, b| nearest[*a].total_cmp(&nearest[*b]).then(a.cmp(b)));
         let Some(next) = next else { break };
         chosen.push(group[next].0.id);
-        for (i, (_, row)) in group.iter().enumerate() {
+        let rows = nearest.par_iter_mut().zip(group);
+        rows.with_min_len(MIN_LEN).for_each(|(nearest, (_, row))| {
             let near = dot(row, group[next].1);
-            nearest[i] = if first { near } else { nearest[i].max(near) };
-        }
+            *nearest = if first { near } else { nearest.max(near) };
+        });
+        // stays out: nothing is farther
         nearest[next] = f32::INFINITY;
-        // chosen ones stay out, those of the same picture come last
-        for (i, (sample, _)) in group.iter().enumerate() {
-            if chosen.contains(&sample.id) {
-                nearest[i] = f32::INFINITY;
-            }
-        }
     }
     chosen
 }
 
 /// Share of positives whose nearest sample of another photo, among those kept, is a positive of their
 /// kind.
-fn recall(rows: &[Row<'_>], kept: impl Fn(Id) -> bool) -> f64 {
-    let positives = rows.iter().filter(|(s, _)| s.role == Role::Positive);
-    let (mut right, mut all) = (0u32, 0u32);
-    for (sample, row) in positives {
-        let near = rows
+fn recall(rows: &[Row<'_>], kept: impl Fn(Id) -> bool + Sync) -> f64 {
+    let right = |(sample, row): &&Row<'_>| {
+        let others = rows
             .iter()
-            .filter(|(other, _)| other.photo_sha256 != sample.photo_sha256 && kept(other.id))
+            .filter(|(other, _)| other.photo_sha256 != sample.photo_sha256 && kept(other.id));
+        others
             .map(|(other, values)| (dot(row, values), *other))
-            .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.id.cmp(&a.1.id)));
-        all += 1;
-        right += u32::from(near.is_some_and(|(_, other)| key(other) == key(sample)));
-    }
-    f64::from(right) / f64::from(all.max(1))
+            .min_by(nearer)
+            .is_some_and(|(_, other)| key(other) == key(sample))
+    };
+    let positives: Vec<&Row<'_>> = rows
+        .iter()
+        .filter(|(s, _)| s.role == Role::Positive)
+        .collect();
+    let found = positives.par_iter().filter(|row| right(row)).count();
+    found as f64 / positives.len().max(1) as f64
 }

@@ -12,7 +12,7 @@ pub(super) fn unit(dimensions: usize, number: u64) -> Vec<f32> {
 const D: usize = 32;
 
 /// `towards` a look, with so much else (by `number`) mixed in.
-fn look(towards: u64, noise: f32, number: u64) -> Embedding {
+pub(super) fn look(towards: u64, noise: f32, number: u64) -> Embedding {
     let (a, b) = (unit(D, towards), unit(D, 1_000_000 + number));
     Embedding::normalised(a.iter().zip(&b).map(|(a, b)| a + noise * b).collect()).unwrap()
 }
@@ -21,7 +21,7 @@ fn id(n: u64) -> Id {
     Id::from_uuid(uuid::Uuid::from_u128(u128::from(n)))
 }
 
-fn sample(n: u64, role: Role, hazard: &str, site: &str) -> Sample {
+pub(super) fn sample(n: u64, role: Role, hazard: &str, site: &str) -> Sample {
     Sample {
         id: id(n),
         role,
@@ -41,7 +41,7 @@ fn place(site: &str) -> Place {
     }
 }
 
-fn embedder() -> EmbedderId {
+pub(super) fn embedder() -> EmbedderId {
     EmbedderId {
         version: "test 1".to_owned(),
         dimensions: D,
@@ -439,5 +439,35 @@ proptest! {
         let verdict = judge(&bank, "a", &probe);
         prop_assert!(verdict.score.unwrap() <= nearest_fair, "{:?}", verdict);
         prop_assert_ne!(verdict.ruling, Ruling::Suppress);
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_kept_up_with_changes_is_what_is_made_anew(
+        changes in proptest::collection::vec((0u64..60, 0usize..5, 0u64..3, 0u64..20), 1..60),
+    ) {
+        let mut bank = taught(3, "a");
+        let mut kept = Calibrations::of(&bank, Policy::default());
+        for (i, (n, kind, site, photo)) in changes.into_iter().enumerate() {
+            let n = 2000 + n;
+            if !bank.remove(id(n)) {
+                let (role, hazard) = [
+                    (Role::Positive, "EQP-02"),
+                    (Role::Positive, "STO-07"),
+                    (Role::Negative, "EQP-02"),
+                    (Role::Reference, ""),
+                    (Role::Reference, "STO-07"),
+                ][kind];
+                let mut sample = sample(n, role, hazard, &format!("s{site}"));
+                sample.photo_sha256 = format!("{:064x}", 1000 + photo);
+                bank.insert(sample, &look(WIRING, 2.0, n)).unwrap();
+            }
+            if i % 3 == 0 {
+                kept = kept.after(&bank);
+            }
+        }
+        kept = kept.after(&bank);
+        prop_assert_eq!(kept.kinds, Calibrations::of(&bank, Policy::default()).kinds);
     }
 }

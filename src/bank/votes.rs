@@ -1,6 +1,6 @@
 //! Whose similarity counts: one vote for each photo, and no other site may decide alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One sample, as near as it is.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +24,12 @@ pub(super) struct Poll<'a> {
 }
 
 /// The similarities of the votes that count, best first, at most `needed`. The order of the voters
-/// decides nothing.
-pub(super) fn count<'a>(voters: impl Iterator<Item = Voter<'a>>, poll: &Poll<'_>) -> Vec<f32> {
+/// decides nothing. Where they are the nearest of many, `only` knows whether all are of the one site.
+pub(super) fn count<'a>(
+    voters: impl Iterator<Item = Voter<'a>>,
+    poll: &Poll<'_>,
+    only: impl Fn(&str) -> bool,
+) -> Vec<f32> {
     // the best of each photo
     let mut photos: BTreeMap<(&str, &str), f32> = BTreeMap::new();
     for v in voters {
@@ -34,8 +38,11 @@ pub(super) fn count<'a>(voters: impl Iterator<Item = Voter<'a>>, poll: &Poll<'_>
             .and_modify(|best| *best = best.max(v.similarity))
             .or_insert(v.similarity);
     }
-    let sites: BTreeSet<&str> = photos.keys().map(|(site, _)| *site).collect();
-    let lone = poll.lone_site_counts && sites.len() == 1;
+    let mut sites = photos.keys().map(|(site, _)| *site);
+    let lone = poll.lone_site_counts
+        && sites
+            .next()
+            .is_some_and(|site| sites.all(|s| s == site) && only(site));
     let mut all: Vec<(&str, f32)> = photos
         .into_iter()
         .map(|((site, _), similarity)| (site, similarity))
@@ -69,7 +76,7 @@ mod tests {
             photo,
             site,
         });
-        count(voters, &poll)
+        count(voters, &poll, |_| true)
     }
 
     #[test]

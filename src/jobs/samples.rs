@@ -184,36 +184,31 @@ impl SampleBank {
         )
         .await?;
         let known = self.fresh(0).filter(|t| *t.bank().embedder() == id);
-        let mut db = inner.ledger.read().await?;
         let brought = match known {
             Some(known) => {
                 let since = known.bank().version();
+                let mut db = inner.ledger.read().await?;
                 let changes = rows::changes(&mut db, &id, since).await?;
-                let brought = tokio::task::spawn_blocking(move || brought_up(&known, changes));
-                brought.await?
+                drop(db);
+                tokio::task::spawn_blocking(move || {
+                    let bank = brought_up(&known, changes)?;
+                    Some(known.after(indexed(bank)))
+                })
+                .await?
             }
             None => None,
         };
-        let bank = match brought {
-            Some(bank) => bank,
+        let taught = match brought {
+            Some(taught) => taught,
             None => {
-                rows::load_with_index(&mut db, &inner.folder, &id)
-                    .await?
-                    .0
-                    .bank
+                let mut db = inner.ledger.read().await?;
+                let loaded = rows::load_with_index(&mut db, &inner.folder, &id).await?;
+                drop(db);
+                let made = move || Taught::new(indexed(loaded.0.bank), embedder);
+                tokio::task::spawn_blocking(made).await?
             }
         };
-        drop(db);
-        let made = tokio::task::spawn_blocking(move || {
-            #[cfg(feature = "usearch")]
-            let bank = {
-                let mut bank = bank;
-                bank.index();
-                bank
-            };
-            Taught::new(bank, embedder)
-        });
-        let taught = Arc::new(made.await?);
+        let taught = Arc::new(taught);
         *inner.now.write().unwrap_or_else(PoisonError::into_inner) = Some(taught.clone());
         Ok(Some(taught))
     }
@@ -227,6 +222,18 @@ impl SampleBank {
         });
         loaded.await?.map_err(Unready::Refused)
     }
+}
+
+/// With graphs where there are very many samples.
+#[cfg(feature = "usearch")]
+fn indexed(mut bank: Bank) -> Bank {
+    bank.index();
+    bank
+}
+
+#[cfg(not(feature = "usearch"))]
+fn indexed(bank: Bank) -> Bank {
+    bank
 }
 
 /// The bank with what has changed; nothing where that does not come out even: samples that were embedded

@@ -26,6 +26,15 @@ impl Taught {
         }
     }
 
+    /// The same embedder with the bank as it became by changes since.
+    pub fn after(&self, bank: Bank) -> Self {
+        Self {
+            calibrations: self.calibrations.after(&bank),
+            bank,
+            embedder: self.embedder.clone(),
+        }
+    }
+
     /// The bank.
     pub fn bank(&self) -> &Bank {
         &self.bank
