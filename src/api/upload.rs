@@ -22,7 +22,7 @@ use super::{App, inspections, sites, time};
 use crate::evidence::EvidenceError;
 use crate::id::Id;
 use crate::jobs::Readiness;
-use crate::ledger::photos;
+use crate::ledger::queue;
 use crate::ledger::uploads::{self, NewPhoto, NewUpload};
 use crate::pipeline::picture::camera_time;
 
@@ -117,7 +117,7 @@ async fn upload(
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let accepted = uploads::accept(&mut tx, &received).await?;
     // all of them or none: counted when nobody else can add any
-    if accepted.new > 0 && photos::waiting(&mut tx).await? > app.config.max_queue {
+    if accepted.new > 0 && queue::waiting(&mut tx).await? > app.config.max_queue {
         return Err(queue_is_full());
     }
     let job = Job::load(&mut tx, accepted.upload).await?;

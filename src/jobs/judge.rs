@@ -5,7 +5,7 @@ use std::sync::{Arc, RwLock};
 use crate::evidence::Digest;
 use crate::inference::Detect;
 use crate::ledger::events::Context;
-use crate::ledger::photos::ClaimedPhoto;
+use crate::ledger::queue::ClaimedPhoto;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
 use crate::record::{BankRecord, ScanDocument};
 use crate::rules::RuleSet;

@@ -11,7 +11,7 @@ use crate::bank::Place;
 use crate::evidence::{Digest, EvidenceError};
 use crate::hazard::Lang;
 use crate::ledger::Error;
-use crate::ledger::photos::{ClaimedPhoto, JudgedPhoto};
+use crate::ledger::queue::{ClaimedPhoto, JudgedPhoto};
 use crate::pipeline::photo::{PhotoPipeline, Scratch};
 use crate::record::{BankRecord, PhotoRecord};
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::events::{Context, NewEvent};
 use super::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Picture, Sighting};
-use super::photos::{ClaimedPhoto, JudgedPhoto};
+use super::queue::{ClaimedPhoto, JudgedPhoto};
 use super::{Result, Tx, inspections};
 use crate::bank::Role;
 use crate::geometry::BBox;

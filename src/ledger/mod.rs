@@ -34,6 +34,7 @@ mod migrations;
 pub mod orders;
 mod page;
 pub mod photos;
+pub mod queue;
 pub mod sites;
 mod sql;
 pub mod statistics;

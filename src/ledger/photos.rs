@@ -1,4 +1,4 @@
-//! Photos: the queue of those that wait to be judged, and what was seen in the others.
+//! Photos, and what was seen in them.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 
-use super::events::{Context, NewEvent};
+use super::events::Context;
 use super::page::{self, Conditions, Entity};
-use super::sql::{Bind, Columns, from_json, json};
-use super::{Db, Error, Ledger, Page, Paged, Result, Scope, Tx};
-use crate::finding::Actor;
+use super::sql::{Bind, Columns, from_json};
+use super::{Db, Ledger, Page, Paged, Result, Scope};
 use crate::id::Id;
 use crate::record::PhotoRecord;
 
@@ -131,53 +130,6 @@ pub struct Photo {
     pub fingerprint: Option<u128>,
 }
 
-/// A photo that one worker has.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClaimedPhoto {
-    /// Which.
-    pub id: Id,
-    /// Which attempt this is; a later one has taken the photo over.
-    pub attempt: i64,
-    /// Whose site it shows.
-    pub enterprise_id: Id,
-    /// What it shows.
-    pub site_id: Id,
-    /// What it belongs to.
-    pub inspection_id: Option<Id>,
-    /// Name as sent.
-    pub name: String,
-    /// Of the original.
-    pub sha256: String,
-    /// When it was taken, if somebody said.
-    pub taken_at: Option<Timestamp>,
-    /// When it was taken, or received if nobody said.
-    pub seen_at: Timestamp,
-    /// The day of that at the site, `YYYY-MM-DD`: decides which clauses are in force.
-    pub day: String,
-    /// Of the enterprise: decide which kinds can occur.
-    pub facts: BTreeMap<String, bool>,
-}
-
-/// What a worker found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JudgedPhoto {
-    /// What was seen, or why it cannot be judged.
-    pub record: PhotoRecord,
-    /// What it was judged by.
-    pub decided_by: Context,
-    /// Tells photos that look the same.
-    pub fingerprint: Option<u128>,
-}
-
-/// What became of a claim.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Completed {
-    /// It was in force, and the photo has its effect. Else nothing was written.
-    pub done: bool,
-    /// The next photo, where one was wanted and waited.
-    pub next: Option<ClaimedPhoto>,
-}
-
 /// Which photos are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct PhotoFilter {
@@ -188,9 +140,6 @@ pub struct PhotoFilter {
     /// Only of this inspection.
     pub inspection_id: Option<Id>,
 }
-
-/// A photo that ended the process so often is not tried again.
-const MAX_ATTEMPTS: i64 = 5;
 
 /// A photo with the time zone of its site and what it was judged by.
 macro_rules! select {
@@ -206,113 +155,6 @@ macro_rules! select {
 }
 
 impl Ledger {
-    /// Takes the photo that has waited longest, of those that were tried least: one that ends the process
-    /// must not hold up the others, and one that was only in hand when it ended is not soon tried again.
-    pub async fn claim_photo(&self) -> Result<Option<ClaimedPhoto>> {
-        if self.photos_waiting().await? == 0 {
-            return Ok(None); // no need to wait for the writer
-        }
-        let mut tx = self.begin(&Actor::Machine).await?;
-        let claimed = claim(&mut tx).await?;
-        tx.commit().await?;
-        Ok(claimed)
-    }
-
-    /// Writes what a worker found, files the candidates, ends the claim and takes the `next` photo if the
-    /// worker wants one, all in one change.
-    pub async fn complete_photo(
-        &self,
-        claim: &ClaimedPhoto,
-        judged: &JudgedPhoto,
-        next: bool,
-    ) -> Result<Completed> {
-        let mut tx = self.begin(&Actor::Machine).await?;
-        let state = match &judged.record.error {
-            None => PhotoState::Judged,
-            Some(_) => PhotoState::Unreadable,
-        };
-        let context = tx.context(&judged.decided_by).await?;
-        let now = tx.now();
-        let done = sqlx::query(
-            "UPDATE photos SET state = $1, judged_ms = $2, candidates = $3, record = $4, \
-             context = $5, fingerprint = $6 WHERE id = $7 AND state = 'working' AND attempts = $8",
-        )
-        .bind(state.as_str())
-        .time(now)
-        .bind(judged.record.candidates.len() as i64)
-        .bind(json(&judged.record)?)
-        .bind(context.as_str())
-        .bind(judged.fingerprint.map(|f| format!("{f:032x}")))
-        .id(claim.id)
-        .bind(claim.attempt)
-        .execute(tx.conn())
-        .await?;
-        if done.rows_affected() == 0 {
-            return Ok(Completed::default());
-        }
-        ended(
-            &mut tx,
-            claim.id,
-            claim.enterprise_id,
-            &context,
-            &judged.record,
-        )
-        .await?;
-        super::filing::file(&mut tx, claim, judged).await?;
-        let next = if next {
-            self::claim(&mut tx).await?
-        } else {
-            None
-        };
-        tx.commit().await?;
-        Ok(Completed { done: true, next })
-    }
-
-    /// At the start: what a dead process had claimed waits again; what ended the process too often
-    /// is given up, with a reason.
-    pub async fn recover_photos(&self, decided_by: &Context) -> Result<u64> {
-        let mut tx = self.begin(&Actor::Machine).await?;
-        let poison = sqlx::query(
-            "SELECT id, enterprise_id, attempts, name, sha256 FROM photos WHERE state = 'working' AND attempts >= $1",
-        )
-        .bind(MAX_ATTEMPTS)
-        .fetch_all(tx.conn())
-        .await?;
-        for row in poison {
-            let reason = format!(
-                "the service ended {} times while it worked on this photo; give another copy of \
-                 it, and report it",
-                row.int("attempts")?
-            );
-            let mut record = PhotoRecord::unreadable(row.text("name")?, reason);
-            record.sha256 = Some(row.text("sha256")?);
-            let context = tx.context(decided_by).await?;
-            let now = tx.now();
-            let id = row.id("id")?;
-            ended(&mut tx, id, row.id("enterprise_id")?, &context, &record).await?;
-            sqlx::query(
-                "UPDATE photos SET state = 'unreadable', judged_ms = $1, record = $2, context = $3 \
-                 WHERE id = $4",
-            )
-            .time(now)
-            .bind(json(&record)?)
-            .bind(context)
-            .id(id)
-            .execute(tx.conn())
-            .await?;
-        }
-        let again = sqlx::query("UPDATE photos SET state = 'queued' WHERE state = 'working'")
-            .execute(tx.conn())
-            .await?;
-        tx.commit().await?;
-        Ok(again.rows_affected())
-    }
-
-    /// Photos that wait.
-    pub async fn photos_waiting(&self) -> Result<u64> {
-        waiting(&mut self.glance().await?).await
-    }
-
     /// One photo.
     pub async fn photo(&self, id: Id) -> Result<Photo> {
         page::get(
@@ -356,21 +198,6 @@ impl Ledger {
     }
 }
 
-/// As [`Ledger::claim_photo`].
-async fn claim(tx: &mut Tx) -> Result<Option<ClaimedPhoto>> {
-    let row = sqlx::query(
-        "UPDATE photos SET state = 'working', attempts = attempts + 1 WHERE id = \
-         (SELECT id FROM photos WHERE state = 'queued' ORDER BY attempts, id LIMIT 1) \
-         RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
-         taken_ms, received_ms, \
-         (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
-         (SELECT facts FROM enterprises WHERE enterprises.id = photos.enterprise_id) AS facts",
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    row.as_ref().map(claimed).transpose()
-}
-
 /// As [`Ledger::photos_alike`].
 pub(super) async fn alike_photos(
     db: &mut impl Db,
@@ -397,29 +224,6 @@ pub(super) async fn alike_photos(
         n += u64::from(alike(fingerprint, other));
     }
     Ok(n)
-}
-
-/// Records that a photo has its result.
-async fn ended(
-    tx: &mut Tx,
-    id: Id,
-    enterprise_id: Id,
-    context: &str,
-    record: &PhotoRecord,
-) -> Result<()> {
-    tx.record(NewEvent {
-        kind: match record.error {
-            None => "photo.judged",
-            Some(_) => "photo.unreadable",
-        },
-        entity: "photo",
-        entity_id: id,
-        enterprise_id: Some(enterprise_id),
-        context: Some(context),
-        data: serde_json::json!({ "candidates": record.candidates.len(), "error": record.error }),
-    })
-    .await?;
-    Ok(())
 }
 
 /// The originals that rows name and whose digest begins with this byte; and whether it has to be
@@ -457,40 +261,8 @@ pub async fn originals(db: &mut impl Db, first: u8) -> Result<BTreeMap<String, b
     Ok(named)
 }
 
-/// Photos that wait to be judged.
-pub async fn waiting(db: &mut impl Db) -> Result<u64> {
-    let row = sqlx::query("SELECT COUNT(*) AS n FROM photos WHERE state = 'queued'")
-        .fetch_one(db.conn())
-        .await?;
-    Ok(row.int("n")?.unsigned_abs())
-}
-
 pub(super) fn hexadecimal(text: &str) -> Option<u128> {
     u128::from_str_radix(text, 16).ok()
-}
-
-fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
-    let taken_at = row.maybe_time("taken_ms")?;
-    let seen_at = match taken_at {
-        Some(taken_at) => taken_at,
-        None => row.time("received_ms")?,
-    };
-    let zone = row.text("time_zone")?;
-    let zone =
-        jiff::tz::TimeZone::get(&zone).map_err(|e| Error::Corrupt(format!("time_zone: {e}")))?;
-    Ok(ClaimedPhoto {
-        id: row.id("id")?,
-        attempt: row.int("attempts")?,
-        enterprise_id: row.id("enterprise_id")?,
-        site_id: row.id("site_id")?,
-        inspection_id: row.maybe_id("inspection_id")?,
-        name: row.text("name")?,
-        sha256: row.text("sha256")?,
-        day: zone.to_datetime(seen_at).date().to_string(),
-        facts: from_json(&row.text("facts")?)?,
-        taken_at,
-        seen_at,
-    })
 }
 
 impl Entity for Photo {

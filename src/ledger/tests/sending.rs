@@ -3,7 +3,8 @@
 use super::super::accounts::{self, NewAccount};
 use super::super::events::Context;
 use super::super::findings::OfFindings;
-use super::super::photos::{self, ClaimedPhoto, Completed, JudgedPhoto, Taken, TakenBy};
+use super::super::photos::{self, Taken, TakenBy};
+use super::super::queue::{ClaimedPhoto, Completed, JudgedPhoto};
 use super::super::uploads::{self, Accepted, NewPhoto, NewUpload};
 use super::*;
 use crate::record::PhotoRecord;
