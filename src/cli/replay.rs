@@ -13,11 +13,12 @@ use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{exit, hazards, scan, stop, table};
+use super::{bank, exit, hazards, scan, stop, table};
 use crate::config::Config;
 use crate::eval::changes::{self, AnswerChange, NotCompared, PhotoChanges, ReplayDocument, Side};
 use crate::hazard::{Answer, Lang};
 use crate::inference::{Detect, Model, Threads};
+use crate::pipeline::bank::BankPass;
 use crate::pipeline::ordered::for_each_ordered;
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, Scratch};
 use crate::record::{CandidateRecord, ModelRecord, PhotoRecord, ScanDocument, SettingsRecord};
@@ -26,8 +27,8 @@ use crate::rules::{Catalogue, RuleSet};
 use crate::source::photo;
 use crate::tiling::Tiles;
 
-/// Replays a recorded run with another model, other rules or other thresholds, and tells which
-/// decisions would change.
+/// Replays a recorded run with another model, other rules, other thresholds or what the sample bank has learned since, and
+/// tells which decisions would change.
 ///
 /// A run is what `scan --format json` or `jsonl`, or `watch --format jsonl`, wrote. Its photos or
 /// clips are looked at again with the run's own settings but for what is given here; with nothing
@@ -52,6 +53,8 @@ pub(super) struct Args {
     /// Other thresholds for single classes, for example helmet=0.5,head=0.4
     #[arg(long, value_name = "CLASS=SCORE", value_delimiter = ',', value_parser = parse_threshold)]
     thresholds: Vec<(String, f32)>,
+    #[command(flatten)]
+    asked: bank::Asked,
     /// What is written to standard output
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -99,9 +102,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let mut recorded = Recorded::open(&args.run)?;
     let was = recorded.side.clone();
     let jobs = scan::workers(args.jobs, &config);
-    let candidate = Candidate::new(args, &config, &was.settings, Threads::throughput(jobs))?;
+    let threads = Threads::throughput(jobs);
+    let candidate = Candidate::new(args, &config, &was.settings, threads)?;
     let pipeline = candidate.pipeline();
-    let heading = pipeline.document();
+    let taught = args.asked.open(threads, &config)?;
+    let place = args.asked.place_of(was.settings.bank.as_ref());
+    let pass = taught.as_ref();
+    let pass = pass.map(|taught| taught.pass(place, pipeline.rules(), pipeline.settings()));
+    let pass = pass.transpose()?;
+    let mut heading = pipeline.document();
+    heading.settings.bank = pass.as_ref().map(BankPass::record);
     let now = Side {
         model: heading.model,
         settings: heading.settings,
@@ -127,7 +137,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     for_each_ordered(
         std::iter::from_fn(|| recorded.next().transpose()),
         (0..jobs.get()).map(|_| Scratch::default()).collect(),
-        |scratch, _, recorded| Ok(replay(args, &pipeline, recorded?, scratch)),
+        |scratch, _, recorded| Ok(replay(args, &pipeline, pass.as_ref(), recorded?, scratch)),
         |_, done: anyhow::Result<Replayed>| {
             let taken = done.and_then(|done| take(&mut document, page.as_mut(), done));
             match taken {
@@ -211,6 +221,13 @@ fn notes(args: &Args, was: (&ModelRecord, &SettingsRecord), now: (&ModelRecord, 
             "sitewarden: note: the hazard catalogue in force is not the one of the run, so changes \
              may come from it; --rules or --config names the run's own",
         );
+    }
+    if let (Some(was), None) = (&was.1.bank, &now.1.bank) {
+        super::eprintln_line(&format!(
+            "sitewarden: note: the run asked the sample bank (version {}), and now nobody does: what the bank \
+             confirmed is told as gone, what it suppressed as new; --bank DIR asks it as it is today",
+            was.version
+        ));
     }
     if args.model.is_none() && was.0 != now.0 {
         super::eprintln_line(
@@ -330,6 +347,7 @@ fn not_a_run(path: &Path) -> String {
 fn replay(
     args: &Args,
     pipeline: &PhotoPipeline<'_>,
+    pass: Option<&BankPass<'_>>,
     was: PhotoRecord,
     scratch: &mut Scratch,
 ) -> Replayed {
@@ -349,12 +367,17 @@ fn replay(
         Ok(bytes) => bytes,
         Err(e) => return not(format!("{e}; --photos DIR says where the run's photos are")),
     };
-    let now = pipeline.record(was.path.clone(), Ok(&bytes), scratch);
+    let mut now = pipeline.record(was.path.clone(), Ok(&bytes), scratch);
     if let Some(error) = now.error {
         return not(error);
     }
     if now.sha256 != was.sha256 {
         return not("the file is not the one of the run: its digest differs".into());
+    }
+    if let Some(pass) = pass
+        && let Err(e) = pass.apply(&mut now, &bytes)
+    {
+        return not(format!("the sample bank could not be asked: {e}"));
     }
     let Some(changes) = changes::changes(&was, &now) else {
         return Replayed::Same;

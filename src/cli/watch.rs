@@ -251,6 +251,7 @@ pub(super) fn findings(
     pipeline: &PhotoPipeline<'_>,
     path: &Path,
     config: &WatchConfig,
+    bank: Option<(&Arc<Taught>, crate::bank::Place)>,
 ) -> anyhow::Result<Vec<ClipFinding>> {
     let mut events = Vec::new();
     let mut tell = |told: Told| {
@@ -260,9 +261,23 @@ pub(super) fn findings(
         Ok(())
     };
     let limit = pipeline.settings().limits.max_pixels;
-    let watch = config.begin(pipeline, false)?;
+    let watch = begin(pipeline, config, bank, false)?;
     watch_file(path, config.fps, limit, watch, None, &mut tell).map_err(plain)?;
     Ok(findings_of(&events))
+}
+
+/// A watch that has seen nothing; with a bank for pictures of a place.
+fn begin<'a>(
+    pipeline: &'a PhotoPipeline<'a>,
+    config: &WatchConfig,
+    bank: Option<(&'a Arc<Taught>, crate::bank::Place)>,
+    live: bool,
+) -> anyhow::Result<ClipWatch<'a>> {
+    let watch = config.begin(pipeline, live)?;
+    Ok(match bank {
+        Some((taught, place)) => watch.with_bank(Box::new(|| Some(taught.clone())), place),
+        None => watch,
+    })
 }
 
 impl Session<'_> {
@@ -283,11 +298,9 @@ impl Session<'_> {
 
     /// A watch that has seen nothing.
     fn begin(&self, live: bool) -> anyhow::Result<ClipWatch<'_>> {
-        let watch = self.watch.begin(self.pipeline, live)?;
-        let Some(taught) = &self.bank else {
-            return Ok(watch);
-        };
-        Ok(watch.with_bank(Box::new(|| Some(taught.clone())), self.args.asked.place()))
+        let place = self.args.asked.place();
+        let bank = self.bank.as_ref().map(|taught| (taught, place));
+        begin(self.pipeline, &self.watch, bank, live)
     }
 
     fn evidence(&self, source: &Address, live: bool) -> anyhow::Result<Option<Evidence>> {

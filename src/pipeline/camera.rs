@@ -26,7 +26,8 @@ impl Default for Beat {
     fn default() -> Self {
         Self {
             active_s: 2.0,
-            idle_s: 10.0,
+            // slow changes add up to a movement, which is looked at when it is there
+            idle_s: 30.0,
             calm_s: Some(20.0),
         }
     }

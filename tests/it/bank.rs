@@ -386,7 +386,8 @@ fn a_scan_asks_the_bank() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         json(&output)
     };
-    let found = scan(&scene(ORANGE, "wiring.png"));
+    let wire = scene(ORANGE, "wiring.png");
+    let found = scan(&wire);
     assert_eq!(found["settings"]["bank"]["version"], 2);
     let candidates = found["photos"][0]["candidates"].as_array().unwrap();
     let wiring: Vec<_> = candidates
@@ -425,5 +426,23 @@ fn a_scan_asks_the_bank() {
     );
     let elsewhere = office.search(&office.picture(GREEN, 9), &["--site", "yard"]);
     assert_ne!(elsewhere["verdicts"]["EQP-02"]["ruling"], "suppress");
+    // again with the bank as it is now: the decision stands; without, what the bank found is gone, and that is said
+    let run = office.path("run.json");
+    fs::write(&run, found.to_string()).unwrap();
+    let replay = |more: &[&str]| {
+        let mut command = program();
+        command.args(["replay", "--format", "json"]).arg(&run);
+        command.args(more).output().unwrap()
+    };
+    let data = office.path("data");
+    let embedder = office.path("embedder");
+    let [data, embedder] = [&data, &embedder].map(|path| path.to_str().unwrap());
+    let again = json(&replay(&["--bank", data, "--embedder", embedder]));
+    assert_eq!(again["photos"], Value::Array(vec![]), "{again}");
+    assert_eq!(again["now"]["settings"]["bank"]["version"], 3);
+    assert_eq!(again["now"]["settings"]["bank"]["site"], "hall");
+    let without = replay(&[]);
+    assert!(text(&without.stderr).contains("the run asked the sample bank (version 2)"));
+    assert_eq!(json(&without)["photos"][0]["gone"][0]["code"], "EQP-02");
     office.ledger_is_sound();
 }

@@ -20,6 +20,7 @@ use crate::jobs::samples::{self, embedder_id};
 use crate::ledger::bank::{self as rows, IndexState, SampleFilter};
 use crate::ledger::{Ledger, Page, Settings};
 use crate::pipeline::bank::Taught;
+use crate::record::BankRecord;
 
 mod add;
 mod lend;
@@ -93,6 +94,15 @@ impl Asked {
             site: self.site.clone(),
             camera: self.camera.clone(),
         }
+    }
+
+    /// Where the pictures of a run are of: as told now, else as the run was told.
+    pub(super) fn place_of(&self, run: Option<&BankRecord>) -> bank::Place {
+        let mut place = self.place();
+        if let Some(run) = run.filter(|_| place == bank::Place::default()) {
+            place.site.clone_from(&run.site);
+        }
+        place
     }
 
     /// The bank, if one is to be asked; opened and closed again, for others may go on teaching it.

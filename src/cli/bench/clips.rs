@@ -99,7 +99,7 @@ fn judge(
             // a zone that was drawn anew makes other findings
             Some(done) if done.zones == config.zones => done.findings,
             _ => {
-                let findings = findings(&pipeline, path, &config)
+                let findings = findings(&pipeline, path, &config, None)
                     .with_context(|| path.display().to_string())?;
                 let clip = ClipDone {
                     sha256: truth.clip.sha256.clone(),

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use super::{
     Args, Candidate, PICTURE_SIDE, code, not_a_run, not_compared, notes, place, print, report,
 };
+use crate::bank::Place;
 use crate::cli::watch::{Line, findings, side};
 use crate::cli::{scan, stop, table};
 use crate::config::Config;
@@ -18,6 +20,7 @@ use crate::eval::clip_changes::{self, ClipChanges, ClipReplayDocument, ClipSide,
 use crate::eval::clip_findings::ClipFinding;
 use crate::hazard::Lang;
 use crate::inference::Threads;
+use crate::pipeline::bank::Taught;
 use crate::pipeline::clip::FindingEvent;
 use crate::pipeline::clip_file::{WatchConfig, findings_of, frames_at, sha256_of};
 use crate::pipeline::photo::PhotoPipeline;
@@ -130,7 +133,16 @@ pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::R
         confirm: was.confirm.clone(),
         zones: was.zones.clone(),
     };
-    let now = side(&pipeline, &watch);
+    let taught = args
+        .asked
+        .open(Threads::latency(jobs), config)?
+        .map(Arc::new);
+    let place_now = args.asked.place_of(was.settings.bank.as_ref());
+    let bank = taught.as_ref().map(|taught| (taught, place_now));
+    let mut now = side(&pipeline, &watch);
+    now.settings.bank = bank
+        .as_ref()
+        .map(|(taught, place)| taught.record(place.clone()));
     notes(
         args,
         (&was.model, &was.settings),
@@ -149,7 +161,7 @@ pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::R
     };
     for clip in recorded.clips {
         let path = place(args, &clip.path);
-        let replayed = match replay(&pipeline, &watch, &clip, &path) {
+        let replayed = match replay(&pipeline, &watch, bank.clone(), &clip, &path) {
             Ok(now) => now,
             Err(e) => {
                 document.not_compared.push(NotCompared {
@@ -184,6 +196,7 @@ pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::R
 fn replay(
     pipeline: &PhotoPipeline<'_>,
     watch: &WatchConfig,
+    bank: Option<(&Arc<Taught>, Place)>,
     clip: &RecordedClip,
     path: &Path,
 ) -> anyhow::Result<Vec<ClipFinding>> {
@@ -198,7 +211,7 @@ fn replay(
         sha256 == clip.sha256,
         "the file is not the one of the run: its digest differs"
     );
-    findings(pipeline, path, watch)
+    findings(pipeline, path, watch, bank)
 }
 
 /// Both sides of every change at the moment that shows it best, in the order of the page.
