@@ -47,11 +47,12 @@ def vectors(sort, rows, queries, dimensions, rng):
     return draw(rows), draw(queries)
 
 
-def ours(path, folder, dimensions, core, *options):
-    files = ["--vectors", folder / "rows", "--probes", folder / "probes"]
-    # a graph is made on all cores
-    pinned = [] if options else ["taskset", "-c", str(core)]
-    command = [*pinned, path, "--dimensions", str(dimensions), *map(str, files), *options]
+def arguments(path, folder, dimensions):
+    return [path, "--dimensions", str(dimensions), "--vectors", folder / "rows", "--probes", folder / "probes"]
+
+
+def ours(path, folder, dimensions, core):
+    command = ["taskset", "-c", str(core), *arguments(path, folder, dimensions)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
@@ -77,6 +78,47 @@ def resident():
     return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
+class Ours:
+    """Another process; its graph is made on all cores, asked on one. Its expansion is its own."""
+
+    def __init__(self, path, folder, args):
+        self.process = subprocess.Popen([*arguments(path, folder, args.dimensions), "--graph"], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        # the first answer comes when the graph is there and nothing is left to make
+        self.round()
+        os.sched_setaffinity(self.process.pid, {args.core})
+
+    def round(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        report = json.loads(self.process.stdout.readline())
+        self.made, self.size = report["built_s"], report["bytes"]
+        return [f[:10] for f in report["found"]], report["nearest_ms"]
+
+
+class Peer:
+    """An index in this process, with the least expansion that reaches the recall."""
+
+    def __init__(self, make, ask, set_expansion, probes, recall):
+        before, start = resident(), time.perf_counter()
+        self.index = make()
+        self.made, self.size = time.perf_counter() - start, resident() - before
+        self.ask, self.probes = ask, probes
+        for self.expansion in (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512):
+            set_expansion(self.index, self.expansion)
+            if recall(self.round()[0]) >= 0.98:
+                break
+
+    def round(self):
+        times, found = [], []
+        for probe in self.probes:
+            start = time.perf_counter()
+            keys = self.ask(self.index, probe)
+            times.append(1e3 * (time.perf_counter() - start))
+            found.append([int(k) for k in keys])
+        return found, times
+
+
 def graphs(args):
     import hnswlib
     from usearch.index import Index
@@ -88,37 +130,9 @@ def graphs(args):
     _, truth = exact.search(probes, 10)
     del exact
     recall = lambda found: np.mean([len(set(f) & set(t)) / 10 for f, t in zip(found, truth.tolist())])
-    print(f"{args.rows:,} x {args.dimensions}, ten nearest, {args.queries} queries one by one on one core; a second: by the median\n")
-    print("| | expansion | recall@10 | queries a second | p95 ms | made in s | MiB |\n|---|--:|--:|--:|--:|--:|--:|")
-
-    def row(name, expansion, found, times, made, size):
-        print(f"| {name} | {expansion} | {recall(found):.4f} | {1e3 / statistics.median(times):.0f} "
-              f"| {np.quantile(times, 0.95):.2f} | {made:.0f} | {size / 2**20:.0f} |", flush=True)
-
-    def asked(ask):
-        times, found = [], []
-        for probe in probes:
-            start = time.perf_counter()
-            keys = ask(probe)
-            times.append(1e3 * (time.perf_counter() - start))
-            found.append([int(k) for k in keys])
-        return found, times
-
-    def peer(name, make, ask, set_expansion):
-        before, start = resident(), time.perf_counter()
-        index = make()
-        made, size = time.perf_counter() - start, resident() - before
-        os.sched_setaffinity(0, {args.core})
-        for expansion in (48, 64, 96, 128, 192, 256, 384, 512):
-            set_expansion(index, expansion)
-            found, times = asked(lambda probe: ask(index, probe))
-            if recall(found) >= 0.98:
-                break
-        row(name, expansion, found, times, made, size)
-        os.sched_setaffinity(0, range(os.cpu_count()))
 
     def of_usearch():
-        index = Index(ndim=args.dimensions, metric="ip", dtype="f16", connectivity=16, expansion_add=128)
+        index = Index(ndim=args.dimensions, metric="ip", connectivity=16, expansion_add=128)
         index.add(np.arange(len(rows), dtype=np.uint64), rows, threads=os.cpu_count())
         return index
 
@@ -133,15 +147,31 @@ def graphs(args):
         folder = pathlib.Path(name)
         rows.tofile(folder / "rows")
         probes.tofile(folder / "probes")
-        report = ours(path, folder, args.dimensions, args.core, "--graph")
-        found = [f[:10] for f in report["found"]]
-        row("sitewarden, rows and graph", 48, found, report["nearest_ms"], report["built_s"], report["bytes"])
-        plain = report["all_similarities_ms"]
-        print(f"| sitewarden, all in f32 | | 1 | {1e3 / statistics.median(plain):.0f} | {np.quantile(plain, 0.95):.2f} | | |")
-    peer("usearch (Python)", of_usearch, lambda index, probe: index.search(probe, 10, threads=1).keys,
-         lambda index, n: setattr(index, "expansion_search", n))
-    peer("hnswlib (Python)", of_hnswlib, lambda index, probe: index.knn_query(probe[None], k=10)[0][0],
-         lambda index, n: index.set_ef(n))
+        mine = Ours(path, folder, args)
+    peers = {
+        "sitewarden, rows and graph": mine,
+        "usearch (Python), its own number format": Peer(
+            of_usearch, lambda index, probe: index.search(probe, 10, threads=1).keys,
+            lambda index, n: setattr(index, "expansion_search", n), probes, recall),
+        "hnswlib (Python)": Peer(
+            of_hnswlib, lambda index, probe: index.knn_query(probe[None], k=10)[0][0],
+            lambda index, n: index.set_ef(n), probes, recall),
+    }
+    os.sched_setaffinity(0, {args.core})
+    found, times = {}, {name: [] for name in peers}
+    for _ in range(args.rounds):
+        for name, peer in peers.items():
+            found[name], taken = peer.round()
+            times[name] += taken
+    mine.process.stdin.close()
+    mine.process.wait()
+    print(f"{args.rows:,} x {args.dimensions}, ten nearest, {args.queries} queries one by one on one core, "
+          f"{args.rounds} rounds in turn; a second: by the median\n")
+    print("| | expansion | recall@10 | queries a second | p95 ms | made in s | MiB |\n|---|--:|--:|--:|--:|--:|--:|")
+    for name, peer in peers.items():
+        print(f"| {name} | {getattr(peer, 'expansion', 'its own')} | {recall(found[name]):.4f} "
+              f"| {1e3 / statistics.median(times[name]):.0f} | {np.quantile(times[name], 0.95):.2f} "
+              f"| {peer.made:.0f} | {peer.size / 2**20:.0f} |")
 
 
 def main():

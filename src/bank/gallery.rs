@@ -96,6 +96,11 @@ impl Gallery {
         }
     }
 
+    /// Values of a row.
+    pub fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
     /// How many rows.
     pub fn len(&self) -> usize {
         self.bounds.len()
