@@ -293,6 +293,19 @@ fn an_outline_is_kept_and_an_altered_photo_is_told() {
     let row: Value = serde_json::from_str(text(&listed.stdout).trim()).unwrap();
     assert_eq!(row["mask"].as_array().unwrap().len(), 4);
     assert_eq!(row["area"][3], row["mask"][3][1]);
+    // searched by the same outline it is itself, by the whole photo hardly
+    let itself = office.search(&picture, &["--mask", "0,0,10,0,10,10,0,10"]);
+    assert!(
+        itself["neighbours"][0]["similarity"].as_f64().unwrap() > 0.9999,
+        "{itself}"
+    );
+    assert!(office.search(&picture, &[])["neighbours"][0]["similarity"].as_f64() < Some(0.9999));
+    let refused = office.bank(&["search", "--mask", "0,0,1", photo]);
+    assert!(
+        text(&refused.stderr).contains("--mask"),
+        "{}",
+        text(&refused.stderr)
+    );
     office.ledger_is_sound();
 
     let sha256 = row["photo_sha256"].as_str().unwrap();

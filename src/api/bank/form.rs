@@ -70,6 +70,19 @@ impl Fields {
         Ok(())
     }
 
+    /// The part that is meant: the box, or that of the outline; the whole when neither was given.
+    pub(super) fn part(&self) -> Result<[f64; 4], Problem> {
+        match (&self.mask, self.area) {
+            (None, None) => Ok([0.0, 0.0, 1.0, 1.0]),
+            (None, Some(area)) => Ok(area),
+            (Some(mask), None) => Ok(mask.area()),
+            (Some(_), Some(_)) => Err(Problem::invalid(
+                "The form has an area and a mask.",
+                "Send one of them: a mask has its own area.",
+            )),
+        }
+    }
+
     /// The place that is meant, within the caller's view. No site at all only for whoever sees all.
     pub(super) async fn place(&self, app: &App, caller: &Caller) -> Result<Place, Problem> {
         let mut db = app.ledger.read().await?;

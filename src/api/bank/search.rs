@@ -51,12 +51,14 @@ struct SearchForm {
     camera: Option<String>,
     /// The part that is meant, `x1,y1,x2,y2` in fractions of width and height; the whole when absent.
     area: Option<String>,
+    /// Instead of an area the outline of what is meant, `x,y,x,y,x,y…` in fractions.
+    mask: Option<String>,
     /// The photo. It is not kept.
     #[schema(value_type = String, format = Binary)]
     photo: Vec<u8>,
 }
 
-const KNOWN: &[&str] = &["site", "camera", "area"];
+const KNOWN: &[&str] = &["site", "camera", "area", "mask"];
 
 /// What a search found.
 #[derive(Serialize, ToSchema)]
@@ -134,6 +136,7 @@ pub(super) async fn search(
         ));
     }
     let (fields, bytes) = Form::of(request).await?.first(&app, KNOWN).await?;
+    let area = fields.part()?;
     let place = fields.place(&app, &caller).await?;
     let sites = sites::ids_in(&mut app.ledger.read().await?, &caller.scope).await?;
     let taught = app.jobs.bank().now().await.map_err(not_ready)?;
@@ -157,10 +160,14 @@ pub(super) async fn search(
                 "Send a sound copy of it.",
             )
         })?;
-        let area = fields.area.unwrap_or([0.0, 0.0, 1.0, 1.0]);
         let matcher = taught.matcher(place);
-        let searched = search_by(&matcher, &cutter, area, taught.embedder())
-            .map_err(|e| Problem::fault(&e))?;
+        let searched = search_by(
+            &matcher,
+            &cutter,
+            (area, fields.mask.as_ref()),
+            taught.embedder(),
+        )
+        .map_err(|e| Problem::fault(&e))?;
         let may_see = |s: &Sample| sites.as_ref().is_none_or(|all| all.contains(&s.place.site));
         let nearest = |role: Role| {
             let wants = |s: &Sample| s.role == role && may_see(s);

@@ -93,17 +93,7 @@ pub(super) async fn add(
         place: fields.place(&app, &caller).await?,
         photo_sha256: String::new(),
         photo_kept: true,
-        area: match (&fields.mask, fields.area) {
-            (None, None) => [0.0, 0.0, 1.0, 1.0],
-            (None, Some(area)) => area,
-            (Some(mask), None) => mask.area(),
-            (Some(_), Some(_)) => {
-                return Err(Problem::invalid(
-                    "The form has an area and a mask.",
-                    "Send one of them: a mask has its own area.",
-                ));
-            }
-        },
+        area: fields.part()?,
         mask: fields.mask.clone(),
         origin: "api".to_owned(),
         finding_id: None,

@@ -70,6 +70,12 @@ pub(super) struct Args {
     limit: usize,
 }
 
+/// The outline, given in pixels of a photo of this size.
+pub(super) fn mask_of(text: &str, (width, height): (u32, u32)) -> anyhow::Result<Mask> {
+    Mask::parse(text, [width.into(), height.into()])
+        .with_context(|| format!("--mask, in a photo of {width} x {height}"))
+}
+
 pub(super) fn parse_box(text: &str) -> Result<BBox, String> {
     let parts: Vec<f32> = text
         .split(',')
@@ -163,10 +169,7 @@ fn samples(
     let cutter = Cutter::new(&bytes, &desk.config.limits)?;
     let size = cutter.size();
     let (width, height) = (size.0 as f32, size.1 as f32);
-    let mask = mask
-        .map(|text| Mask::parse(text, [size.0.into(), size.1.into()]))
-        .transpose()
-        .with_context(|| format!("--mask, in a photo of {width} x {height}"))?;
+    let mask = mask.map(|text| mask_of(text, size)).transpose()?;
     let regions = match (bbox, template.role) {
         _ if mask.is_some() => Vec::new(),
         (Some(bbox), _) => {

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::Desk;
-use super::add::parse_box;
+use super::add::{mask_of, parse_box};
 use crate::bank::{Calibration, Matcher, Neighbour, Place, Policy, Ruling, Verdict};
 use crate::cli::{exit, table};
 use crate::evidence::Digest;
@@ -26,6 +26,9 @@ pub(super) struct Args {
     /// The part of it that is meant, in pixels; the whole when absent
     #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
     bbox: Option<BBox>,
+    /// Instead of a box the outline of what is meant, corner by corner in pixels; what lies outside it does not count
+    #[arg(long, value_name = "X,Y,X,Y,…", conflicts_with = "bbox")]
+    mask: Option<String>,
     /// How many of the nearest samples
     #[arg(short, long, value_name = "N", default_value_t = 10)]
     k: usize,
@@ -94,13 +97,18 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
         region.is_valid(),
         "the box lies outside the photo of {width} x {height}"
     );
-    let area = fractions(region, cutter.size());
+    let mask = args.mask.as_deref();
+    let mask = mask.map(|text| mask_of(text, cutter.size())).transpose()?;
+    let area = match &mask {
+        Some(mask) => mask.area(),
+        None => fractions(region, cutter.size()),
+    };
     let place = Place {
         site: args.site,
         camera: args.camera,
     };
     let matcher = Matcher::new(&bank, place, policy);
-    let searched = search(&matcher, &cutter, area, &*embedder)?;
+    let searched = search(&matcher, &cutter, (area, mask.as_ref()), &*embedder)?;
     let told = |(code, verdict, calibration): (_, Verdict, _)| {
         let text = verdict.reason.text().get(Lang::En).to_owned();
         let of = Of {

@@ -1,7 +1,7 @@
 //! Search by picture: one way for the command line and the service.
 
-use super::{AskError, Cutter, pixels};
-use crate::bank::{Calibration, Matcher, Verdict};
+use super::{AskError, Cutter};
+use crate::bank::{Calibration, Mask, Matcher, Verdict};
 use crate::embedding::Embedding;
 use crate::inference::Embed;
 
@@ -13,18 +13,17 @@ pub struct Searched<'a> {
     pub verdicts: Vec<(&'a str, Verdict, Calibration)>,
 }
 
-/// Holds the part of a photo, `[x1, y1, x2, y2]` in fractions, against the bank.
+/// Holds the part of a photo, `[x1, y1, x2, y2]` in fractions, against the bank; of it what lies within the mask.
 ///
 /// # Errors
 /// When the embedder fails, or is not the bank's.
 pub fn search<'a>(
     matcher: &Matcher<'a>,
     cutter: &Cutter<'_>,
-    area: [f64; 4],
+    (area, mask): ([f64; 4], Option<&Mask>),
     embedder: &dyn Embed,
 ) -> Result<Searched<'a>, AskError> {
-    let region = pixels(area, cutter.size());
-    let probe = cutter.embed(&[region], embedder)?.remove(0);
+    let probe = cutter.embed_samples(&[(area, mask)], embedder)?.remove(0);
     let judged = |(code, calibration): (&'a str, &Calibration)| {
         Ok((code, matcher.judge(code, &probe)?, calibration.clone()))
     };

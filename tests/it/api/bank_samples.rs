@@ -44,6 +44,16 @@ async fn a_sample_may_have_an_outline() {
         .search(&office.inspector, photo(ORANGE, 1, None))
         .await;
     assert_eq!(found.is(200).json()["positives"][0]["mask"], sample["mask"]);
+    let search = "/api/v1/bank/search";
+    let photos = [photo(BLUE, 1, Some(ORANGE))];
+    let same = office
+        .form(&office.inspector, search, &[], &[mask], &photos)
+        .await;
+    let same = same.is(200).json();
+    assert!(
+        same["positives"][0]["similarity"].as_f64() > Some(0.9999),
+        "{same}"
+    );
     office.ledger_is_sound().await;
 }
 
@@ -89,7 +99,7 @@ async fn a_bank_that_waits_to_be_embedded_holds_nobody_up() {
     assert_eq!(of(&seen, "candidates", "PPE-01").len(), 1);
 
     let background = tokio::spawn(office.service.jobs.bank().clone().keep_ready());
-    let end = Instant::now() + Duration::from_secs(120);
+    let end = Instant::now() + Duration::from_secs(600);
     let found = loop {
         let reply = office.search(&office.inspector, orange.clone()).await;
         if reply.status == 200 {
