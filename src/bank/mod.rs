@@ -71,7 +71,7 @@ pub enum BankError {
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
 pub struct EmbedderId {
-    /// Name and version, as its manifest says: `site-embed 0.1.0`.
+    /// Name and version, as its manifest says: `site-embed 0.2.0`.
     pub version: String,
     /// Values of an embedding.
     pub dimensions: usize,

@@ -52,7 +52,7 @@ def backbone(cache):
         # the same at every evaluation, and half of its time
         kept = os.path.join(cache, f"untouched-{zlib.crc32(pictures.tobytes()):08x}.npy")
         if not os.path.exists(kept):
-            np.save(kept, run(pictures)[1][:, :1280])
+            np.save(kept, run(pictures)[:, :1280])
         z = np.load(kept).astype(np.float32)
         return z / np.linalg.norm(z, axis=1, keepdims=True)
     return embed
@@ -70,6 +70,13 @@ def report(name, rows, classes, groups):
     return {"p1": mean[0], "r10": mean[1], "map": mean[2],
             "interval": {"p1": [low[0], high[0]], "r10": [low[1], high[1]], "map": [low[2], high[2]]},
             "by_class": {c: rows[classes == c].mean(0).tolist() for c in np.unique(classes)}}
+
+
+def compared(rows, others, classes, groups):
+    """How much better than another way, with the sources drawn for both at once."""
+    low, high = metrics.interval(rows - others, classes, groups)
+    mean = metrics.macro(rows - others, classes)
+    return {k: [m, a, b] for k, m, a, b in zip(("p1", "r10", "map"), mean, low, high)}
 
 
 def same_kind(z, items, other_set):
@@ -104,18 +111,26 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--cache", required=True)
     p.add_argument("--onnx", required=True)
+    p.add_argument("--before", help="an earlier version's ONNX, to be compared with")
     p.add_argument("--out", required=True)
     a = p.parse_args()
     items = json.load(open(os.path.join(a.cache, "crops.json")))["test"]
     pictures = np.load(os.path.join(a.cache, "test.u8.npy"))
     ways = {"site-embed": Embedder(a.onnx), "untouched backbone": backbone(a.cache), "perceptual hash": hashes}
-    found = {"same_kind": {}, "fire_of_the_other_set": {}, "same_picture": {}}
+    if a.before:
+        ways["before"] = Embedder(a.before)
+    found = {"same_kind": {}, "better_than": {}, "fire_of_the_other_set": {}, "same_picture": {}}
     z = {name: way(pictures) for name, way in ways.items()}
 
     print("same kind, classes left out of training, other sources")
     for name in ways:
         found["same_kind"][name] = report(name, *same_kind(z[name], items, False))
         print("   ", {c: [round(v, 3) for v in r] for c, r in found["same_kind"][name]["by_class"].items()})
+    for name in ways:
+        if name != "site-embed":
+            better = compared(same_kind(z["site-embed"], items, False)[0], *same_kind(z[name], items, False))
+            found["better_than"][name] = better
+            print(f"  better than {name}:", {k: [round(x, 3) for x in v] for k, v in better.items()})
     print("fire, of the other set only")
     for name in ways:
         found["fire_of_the_other_set"][name] = report(name, *same_kind(z[name], items, True))

@@ -9,13 +9,15 @@ As `sitewarden scan --bank` with no detector: every photo is looked at in the wi
 where there is one); a photo is confirmed when fewer clean photos reach its score than 5 % of them allow (conformal,
 `bank::decide`).
 
-A photo of the kind counts as found when a confirmed window holds the middle of one of its boxes; a clean photo with
-any confirmed window is a false alarm. Other site: no sample shares a source (photo, video) with any photo that is
-tested, nor with another sample; of fire, the samples are of the other labelled set. Same site: as many samples as
-there are come from the video of the tested photo, the others from other sources; only photos of videos are tested.
+Of confirmed windows that overlap only the best is told (`bank::keep_best`). A photo of the kind counts as found when one
+that is told holds the middle of one of its boxes; a clean photo with any is a false alarm. Other site: no sample shares a
+source (photo, video) with any photo that is tested, nor with another sample; of fire, the samples are of the other
+labelled set. Same site: as many samples as there are come from the video of the tested photo, the others from other
+sources; only photos of videos are tested. `few_shot_program.py` holds this against the program.
 """
 import argparse
 import collections
+import hashlib
 import html
 import json
 import os
@@ -71,6 +73,8 @@ class Embedder:
         options = ort.SessionOptions()
         options.intra_op_num_threads = 2
         self.session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        with open(path, "rb") as f:
+            self.digest = hashlib.sha256(f.read()).hexdigest()[:12]
 
     def __call__(self, pictures):
         x = np.ascontiguousarray(((np.stack(pictures).astype(np.float32) - 127) / 128).transpose(0, 3, 1, 2))
@@ -148,7 +152,8 @@ def choose(data, rng):
 
 def embedded(cache, data, embed, photo, kind, look_around=True):
     """Windows of a photo (unless only a sample is wanted), and its largest box of the kind."""
-    key = photo["file"].replace("/", "-") + (f"-{kind}" if kind else "") + ("" if look_around else "-box") + ".npz"
+    # embeddings of two embedders never meet
+    key = embed.digest + "-" + photo["file"].replace("/", "-") + (f"-{kind}" if kind else "") + ("" if look_around else "-box") + ".npz"
     path = os.path.join(cache, key)
     if not os.path.exists(path):
         picture = np.asarray(Image.open(os.path.join(data, photo["file"])).convert("RGB"))
@@ -169,9 +174,25 @@ def score(similarities):
     return similarities[:, 0] if similarities.shape[1] == 1 else np.sort(similarities, 1)[:, -2]
 
 
-def hits(photo, regions, kind):
-    """Which windows hold the middle of a box of the kind, as they are cut."""
-    cuts = np.array([look(r, photo["width"], photo["height"]) for r in regions])
+def looks(photo, regions):
+    """Windows as they are cut."""
+    return np.array([look(r, photo["width"], photo["height"]) for r in regions])
+
+
+def keep_best(cuts, scores):
+    """`bank::keep_best`: numbers of those that no better one overlaps by a twentieth of the smaller."""
+    area = (cuts[:, 2] - cuts[:, 0]) * (cuts[:, 3] - cuts[:, 1])
+    kept = []
+    for i in np.argsort(-scores, kind="stable"):
+        shared = np.prod(np.maximum(np.minimum(cuts[kept, 2:], cuts[i, 2:]) -
+                                    np.maximum(cuts[kept, :2], cuts[i, :2]), 0), 1)
+        if not (shared >= 0.05 * np.minimum(area[kept], area[i])).any():
+            kept.append(int(i))
+    return kept
+
+
+def hits(photo, cuts, kind):
+    """Which windows hold the middle of a box of the kind."""
     found = np.zeros(len(cuts), bool)
     for x1, y1, x2, y2 in of_kind(photo, kind):
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
@@ -189,7 +210,9 @@ class Kind:
         of_clean = [embedded(cache, data, embed, p, None) for p in clean]
         gallery = np.concatenate([e["sample"] for e in of_tested + of_more])
         self.shown = [e["windows"][:count] @ gallery.T for e in of_tested]
-        self.hits = [hits(p, e["regions"][:count], kind) for p, e in zip(tested, of_tested)]
+        self.regions = [e["regions"][:count] for e in of_tested]
+        self.cuts = [looks(p, e["regions"][:count]) for p, e in zip(tested, of_tested)]
+        self.hits = [hits(p, c, kind) for p, c in zip(tested, self.cuts)]
         self.free = [e["windows"][:count] @ gallery.T for e in of_clean]
         self.source = np.array([p["source"] for p in tested + more])
         self.set = np.array([p["set"] for p in tested + more])
@@ -198,12 +221,21 @@ class Kind:
         """(found, of tested; false alarms, of clean ones) with these samples."""
         order = rng.permutation(len(self.free))
         calibrate, rest = order[:CLEAN], order[CLEAN:]
-        held = np.array([score(self.free[i][:, samples]).max() for i in calibrate])
-        allowed = int(RATE * (len(held) + 1) + 1e-9)
-        confirmed = lambda s: (held[None, :] >= s[:, None]).sum(1) < allowed
-        found = [bool((confirmed(score(self.shown[i][:, samples])) & self.hits[i]).any()) for i in tested]
-        alarms = [bool(confirmed(score(self.free[i][:, samples])).any()) for i in rest]
+        threshold = self.threshold(samples, calibrate)
+        found = [bool(self.hits[i][self.told(i, samples, threshold)].any()) for i in tested]
+        alarms = [bool(score(self.free[i][:, samples]).max() > threshold) for i in rest]
         return found, alarms
+
+    def threshold(self, samples, calibrate):
+        """Scores above it are confirmed."""
+        held = np.sort([score(self.free[i][:, samples]).max() for i in calibrate])
+        return held[len(held) - int(RATE * (len(held) + 1) + 1e-9)]
+
+    def told(self, i, samples, threshold):
+        """Windows of a tested photo that a scan tells."""
+        s = score(self.shown[i][:, samples])
+        over = np.flatnonzero(s > threshold)
+        return over[keep_best(self.cuts[i][over], s[over])]
 
     def other_site(self, n, rng):
         """Samples of sources that are not tested; of several labelled sets, one is tested by another's samples."""
@@ -392,7 +424,7 @@ def write(a, counts, curves):
               open(a.out, "w"), indent=1)
     facts = [
         "Five kinds that the embedder was not trained on; no detector takes part. A photo counts as found when a "
-        "confirmed window holds the middle of one of its boxes.",
+        "window that a scan tells holds the middle of one of its boxes.",
         f"The threshold is found by {CLEAN} clean photos for a stated rate of {RATE:.0%}; false alarms are counted in "
         "other clean photos: photos of the same labelled sets without the kind, filled up from other sets.",
         f"Means of {DRAWS} draws of samples (same site: {4 * DRAWS} photos); the band holds four draws of five. Other "

@@ -15,7 +15,7 @@ import torch
 
 import crops
 from crops import squeeze
-from model import SiteEmbed, array, load_backbone, nuisance_free
+from model import PATCH_DIMENSIONS, SiteEmbed, array, load_backbone, nuisance_free
 from prepare import settings
 
 LIGHTS, PLACES = 3, 48
@@ -86,8 +86,9 @@ def main():
     features = np.concatenate(features)
     if a.keep:
         np.save(a.keep, features)
-    nuisance_free(net.patch, features, a.shrink)
-    torch.save({"weight": net.patch.weight.data, "bias": net.patch.bias.data}, a.out)
+    weight, bias = nuisance_free(features, PATCH_DIMENSIONS, a.shrink)
+    single = lambda v: torch.tensor(v, dtype=torch.float32)
+    torch.save({"weight": single(weight.T), "bias": single(bias)}, a.out)
     print(f"patch projection from {len(features)} places")
 
 

@@ -1,6 +1,9 @@
 """Cuts all crops that training and testing need into two files: `wide.u8`, training crops stored 1.25 times as
 wide, and `test.u8`, crops as the program cuts them. `crops.json` says what each is.
 
+Training crops are of labelled boxes, of background, and windows as the program looks at a photo without a detector:
+whatever they show (class `window`). `dev_shown` says how much of a crop the classes left out with --dev cover.
+
 Left-out classes: see classes.toml. Val photos are only ever tested on. The gallery of the left-out classes comes
 from the train halves (no training crop shows them), the queries from the val halves, which share no photo.
 """
@@ -17,13 +20,19 @@ import numpy as np
 
 from crops import WIDE, cut, group, look, squeeze
 
-STORED = 224
+STORED = 288
+WINDOWS = 4     # drawn a photo; not all are used
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def settings():
     with open(os.path.join(HERE, "classes.toml"), "rb") as f:
         return tomllib.load(f)
+
+
+def for_dev(item, cfg):
+    """Whether training with --dev uses a crop."""
+    return item["class"] not in cfg["dev_left_out"] and item["dev_shown"] <= cfg["most_shown"]
 
 
 def covered(region, boxes):
@@ -47,6 +56,13 @@ def background(width, height, boxes, rng):
     return None
 
 
+def window(width, height, rng):
+    """A square of the whole shorter side to a third of it."""
+    side = min(width, height) * rng.uniform(0.3, 1.0)
+    x, y = rng.uniform(0, width - side), rng.uniform(0, height - side)
+    return [x, y, x + side, y + side]
+
+
 def spread(items, most, rng):
     """At most `most`, one source after the other."""
     by_group = collections.defaultdict(list)
@@ -61,14 +77,14 @@ def spread(items, most, rng):
 
 def gather(data, cfg):
     """(training crops, test crops): dicts with set, split, file, region, class, group, role."""
-    left_out = set(cfg["left_out"])
+    left_out, dev_left_out = set(cfg["left_out"]), set(cfg["dev_left_out"])
     train, test = [], []
     for name in sorted(os.listdir(data)):
         for split in ("train", "val"):
             path = os.path.join(data, name, split + ".json")
             if not os.path.isfile(path):
                 continue
-            rng = np.random.default_rng(zlib.crc32(f"{name}/{split}".encode()))
+            rng, wander = (np.random.default_rng(zlib.crc32(f"{name}/{split}{use}".encode())) for use in ("", "/windows"))
             coco = json.load(open(path))
             names = {c["id"]: c["name"] for c in coco["categories"]}
             boxes = collections.defaultdict(list)
@@ -79,6 +95,7 @@ def gather(data, cfg):
             for im in coco["images"]:
                 w, h, mine = im["width"], im["height"], boxes[im["id"]]
                 held = [b for c, b in mine if c in left_out]
+                held_dev = [b for c, b in mine if c in dev_left_out]
                 base = {"set": name, "split": split, "file": im["file_name"], "group": group(name, im["source"])}
                 for c, b in mine:
                     if min(b[2] - b[0], b[3] - b[1]) < cfg["least_side"]:
@@ -86,17 +103,24 @@ def gather(data, cfg):
                     region = look(b, w, h, WIDE if split == "train" and c not in left_out else 1.0)
                     if split == "train" and c not in left_out and covered(region, held) > cfg["most_shown"]:
                         continue
-                    per_class[c].append(base | {"class": c, "region": region})
+                    per_class[c].append(base | {"class": c, "region": region, "dev_shown": covered(region, held_dev)})
                 free = background(w, h, [b for _, b in mine], rng)
                 if free:
-                    per_class["background"].append(base | {"class": "background", "region": free})
+                    per_class["background"].append(base | {"class": "background", "region": free, "dev_shown": 0})
+                if split == "train":
+                    for _ in range(WINDOWS):
+                        region = look(window(w, h, wander), w, h, WIDE)
+                        if covered(region, held) <= cfg["most_shown"]:
+                            per_class["window"].append(base | {
+                                "class": "window", "region": region, "dev_shown": covered(region, held_dev)})
             for c, items in sorted(per_class.items()):
                 if c in left_out:
                     role = "gallery" if split == "train" else "query"
                     most = cfg["gallery_each"] if split == "train" else 10 ** 9
                     test += [i | {"role": role} for i in spread(items, most, rng)]
                 elif split == "train":
-                    most = cfg["train_each"].get(name, cfg["train_each"]["default"])
+                    each = cfg["windows_each"] if c == "window" else cfg["train_each"]
+                    most = each.get(name, each["default"])
                     train += spread(items, most, rng)
                 else:
                     test += [i | {"role": "distractor"} for i in spread(items, cfg["distractors_each"], rng)]
