@@ -204,4 +204,7 @@ pub struct BankRecord {
     pub miss_rate: f64,
     /// Site of the photos, as told.
     pub site: String,
+    /// Camera of the photos, as told.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub camera: String,
 }

@@ -80,12 +80,11 @@ def one_camera(args, url):
     print(f"first frame after       {first:6.2f} s", flush=True)
 
 
-def many(args, servers, count):
-    """Whether so many cameras are watched as they should be; prints what it took."""
-    quiet, busy = servers
+def many(args, tens, count):
+    """Whether so many cameras are watched as they should be; prints what it took. Ten cameras share two servers."""
     names = [f"c{i}" for i in range(count)]
-    sources = "".join(f'\n[cameras.{n}]\naddress = "{(busy if i % 10 == 0 else quiet).url}"\n'
-                      for i, n in enumerate(names))
+    servers = [server for ten in tens for server in ten]
+    sources = "".join(f'\n[cameras.{n}]\naddress = "{tens[i // 10][i % 10 == 0].url}"\n' for i, n in enumerate(names))
     with tempfile.TemporaryDirectory() as data:
         service = Service(args.program, data, CONFIG + sources)
         service.begin()
@@ -138,18 +137,20 @@ def main():
             one_camera(args, alone.url)
         finally:
             alone.kill()
-        # one stream for all who ask, as a camera sends it: many cameras cost the server only the sending
-        servers = [Server(quiet, "--shared"), Server(walked, "--shared")]
+        # one stream for ten who ask, as a camera sends it: many cameras cost the servers only the sending
+        tens = []
         try:
             sustained = 0
             for count in args.steps:
-                if not many(args, servers, count):
+                while 10 * len(tens) < count:
+                    tens.append((Server(quiet, "--shared"), Server(walked, "--shared")))
+                if not many(args, tens, count):
                     break
                 sustained = count
             if args.steps:
                 print(f"sustained               {sustained:6} cameras, one in ten busy, on {os.cpu_count()} cores")
         finally:
-            for server in servers:
+            for server in (server for ten in tens for server in ten):
                 server.kill()
 
 

@@ -1,5 +1,6 @@
 //! What confirming is held against: scores of photos that do not show the hazard.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::near::Near;
 use super::policy::{Policy, allowed, least};
 use super::{Bank, Group, Role, Sample};
+use crate::embedding::dot;
 use crate::id::Id;
 
 /// What a kind's decisions are held against.
@@ -16,7 +18,7 @@ use crate::id::Id;
 pub struct Calibration {
     /// The rate asked for.
     pub false_alarm_rate: f64,
-    /// Held-out photos that do not show the hazard.
+    /// Held-out photos that do not show the hazard; nearly the same ones count once.
     pub held_out: usize,
     /// Of these, clean references; the others show other kinds.
     pub clean: usize,
@@ -107,7 +109,7 @@ impl HeldOut {
     ) -> (Self, HashMap<Id, Option<f32>>) {
         let shown: BTreeSet<&str> = positives.photos().collect();
         let of = |wanted: &dyn Fn(&super::Key) -> bool| {
-            let mut photos: BTreeMap<&str, Vec<(&Sample, &[f32])>> = BTreeMap::new();
+            let mut photos: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
             for (_, group) in bank.groups.iter().filter(|(key, _)| wanted(key)) {
                 for (row, sample) in group.samples.iter().enumerate() {
                     // a photo with the hazard shows it outside its box, too
@@ -124,8 +126,8 @@ impl HeldOut {
         let mut photos = of(&|(kind, role)| {
             *role == Role::Reference && kind.as_deref().is_none_or(|kind| kind == code)
         });
-        let clean = photos.len().min(MOST_HELD_OUT);
-        if clean < least(policy.false_alarm_rate) {
+        let needs = least(policy.false_alarm_rate);
+        if distinct(photos.values().cloned(), needs, policy).len() < needs {
             let others = of(&|(kind, role)| {
                 *role == Role::Positive && kind.as_deref().is_some_and(|kind| kind != code)
             });
@@ -133,7 +135,9 @@ impl HeldOut {
                 photos.entry(photo).or_default().extend(samples);
             }
         }
-        let photos: Vec<_> = photos.into_values().take(MOST_HELD_OUT).collect();
+        let photos = distinct(photos.into_values(), MOST_HELD_OUT, policy);
+        let is_reference = |(sample, _): &(&Sample, &[f32])| sample.role == Role::Reference;
+        let clean = photos.iter().filter(|p| p.iter().any(is_reference)).count();
         let score = |(sample, row): &(&Sample, &[f32])| {
             let known = known.and_then(|known| known.get(&sample.id)).copied();
             let of = || Near::new(positives, row, |_| true).score(&sample.place.site, policy);
@@ -182,4 +186,46 @@ impl HeldOut {
             negatives,
         }
     }
+}
+
+/// A photo's samples with their embeddings.
+type Parts<'a> = Vec<(&'a Sample, &'a [f32])>;
+
+/// The first `most` of the photos that are not one of them said again.
+fn distinct<'a>(
+    photos: impl Iterator<Item = Parts<'a>>,
+    most: usize,
+    policy: &Policy,
+) -> Vec<Parts<'a>> {
+    let Some(one_photo) = policy.one_photo else {
+        return photos.take(most).collect();
+    };
+    let mut kept: Vec<Parts<'a>> = Vec::new();
+    for mut photo in photos {
+        if kept.len() == most {
+            break;
+        }
+        photo.sort_by(|a, b| total(a.0.area, b.0.area).then(a.0.id.cmp(&b.0.id)));
+        let others = kept.par_iter().with_min_len(64);
+        if !others.any(|other| is_one(&photo, other, one_photo)) {
+            kept.push(photo);
+        }
+    }
+    kept
+}
+
+fn total(a: [f64; 4], b: [f64; 4]) -> Ordering {
+    let mut orders = a.iter().zip(&b).map(|(a, b)| a.total_cmp(b));
+    orders.find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+}
+
+fn is_one(a: &Parts<'_>, b: &Parts<'_>, one_photo: f32) -> bool {
+    let same_parts = a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0.area == b.0.area);
+    // most photos are told apart by what is missing so far
+    let mut missing = (1.0 - one_photo) * a.len() as f32;
+    same_parts
+        && a.iter().zip(b).all(|(a, b)| {
+            missing -= 1.0 - dot(a.1, b.1);
+            missing >= 0.0
+        })
 }

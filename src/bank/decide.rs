@@ -6,9 +6,9 @@
 //! score with a probability of at most `(1 + how many do) / (n + 1)`. A picture is confirmed when that
 //! is at most [`Policy::false_alarm_rate`].
 //!
-//! **Suppress.** What is nearer to a quorum of dismissed samples than to any confirmed one, by more
+//! **Suppress**, which comes first. What is nearer to a quorum of dismissed samples than to any confirmed one, by more
 //! than all but [`Policy::miss_rate`] of the confirmed samples would be if each were new (leave one
-//! photo out).
+//! photo out). Nearer with fewer votes changes nothing.
 //!
 //! Anything else is unknown, with the reason.
 
@@ -145,8 +145,14 @@ impl<'a> Matcher<'a> {
                     && similarity(&verdict.nearest_negative) >= nearest
             })
             .map(|near| near.votes(&self.place.site, &self.policy));
-        (verdict.ruling, verdict.reason, verdict.p_value) = match dismissed {
-            Some(votes) => self.suppress(kind, &votes, nearest),
+        let suppressed = dismissed.map(|votes| self.suppress(kind, &votes, nearest));
+        (verdict.ruling, verdict.reason, verdict.p_value) = match suppressed {
+            Some(said) if said.0 == Ruling::Suppress => said,
+            // a dismissal or two do not hide what would be confirmed without them
+            Some(said) => match self.confirm(kind, verdict.score) {
+                confirmed if confirmed.0 == Ruling::Confirm => confirmed,
+                _ => said,
+            },
             None => self.confirm(kind, verdict.score),
         };
         Ok(verdict)

@@ -16,6 +16,9 @@ pub struct Policy {
     pub votes: usize,
     /// Dismissed samples that have to agree before anything is suppressed.
     pub quorum: usize,
+    /// Held-out photos whose parts are as alike as this on average count once: they are one photo, encoded anew, or the
+    /// next frame of a fixed camera. Depends on the embedder; none: only the same bytes are one.
+    pub one_photo: Option<f32>,
 }
 
 impl Default for Policy {
@@ -25,6 +28,7 @@ impl Default for Policy {
             miss_rate: 0.2,
             votes: 2,
             quorum: 3,
+            one_photo: None,
         }
     }
 }

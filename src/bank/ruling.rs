@@ -79,10 +79,10 @@ impl Reason {
             ),
             Self::TooFewHeldOut { has, needs } => Text::new(
                 format!(
-                    "Held against {has} pictures without this hazard; a rate of false alarms can be stated from {needs} on: add photos of places as they should be (--reference), or samples of other kinds."
+                    "Held against {has} pictures without this hazard (nearly the same ones count once); a rate of false alarms can be stated from {needs} on: add photos of places as they should be (--reference), or samples of other kinds."
                 ),
                 format!(
-                    "用于对照的无此隐患图片仅{has}张，至少需要{needs}张才能给出误报率；请添加正常状态照片（--reference）或其他类别样本。"
+                    "用于对照的无此隐患图片仅{has}张（几乎相同的只计一张），至少需要{needs}张才能给出误报率；请添加正常状态照片（--reference）或其他类别样本。"
                 ),
             ),
             Self::TooFewPositives { has, needs } => Text::new(

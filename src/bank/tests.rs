@@ -115,6 +115,39 @@ fn the_rate_of_false_alarms_is_kept() {
 }
 
 #[test]
+fn one_photo_said_again_and_again_counts_once() {
+    let mut bank = taught(5, "a");
+    for n in 0..40 {
+        bank.remove(id(1000 + n));
+        // the same place, encoded anew
+        let again = sample(1000 + n, Role::Reference, "", "a");
+        bank.insert(again, &look(CLEAN, 0.1, 1000 + n)).unwrap();
+    }
+    let probe = look(WIRING, 0.5, 500);
+    assert_eq!(judge(&bank, "a", &probe).ruling, Ruling::Confirm);
+    let policy = Policy {
+        one_photo: Some(0.96),
+        ..Policy::default()
+    };
+    let matcher = Matcher::new(&bank, place("a"), policy);
+    let seen = matcher.judge("EQP-02", &probe).unwrap();
+    assert_eq!(seen.reason, Reason::TooFewHeldOut { has: 1, needs: 19 });
+}
+
+#[test]
+fn a_dismissal_or_two_hide_nothing() {
+    let mut bank = taught(6, "a");
+    let probe = look(WIRING, 0.5, 500);
+    for n in 0..2 {
+        let negative = sample(200 + n, Role::Negative, "EQP-02", "elsewhere");
+        bank.insert(negative, &probe).unwrap();
+        let seen = judge(&bank, "a", &probe);
+        assert_eq!(seen.ruling, Ruling::Confirm, "{n}: {seen:?}");
+        assert!(seen.nearest_negative.is_some());
+    }
+}
+
+#[test]
 fn five_dismissals_suppress_the_sixth_and_true_ones_stay() {
     let mut bank = taught(6, "a");
     let hose = |n: u64| look(HOSE, 0.3, 200 + n);
@@ -202,8 +235,7 @@ fn one_poisoned_site_swings_no_kind() {
     let innocent = judge(&bank, "good", &forklift(99));
     assert_eq!(innocent.ruling, Ruling::Unknown, "{innocent:?}");
     let true_one = judge(&bank, "good", &look(WIRING, 0.1, 999));
-    assert_ne!(true_one.ruling, Ruling::Suppress, "{true_one:?}");
-    assert_eq!(true_one.reason, Reason::NoQuorum { has: 1, needs: 3 });
+    assert_eq!(true_one.ruling, Ruling::Confirm, "{true_one:?}");
     // it deceives itself only
     assert_eq!(judge(&bank, "evil", &forklift(99)).ruling, Ruling::Confirm);
 }

@@ -24,6 +24,11 @@ pub trait Embed: Send + Sync {
     /// Values of an embedding.
     fn dimensions(&self) -> usize;
 
+    /// Photos whose parts are as alike as this on average are one photo said again, if that is known.
+    fn one_photo(&self) -> Option<f32> {
+        None
+    }
+
     /// The embedding of each picture, upright and cut as it shall be compared.
     ///
     /// # Errors
@@ -264,6 +269,10 @@ impl Embed for Embedder {
 
     fn dimensions(&self) -> usize {
         self.manifest.embedding.dimensions
+    }
+
+    fn one_photo(&self) -> Option<f32> {
+        self.manifest.embedding.one_photo
     }
 
     fn embed(&self, pictures: &[RgbImage]) -> Result<Vec<Embedding>, EmbedError> {

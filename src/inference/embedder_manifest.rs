@@ -47,13 +47,17 @@ pub struct EmbedderManifest {
 }
 
 /// Output `[batch, dimensions]`, each row of length 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingOutput {
     /// Name of the tensor.
     pub name: String,
     /// Values of an embedding.
     pub dimensions: usize,
+    /// Photos whose parts are as alike as this on average (cosine) are one photo: encoded anew, or the next frame of a
+    /// camera. Absent: only the same bytes are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_photo: Option<f32>,
 }
 
 /// Output `[batch, rows, columns, dimensions]`, each patch of length 1.

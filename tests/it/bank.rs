@@ -300,6 +300,10 @@ fn an_outline_is_kept_and_an_altered_photo_is_told() {
         "{itself}"
     );
     assert!(office.search(&picture, &[])["neighbours"][0]["similarity"].as_f64() < Some(0.9999));
+    for part in [["--box", "a,1,2,3,4"], ["--box", "5,5,1,1"]] {
+        let refused = office.bank(&["search", part[0], part[1], photo]);
+        assert!(!refused.status.success(), "{part:?}");
+    }
     let refused = office.bank(&["search", "--mask", "0,0,1", photo]);
     assert!(
         text(&refused.stderr).contains("--mask"),

@@ -216,7 +216,7 @@ fn a_kind_that_only_the_bank_knows_is_found_and_cleared_at_a_bounded_cost() {
     assert!(opened.time_s >= 110.0, "three looks: {opened:?}");
     assert!(BBox::from_xywh(opened.bbox).iou(place) > 0.4, "{opened:?}");
     assert!(
-        opened.score >= 0.95 && opened.reason.contains("20 photos"),
+        opened.score >= 0.95 && opened.reason.contains("20 clean references"),
         "{opened:?}"
     );
     assert_eq!(opened.bank.as_ref().unwrap().ruling, Ruling::Confirm);

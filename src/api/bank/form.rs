@@ -8,6 +8,7 @@ use crate::api::problem::Problem;
 use crate::api::{sites, upload};
 use crate::bank::{Mask, Place, Role, Scope};
 use crate::ledger;
+use crate::pipeline::bank::TooSmall;
 
 /// What a form says before its photos.
 #[derive(Default)]
@@ -194,4 +195,11 @@ mod tests {
             assert_eq!(area(wrong), None, "{wrong}");
         }
     }
+}
+
+pub(super) fn too_small(part: &TooSmall) -> Problem {
+    Problem::invalid(
+        format!("Nothing can be seen in it: {part}."),
+        "Send a larger part.",
+    )
 }

@@ -249,7 +249,7 @@ async fn remove(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Undo {
-    /// The version that it made; the newest that was not undone when absent.
+    /// The version that it made; the newest of the caller's own that was not undone when absent.
     version: Option<i64>,
 }
 
@@ -267,11 +267,20 @@ async fn undo(
 ) -> Result<Response, Problem> {
     caller.may(Task::Decide)?;
     let mut tx = app.ledger.begin(&caller.actor()).await?;
-    let change = rows::undo(&mut tx, which.version).await?;
-    // nothing is kept of a change that touches what the caller may not see
-    for id in change.added.iter().chain(&change.removed) {
-        visible(&mut tx, &caller, *id).await?;
+    let version = match which.version {
+        Some(version) => version,
+        None => rows::newest_own(&mut tx).await?.ok_or_else(|| {
+            Problem::invalid(
+                "You have made no change of the sample bank that is left to undo.",
+                "Name the version of another's change.",
+            )
+        })?,
+    };
+    // a change that touches what the caller may not see is not theirs to undo
+    for id in rows::touched(&mut tx, version).await? {
+        visible(&mut tx, &caller, id).await?;
     }
+    let change = rows::undo(&mut tx, Some(version)).await?;
     let answer = Json(change).into_response();
     let answer = once.commit(tx, answer).await?;
     app.jobs.bank().wake();

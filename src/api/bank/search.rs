@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::form::Form;
+use super::form::{Form, too_small};
 use crate::api::App;
 use crate::api::auth::{Caller, Task};
 use crate::api::extract::{Json, Query};
@@ -17,7 +17,7 @@ use crate::hazard::Lang;
 use crate::id::Id;
 use crate::jobs::samples::Unready;
 use crate::ledger::sites;
-use crate::pipeline::bank::{Cutter, Taught, search as search_by};
+use crate::pipeline::bank::{Cutter, Taught, check_part, search as search_by};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -160,6 +160,7 @@ pub(super) async fn search(
                 "Send a sound copy of it.",
             )
         })?;
+        check_part(area, cutter.size()).map_err(|e| too_small(&e))?;
         let matcher = taught.matcher(place);
         let searched = search_by(
             &matcher,

@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use utoipa::ToSchema;
 
-use super::form::Form;
+use super::form::{Form, too_small};
 use crate::api::App;
 use crate::api::auth::{Caller, Task};
 use crate::api::etag::created;
@@ -19,7 +19,7 @@ use crate::evidence::Digest;
 use crate::geometry::BBox;
 use crate::id::Id;
 use crate::ledger::bank::{self as rows, Change, NewSample};
-use crate::pipeline::bank::{Cutter, fractions};
+use crate::pipeline::bank::{Cutter, check_part, fractions};
 
 /// The form of new samples. The text fields come before the photos.
 #[derive(ToSchema)]
@@ -160,6 +160,7 @@ async fn samples(
             "Send a sound copy of it.",
         )
     })?;
+    check_part(template.area, size).map_err(|e| too_small(&e))?;
     let stored = stored.map_err(upload::not_kept)?;
     app.metrics.uploaded(stored.bytes);
     let areas: Vec<[f64; 4]> = if windows {

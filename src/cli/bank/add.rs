@@ -12,7 +12,7 @@ use crate::geometry::BBox;
 use crate::inference::Embed;
 use crate::jobs::samples::embedder_id;
 use crate::ledger::bank::{self as rows, NewSample};
-use crate::pipeline::bank::{Cutter, fractions};
+use crate::pipeline::bank::{Cutter, check_part, fractions};
 use crate::rules::RuleSet;
 use crate::source::photo::{Photo, read_file};
 
@@ -77,11 +77,8 @@ pub(super) fn mask_of(text: &str, (width, height): (u32, u32)) -> anyhow::Result
 }
 
 pub(super) fn parse_box(text: &str) -> Result<BBox, String> {
-    let parts: Vec<f32> = text
-        .split(',')
-        .filter_map(|p| p.trim().parse().ok())
-        .collect();
-    let &[x, y, w, h] = &parts[..] else {
+    let parts: Result<Vec<f32>, _> = text.split(',').map(|p| p.trim().parse()).collect();
+    let Ok(&[x, y, w, h]) = parts.as_deref() else {
         return Err("give four numbers, for example 120,40,300,200".to_owned());
     };
     let bbox = BBox::from_xywh([x, y, w, h]);
@@ -187,6 +184,9 @@ fn samples(
         Some(mask) => vec![mask.area()],
         None => regions.into_iter().map(|r| fractions(r, size)).collect(),
     };
+    for area in &areas {
+        check_part(*area, size)?;
+    }
     let parts: Vec<_> = areas.iter().map(|area| (*area, mask.as_ref())).collect();
     let embeddings = cutter.embed_samples(&parts, embedder)?;
     let stored = desk.store.put(&bytes)?;

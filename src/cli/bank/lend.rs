@@ -13,6 +13,7 @@ use crate::cli::files::write_with;
 use crate::cli::{exit, table};
 use crate::embedding::Embedding;
 use crate::evidence::Digest;
+use crate::jobs::samples::embedder_id;
 use crate::ledger::bank::{self as rows, NewSample};
 
 /// Writes the bank into one signed file
@@ -158,6 +159,22 @@ pub(super) async fn import(desk: &Desk, args: ImportArgs) -> anyhow::Result<u8> 
     })
     .with_context(what)?;
     ensure!(!new.is_empty(), "{} holds no samples", args.file.display());
+    let known = match desk.embedder() {
+        Ok(embedder) => Some(embedder_id(&*embedder)),
+        // what is lent may be of an embedder that is not here
+        Err(_) => None,
+    };
+    if let Some(known) = known.filter(|k| k.version == head.embedder.version && *k != head.embedder)
+    {
+        bail!(
+            "cannot import {}: its embeddings have {} values, those of {} have {}: whoever lent it did not make it \
+             with that embedder; ask for another file",
+            args.file.display(),
+            head.embedder.dimensions,
+            table::plain(&known.version),
+            known.dimensions
+        );
+    }
     let mut tx = desk.ledger.begin(&desk.actor).await?;
     let change = rows::add(&mut tx, &new).await.with_context(what)?;
     tx.commit().await?;

@@ -99,8 +99,13 @@ impl Asked {
     /// Where the pictures of a run are of: as told now, else as the run was told.
     pub(super) fn place_of(&self, run: Option<&BankRecord>) -> bank::Place {
         let mut place = self.place();
-        if let Some(run) = run.filter(|_| place == bank::Place::default()) {
-            place.site.clone_from(&run.site);
+        if let Some(run) = run {
+            if place.site.is_empty() {
+                place.site.clone_from(&run.site);
+            }
+            if place.camera.is_empty() {
+                place.camera.clone_from(&run.camera);
+            }
         }
         place
     }
@@ -275,7 +280,7 @@ impl Desk {
 
     async fn list(&self, args: ListArgs) -> anyhow::Result<u8> {
         let filter = SampleFilter {
-            hazard: args.hazard,
+            hazard: args.hazard.map(|code| code.to_uppercase()),
             site: args.site,
             ..SampleFilter::default()
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -15,7 +16,7 @@ use crate::evidence::Digest;
 use crate::geometry::BBox;
 use crate::hazard::Lang;
 use crate::jobs::samples::embedder_id;
-use crate::pipeline::bank::{Cutter, fractions, search};
+use crate::pipeline::bank::{Cutter, check_part, fractions, search};
 use crate::source::photo::read_file;
 
 /// Searches by a picture
@@ -82,14 +83,16 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
     if let Some(rate) = args.false_alarm_rate {
         policy.false_alarm_rate = rate;
     }
-    let policy = policy.checked()?;
     let embedder = desk.embedder()?;
+    policy.one_photo = embedder.one_photo();
+    let policy = policy.checked()?;
     if args.at.is_none() {
         desk.embed_missing(&embedder).await?;
     }
     let bank = desk.bank(&embedder_id(&*embedder), args.at).await?;
-    let bytes = read_file(&args.photo, &desk.config.limits)?;
-    let cutter = Cutter::new(&bytes, &desk.config.limits)?;
+    let what = || args.photo.display().to_string();
+    let bytes = read_file(&args.photo, &desk.config.limits).with_context(what)?;
+    let cutter = Cutter::new(&bytes, &desk.config.limits).with_context(what)?;
     let (width, height) = (cutter.size().0 as f32, cutter.size().1 as f32);
     let whole = BBox::new(0.0, 0.0, width, height);
     let region = args.bbox.unwrap_or(whole).clip(width, height);
@@ -103,6 +106,7 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
         Some(mask) => mask.area(),
         None => fractions(region, cutter.size()),
     };
+    check_part(area, cutter.size())?;
     let place = Place {
         site: args.site,
         camera: args.camera,

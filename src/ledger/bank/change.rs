@@ -1,6 +1,6 @@
 //! Changes of the bank: each is a version and an event.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -112,6 +112,26 @@ fn fits(embedder: &EmbedderId, embedding: &Embedding) -> Result<()> {
     Ok(())
 }
 
+/// Refuses an embedder that calls itself as one of this bank does and makes embeddings of another size.
+async fn one_size(tx: &mut Tx, embedder: &EmbedderId) -> Result<()> {
+    let known = sqlx::query("SELECT dimensions FROM bank_embeddings WHERE embedder = $1 LIMIT 1")
+        .bind(embedder.version.clone())
+        .fetch_optional(tx.conn())
+        .await?;
+    let Some(known) = known else { return Ok(()) };
+    let known = known.int("dimensions")?;
+    if usize::try_from(known).ok() == Some(embedder.dimensions) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "embedding",
+        format!(
+            "has {} values, those of {} in this bank have {known}: it is of another embedder",
+            embedder.dimensions, embedder.version
+        ),
+    ))
+}
+
 /// Adds samples. What is there already, alive and the same in all but its embedding, is left out;
 /// when nothing is new, there is no new version.
 pub async fn add(tx: &mut Tx, new: &[NewSample]) -> Result<Change> {
@@ -122,6 +142,13 @@ pub async fn add(tx: &mut Tx, new: &[NewSample]) -> Result<Change> {
         removed: Vec::new(),
         already: 0,
     };
+    let embedders: BTreeSet<&EmbedderId> = new
+        .iter()
+        .filter_map(|n| Some(&n.embedding.as_ref()?.0))
+        .collect();
+    for embedder in embedders {
+        one_size(tx, embedder).await?;
+    }
     let mut fresh: Vec<(Id, &NewSample)> = Vec::new();
     let mut known = HashSet::new();
     for sample in new {
@@ -344,6 +371,32 @@ pub async fn remove(tx: &mut Tx, ids: &[Id], reason: &str) -> Result<Change> {
         removed,
         already: 0,
     })
+}
+
+/// The newest change by whoever writes that was not undone yet, if there is one.
+pub async fn newest_own(tx: &mut Tx) -> Result<Option<i64>> {
+    let actor = tx.actor().to_text();
+    let newest = sqlx::query(
+        "SELECT COALESCE(MAX(version), 0) AS version FROM bank_changes c \
+         JOIN events e ON e.seq = c.event_seq AND e.actor = $1 \
+         WHERE c.kind <> 'undo' AND NOT EXISTS (SELECT 1 FROM bank_changes u WHERE u.undoes = c.version)",
+    )
+    .bind(actor)
+    .fetch_one(tx.conn())
+    .await?
+    .int("version")?;
+    Ok((newest > 0).then_some(newest))
+}
+
+/// The samples that a change added or took away.
+pub async fn touched(tx: &mut Tx, version: i64) -> Result<Vec<Id>> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT sample_id FROM bank_spans WHERE from_version = $1 OR until_version = $1",
+    )
+    .bind(version)
+    .fetch_all(tx.conn())
+    .await?;
+    rows.iter().map(|row| row.id("sample_id")).collect()
 }
 
 /// Undoes the change that made `undone` (none: the newest that was not undone yet): what it added

@@ -50,7 +50,12 @@ fn path(folder: &Path) -> PathBuf {
 
 /// None when there is none.
 fn read(folder: &Path) -> Result<Option<Index>, String> {
-    let bytes = match std::fs::read(path(folder)) {
+    let file = path(folder);
+    // a pipe would be read for ever
+    if std::fs::metadata(&file).is_ok_and(|m| !m.is_file()) {
+        return Err("it is no regular file".to_owned());
+    }
+    let bytes = match std::fs::read(file) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e.to_string()),

@@ -22,7 +22,7 @@ mod check;
 mod index;
 mod review;
 
-pub use change::{Change, add, check, embed, remove, undo};
+pub use change::{Change, add, check, embed, newest_own, remove, touched, undo};
 pub(super) use check::check as check_rows;
 pub use index::{IndexState, compare as compare_index, load as load_with_index};
 pub(super) use review::{confirmed, dismissed, noted, revoked};

@@ -19,6 +19,16 @@ const GREY: image::Rgb<u8> = image::Rgb([127; 3]);
 /// Regions embedded at once: bounds the memory.
 const AT_ONCE: usize = 16;
 
+/// Shorter side that a sample has at least, pixels.
+const LEAST_SIDE: f64 = 4.0;
+
+/// A part in which there is nothing to see.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the part that is meant is {0:.1} x {1:.1} pixels; name one of at least {LEAST_SIDE} x {LEAST_SIDE}"
+)]
+pub struct TooSmall(f64, f64);
+
 /// A photo that regions are cut from: always the same pixels for the same photo and region, so that a
 /// sample and the photo it came from are alike to the last bit.
 pub struct Cutter<'p> {
@@ -156,4 +166,20 @@ pub fn fractions(region: BBox, (width, height): (u32, u32)) -> [f64; 4] {
 pub fn pixels([x1, y1, x2, y2]: [f64; 4], (width, height): (u32, u32)) -> BBox {
     let at = |part: f64, whole: u32| (part * f64::from(whole)) as f32;
     BBox::new(at(x1, width), at(y1, height), at(x2, width), at(y2, height))
+}
+
+/// Refuses a part, `[x1, y1, x2, y2]` in fractions of a photo of this size, in which there is nothing to see.
+///
+/// # Errors
+/// A side of less than 4 pixels.
+pub fn check_part(area: [f64; 4], (width, height): (u32, u32)) -> Result<(), TooSmall> {
+    let side = |from: f64, to: f64, pixels: u32| (to - from) * f64::from(pixels);
+    let (w, h) = (
+        side(area[0], area[2], width),
+        side(area[1], area[3], height),
+    );
+    if w.min(h) + 1e-6 < LEAST_SIDE {
+        return Err(TooSmall(w, h));
+    }
+    Ok(())
 }

@@ -16,7 +16,7 @@ mod taught;
 #[cfg(test)]
 mod tests;
 
-pub use cutter::{Cutter, fractions, pixels};
+pub use cutter::{Cutter, TooSmall, check_part, fractions, pixels};
 pub use search::{Searched, search};
 pub use taught::Taught;
 pub(super) use taught::asked;
@@ -268,18 +268,28 @@ pub(super) fn explain(matcher: &Matcher<'_>, verdict: &Verdict, code: &str) -> T
         return reason;
     };
     let percent = 100.0 * c.false_alarm_rate;
+    let (held_out, clean) = (c.held_out, c.clean);
+    let (photos, zh) = if clean == held_out {
+        (
+            format!("{held_out} clean references"),
+            format!("正常状态照片{held_out}张"),
+        )
+    } else {
+        (
+            format!(
+                "{held_out} photos, {clean} of them clean references, the others of other kinds"
+            ),
+            format!("对照照片{held_out}张，其中正常状态照片{clean}张，其余为其他类别"),
+        )
+    };
     Text::new(
         format!(
-            "{} Rate of false alarms: at most {percent:.0} % of photos of the sort it was held against ({} photos, {} of them clean references, the others of other kinds).",
+            "{} Rate of false alarms: at most {percent:.0} % of photos of the sort it was held against ({photos}).",
             reason.get(Lang::En),
-            c.held_out,
-            c.clean
         ),
         format!(
-            "{}误报率：在同类对照照片中不超过{percent:.0}%（对照照片{}张，其中正常状态照片{}张，其余为其他类别）。",
+            "{}误报率：在同类对照照片中不超过{percent:.0}%（{zh}）。",
             reason.get(Lang::Zh),
-            c.held_out,
-            c.clean
         ),
     )
 }

@@ -19,8 +19,12 @@ pub struct Taught {
 impl Taught {
     /// Finds out what decisions are held against. `embedder` has to be the bank's.
     pub fn new(bank: Bank, embedder: Arc<dyn Embed>) -> Self {
+        let policy = Policy {
+            one_photo: embedder.one_photo(),
+            ..Policy::default()
+        };
         Self {
-            calibrations: Calibrations::of(&bank, Policy::default()),
+            calibrations: Calibrations::of(&bank, policy),
             bank,
             embedder,
         }
@@ -79,5 +83,6 @@ pub(in crate::pipeline) fn asked(matcher: &Matcher<'_>) -> BankRecord {
         false_alarm_rate: policy.false_alarm_rate,
         miss_rate: policy.miss_rate,
         site: matcher.place().site.clone(),
+        camera: matcher.place().camera.clone(),
     }
 }

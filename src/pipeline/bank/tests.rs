@@ -210,7 +210,7 @@ fn a_kind_without_a_detector_is_found_by_its_samples() {
         "{found:?}"
     );
     assert!(
-        found.score >= 0.95 && found.why.text.contains("20 photos"),
+        found.score >= 0.95 && found.why.text.contains("20 clean references"),
         "{found:?}"
     );
     assert_eq!(found.why.samples[0].role, "positive");

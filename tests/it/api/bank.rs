@@ -395,10 +395,10 @@ async fn who_may_teach_and_who_sees_what() {
         ))
         .await
         .problem(404);
-    service
-        .post(&limited, "/api/v1/bank/undo", json!({}))
-        .await
-        .problem(404);
+    for (undo, status) in [(json!({}), 422), (json!({"version": 1}), 404)] {
+        let reply = service.post(&limited, "/api/v1/bank/undo", undo).await;
+        reply.problem(status);
+    }
     let elsewhere = [
         ("role", "positive"),
         ("code", "EQP-02"),
