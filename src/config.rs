@@ -151,7 +151,9 @@ impl Config {
             .with_context(|| format!("the configuration {} is not valid", path.display()))?;
         let cameras = config.cameras.values_mut();
         let files = cameras.filter_map(|camera| camera.zones.as_mut());
-        for file in files.chain(config.hazards.catalogue.as_mut()) {
+        let certificates = config.mqtt.as_mut().and_then(|mqtt| mqtt.ca_file.as_mut());
+        let files = files.chain(config.hazards.catalogue.as_mut());
+        for file in files.chain(certificates) {
             *file = path.parent().unwrap_or(Path::new("")).join(&*file);
         }
         Ok(config)

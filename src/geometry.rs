@@ -85,6 +85,11 @@ impl BBox {
         if union > 0.0 { shared / union } else { 0.0 }
     }
 
+    /// Whether all of this box lies in another.
+    pub fn is_inside(self, other: Self) -> bool {
+        self.share_inside(other) > 0.999
+    }
+
     /// Share of this box's own area that lies in `other`, `0..=1`.
     pub fn share_inside(self, other: Self) -> f32 {
         let area = self.area();

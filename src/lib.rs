@@ -17,6 +17,7 @@ pub mod zone;
 pub mod clock;
 
 // pure stages: no I/O, no async, no clock
+pub mod attention;
 pub mod bank;
 pub mod confirm;
 pub mod eval;

@@ -2,6 +2,8 @@
 
 use image::RgbImage;
 
+use crate::geometry::BBox;
+
 /// Columns of a [`Glance`].
 pub const COLUMNS: usize = 64;
 /// Rows of a [`Glance`].
@@ -70,10 +72,43 @@ const LEAST: usize = 3;
 
 /// Whether something has moved between two glances. A change of all the light alike is none.
 pub fn moved(was: &Glance, now: &Glance) -> bool {
-    if was.digest == now.digest {
-        return false;
+    changed(was, now).is_some()
+}
+
+/// Where something has moved between two glances at a picture of `size`: boxes around cells that touch.
+pub fn moving(was: &Glance, now: &Glance, size: (u32, u32)) -> Vec<BBox> {
+    let Some(mut left) = changed(was, now) else {
+        return Vec::new();
+    };
+    let (w, h) = (size.0 as f32 / COLUMNS as f32, size.1 as f32 / ROWS as f32);
+    let mut boxes = Vec::new();
+    while let Some(first) = left.iter().position(|c| *c) {
+        let (mut todo, mut all) = (vec![first], None);
+        left[first] = false;
+        while let Some(cell) = todo.pop() {
+            let (x, y) = (cell % COLUMNS, cell / COLUMNS);
+            let (x1, y1) = (x as f32 * w, y as f32 * h);
+            let bbox = BBox::new(x1, y1, x1 + w, y1 + h);
+            all = Some(all.map_or(bbox, |all: BBox| all.union(bbox)));
+            for v in y.saturating_sub(1)..(y + 2).min(ROWS) {
+                for u in x.saturating_sub(1)..(x + 2).min(COLUMNS) {
+                    if std::mem::take(&mut left[v * COLUMNS + u]) {
+                        todo.push(v * COLUMNS + u);
+                    }
+                }
+            }
+        }
+        boxes.extend(all);
     }
-    let mut changes: Vec<f32> = now
+    boxes
+}
+
+/// The cells that have changed, if enough of them have.
+fn changed(was: &Glance, now: &Glance) -> Option<Vec<bool>> {
+    if was.digest == now.digest {
+        return None;
+    }
+    let changes: Vec<f32> = now
         .cells
         .iter()
         .zip(&was.cells)
@@ -82,8 +117,9 @@ pub fn moved(was: &Glance, now: &Glance) -> bool {
     let mut sorted = changes.clone();
     sorted.sort_by(f32::total_cmp);
     let common = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
-    changes.iter_mut().for_each(|c| *c = (*c - common).abs());
-    changes.iter().filter(|c| **c > STEP).count() >= LEAST
+    let changed = changes.iter().map(|c| (c - common).abs() > STEP);
+    let changed: Vec<bool> = changed.collect();
+    (changed.iter().filter(|c| **c).count() >= LEAST).then_some(changed)
 }
 
 #[cfg(test)]
@@ -114,6 +150,26 @@ mod tests {
             &was,
             &glance(|x, y| if person(x, y) { 230 } else { yard(x, y) })
         ));
+    }
+
+    #[test]
+    fn where_it_moves_is_told_in_pixels_each_thing_by_itself() {
+        let was = glance(yard);
+        let people = [(100, 60), (500, 270)];
+        let there = |x: u32, y: u32| {
+            let mut at = people.iter();
+            at.any(|(px, py)| (*px..px + 30).contains(&x) && (*py..py + 60).contains(&y))
+        };
+        let now = glance(|x, y| if there(x, y) { 230 } else { yard(x, y) });
+        // of a picture that was made smaller
+        let boxes = moving(&was, &now, (1280, 720));
+        assert_eq!(boxes.len(), 2, "{boxes:?}");
+        for (b, (x, y)) in boxes.iter().zip(people) {
+            let (x, y) = (2.0 * x as f32, 2.0 * y as f32);
+            let person = BBox::new(x, y, x + 60.0, y + 120.0);
+            assert!(b.iou(person) > 0.6, "{b:?}");
+        }
+        assert!(moving(&was, &was, (640, 360)).is_empty());
     }
 
     #[test]

@@ -135,6 +135,20 @@ pub fn merge(
     kept
 }
 
+/// Leaves of what was seen in `part` of a picture of `size` only what is whole: neither what ends at an
+/// inner edge, nor what belongs to that.
+pub fn drop_cut(detections: &mut Vec<Detection>, part: BBox, size: (u32, u32)) {
+    let cut: Vec<BBox> = detections
+        .iter()
+        .map(|d| d.bbox)
+        .filter(|b| is_cut(*b, part, size))
+        .collect();
+    detections.retain(|d| {
+        cut.iter()
+            .all(|c| overlap_of_smaller(*c, d.bbox) <= PIECE_OVERLAP)
+    });
+}
+
 /// What one view saw.
 #[derive(Debug, Clone, Copy)]
 struct Sighting {
@@ -260,6 +274,19 @@ mod tests {
             100,
         );
         assert_eq!(merged, vec![detection(0, 0.5, whole)]);
+    }
+
+    #[test]
+    fn of_a_part_alone_nothing_counts_that_its_edge_cuts() {
+        let part = BBox::new(100., 0., 612., 512.);
+        let cut = BBox::new(560., 100., 611., 300.);
+        let head_of_cut = BBox::new(580., 100., 600., 125.);
+        let whole = BBox::new(300., 0., 360., 200.);
+        let mut seen = [cut, head_of_cut, whole]
+            .map(|b| detection(0, 0.9, b))
+            .to_vec();
+        drop_cut(&mut seen, part, (1280, 720));
+        assert_eq!(seen, [detection(0, 0.9, whole)]);
     }
 
     #[test]

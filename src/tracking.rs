@@ -120,6 +120,8 @@ pub struct Tracker {
     tracks: Vec<Track>,
     next: TrackId,
     last_s: Option<f64>,
+    /// From the frame before the last to that, seconds.
+    passed_s: f64,
 }
 
 impl Tracker {
@@ -130,6 +132,7 @@ impl Tracker {
             tracks: Vec::new(),
             next: 1,
             last_s: None,
+            passed_s: 0.0,
         }
     }
 
@@ -147,8 +150,21 @@ impl Tracker {
         size: (u32, u32),
         detections: &[Detection],
     ) -> Vec<Sighting> {
+        self.update_part(time_s, size, None, detections)
+    }
+
+    /// As [`Self::update`], of a frame of which only `part` was looked at (nothing: all of it). Whoever is not
+    /// wholly in there is not missed.
+    pub fn update_part(
+        &mut self,
+        time_s: f64,
+        size: (u32, u32),
+        part: Option<BBox>,
+        detections: &[Detection],
+    ) -> Vec<Sighting> {
         let first_frame = self.last_s.is_none();
         let passed = self.last_s.map_or(0.0, |last| (time_s - last).max(0.0));
+        self.passed_s = passed;
         let steps = (passed / self.config.step_s) as f32;
         let last_s = self.last_s.replace(time_s).unwrap_or(time_s);
         for track in self.tracks.iter_mut().filter(|t| t.confirmed) {
@@ -175,22 +191,23 @@ impl Tracker {
             .collect();
         let (matches, _) = self.associate(&pool, detections, doubtful, SECOND, false, 0.0);
         seen.extend(&matches);
-        let grown = self.config.reach * passed.min(LONGEST_S) as f32 / 2.0;
-        if grown > 0.0 {
+        let reach = self.config.reach;
+        if reach > 0.0 {
             let left = |t: &usize| seen.iter().all(|(s, _)| s != t);
             let pool: Vec<usize> = pool.into_iter().filter(left).collect();
-            let (matches, rest) = self.associate(&pool, detections, sure, FIRST, true, grown);
+            let (matches, rest) = self.associate(&pool, detections, sure, FIRST, true, reach);
             seen.extend(&matches);
             sure = rest;
         }
         let pool = self.which(|t| !t.confirmed);
-        let (matches, sure) = self.associate(&pool, detections, sure, UNCONFIRMED, true, grown);
+        let (matches, sure) = self.associate(&pool, detections, sure, UNCONFIRMED, true, reach);
         seen.extend(&matches);
 
+        let looked_at = |t: &Track| part.is_none_or(|part| t.bbox.is_inside(part));
         for track in &mut self.tracks {
-            track.lost |= track.confirmed;
+            track.lost |= track.confirmed && looked_at(track);
         }
-        let unconfirmed = self.which(|t| !t.confirmed);
+        let unconfirmed = self.which(|t| !t.confirmed && looked_at(t));
         for &(t, d) in &seen {
             self.tracks[t].found(time_s, &detections[d], self.config.confirm);
         }
@@ -240,7 +257,7 @@ impl Tracker {
     }
 
     /// Matches of tracks and detections of one class at the least total cost, and the detections
-    /// left over. Boxes are grown to each side by this share of the track's height.
+    /// left over. Boxes are grown to each side by what somebody with this reach may have gone.
     #[allow(
         clippy::too_many_arguments,
         reason = "one step, told in full where it is made"
@@ -252,7 +269,7 @@ impl Tracker {
         of: Vec<usize>,
         limit: f32,
         by_score: bool,
-        grown: f32,
+        reach: f32,
     ) -> (Vec<(usize, usize)>, Vec<usize>) {
         let cost = |t: usize, d: usize| {
             let (track, detection) = (&self.tracks[tracks[t]], &detections[of[d]]);
@@ -260,7 +277,7 @@ impl Tracker {
                 return f32::INFINITY;
             }
             let weight = if by_score { detection.score } else { 1.0 };
-            let by = grown * track.bbox.height();
+            let by = reach * self.unseen_s(track) as f32 / 2.0 * track.bbox.height();
             1.0 - wider(track.bbox, by).iou(wider(detection.bbox, by)) * weight
         };
         let matches: Vec<(usize, usize)> = assign::assign(tracks.len(), of.len(), cost, limit)
@@ -272,6 +289,15 @@ impl Tracker {
             .filter(|d| matches.iter().all(|(_, m)| m != d))
             .collect();
         (matches, left)
+    }
+
+    /// For how long boxes of a track are grown, seconds.
+    fn unseen_s(&self, track: &Track) -> f64 {
+        let since_s = match self.last_s {
+            Some(now_s) if !track.lost => (now_s - track.last_s).max(0.0),
+            _ => self.passed_s,
+        };
+        since_s.min(LONGEST_S)
     }
 
     /// The new track's sightings go on with the old one.

@@ -4,9 +4,12 @@
 //!
 //! Telling never holds up watching: what a broker that is away cannot take is dropped.
 
+mod tls;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, EventLoop, LastWill, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, LastWill, MqttOptions, Packet, QoS, Transport};
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -21,15 +24,20 @@ const RETRY: Duration = Duration::from_secs(5);
 /// For the last word.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// `[mqtt]` of the configuration. The connection is not encrypted: a broker of the same network.
+/// `[mqtt]` of the configuration.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MqttConfig {
     /// Name or address of the broker.
     pub host: String,
-    /// Its port.
-    #[serde(default = "default_port")]
-    pub port: u16,
+    /// Its port; 1883 when absent, 8883 with TLS.
+    pub port: Option<u16>,
+    /// Whether the connection is encrypted. Without, the broker should be of the same network.
+    #[serde(default)]
+    pub tls: bool,
+    /// Certificates (PEM) of whoever may sign the broker's; those that this machine trusts when absent.
+    /// Relative to the configuration file.
+    pub ca_file: Option<PathBuf>,
     /// User name, if it asks for one.
     pub user: Option<String>,
     /// Password; `${NAME}` is replaced from the environment.
@@ -39,12 +47,43 @@ pub struct MqttConfig {
     pub prefix: String,
 }
 
-const fn default_port() -> u16 {
-    1883
-}
-
 fn default_prefix() -> String {
     "sitewarden".to_owned()
+}
+
+impl MqttConfig {
+    fn address(&self) -> (&str, u16) {
+        let port = if self.tls { 8883 } else { 1883 };
+        (&self.host, self.port.unwrap_or(port))
+    }
+}
+
+/// Why a broker cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum MqttError {
+    /// The certificates would be of no use.
+    #[error("ca_file is given, but tls is not; add `tls = true`, or remove ca_file")]
+    CaWithoutTls,
+    /// A feature that was not built.
+    #[error(
+        "this sitewarden was built without TLS for MQTT; build it with `--features mqtt-tls`, or remove `tls` \
+         for a broker of the same network"
+    )]
+    NotBuilt,
+    /// The certificates that are given.
+    #[error("ca_file {}: {reason}; give the certificate of the authority that signed the broker's, as PEM", path.display())]
+    Ca {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The machine's certificates.
+    #[error("this machine trusts no certificates; install ca-certificates, or give ca_file")]
+    NoRoots,
+    /// TLS itself.
+    #[error("TLS cannot be set up: {0}; please report it")]
+    Tls(String),
 }
 
 /// Without the password.
@@ -53,6 +92,7 @@ impl std::fmt::Debug for MqttConfig {
         f.debug_struct("MqttConfig")
             .field("host", &self.host)
             .field("port", &self.port)
+            .field("tls", &self.tls)
             .field("prefix", &self.prefix)
             .finish_non_exhaustive()
     }
@@ -68,23 +108,32 @@ pub struct Teller {
 
 impl Teller {
     /// Connects, again and again while the broker is away, and tells what comes.
-    pub fn start(config: MqttConfig, events: Receiver<CameraEvent>) -> Self {
+    ///
+    /// # Errors
+    /// When TLS is asked for and cannot be had.
+    pub fn start(config: MqttConfig, events: Receiver<CameraEvent>) -> Result<Self, MqttError> {
         let available = format!("{}/available", config.prefix);
         let id = format!("{}-{}", config.prefix, std::process::id());
-        let mut options = MqttOptions::new(id, &config.host, config.port);
+        let mut options = MqttOptions::new(id, config.address().0, config.address().1);
+        if config.tls {
+            options.set_transport(tls::transport(config.ca_file.as_deref())?);
+        } else if config.ca_file.is_some() {
+            return Err(MqttError::CaWithoutTls);
+        }
         options.set_keep_alive(Duration::from_secs(15));
         options.set_last_will(LastWill::new(&available, "offline", QoS::AtLeastOnce, true));
         if let (Some(user), Some(password)) = (&config.user, &config.password) {
             options.set_credentials(user, password);
         }
         let (client, connection) = AsyncClient::new(options, WAITING);
-        let at = format!("{}:{}", config.host, config.port);
-        Self {
+        let (host, port) = config.address();
+        let at = format!("{host}:{port}");
+        Ok(Self {
             connection: tokio::spawn(connect(connection, client.clone(), available.clone(), at)),
             telling: tokio::spawn(tell(events, client.clone(), config.prefix)),
             client,
             available,
-        }
+        })
     }
 
     /// Says that the service is going.
@@ -105,6 +154,7 @@ impl Teller {
 }
 
 async fn connect(mut connection: EventLoop, client: AsyncClient, available: String, at: String) {
+    let is_tls = !matches!(connection.mqtt_options.transport(), Transport::Tcp);
     let mut is_away = false;
     loop {
         match connection.poll().await {
@@ -116,7 +166,8 @@ async fn connect(mut connection: EventLoop, client: AsyncClient, available: Stri
             Ok(_) => {}
             Err(error) => {
                 if !is_away {
-                    tracing::warn!(%error, "the MQTT broker {at} is not reached; trying again");
+                    let todo = tls::advice(&error, is_tls);
+                    tracing::warn!(%error, todo, "the MQTT broker {at} is not reached; trying again");
                 }
                 is_away = true;
                 tokio::time::sleep(RETRY).await;
@@ -151,14 +202,29 @@ async fn tell(mut events: Receiver<CameraEvent>, client: AsyncClient, prefix: St
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+    use tokio::net::TcpListener;
     use tokio::sync::broadcast;
 
     use super::*;
 
+    /// The last will, and what was published: topic, text, whether it is to be kept.
+    pub(super) type Heard = (String, Vec<(String, String, bool)>);
+
+    pub(super) fn config(host: &str, port: u16) -> MqttConfig {
+        MqttConfig {
+            host: host.into(),
+            port: Some(port),
+            tls: false,
+            ca_file: None,
+            user: None,
+            password: None,
+            prefix: "site".into(),
+        }
+    }
+
     /// Type and flags of a packet, and its body (MQTT 3.1.1, 2.2).
-    async fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+    async fn packet<S: AsyncRead + Unpin>(stream: &mut S) -> Option<(u8, Vec<u8>)> {
         let kind = stream.read_u8().await.ok()?;
         let (mut length, mut shift) = (0, 0);
         loop {
@@ -174,10 +240,8 @@ mod tests {
         Some((kind, body))
     }
 
-    /// Takes one connection; what it asked for as its last will, and what was published: topic, text,
-    /// whether it is to be kept.
-    async fn broker(listener: TcpListener) -> (String, Vec<(String, String, bool)>) {
-        let (mut stream, _) = listener.accept().await.unwrap();
+    /// Takes what comes over one connection.
+    pub(super) async fn broker<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) -> Heard {
         let (mut will, mut published) = (String::new(), Vec::new());
         while let Some((kind, body)) = packet(&mut stream).await {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -207,16 +271,9 @@ mod tests {
     async fn the_broker_is_told_and_told_goodbye() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let broker = tokio::spawn(broker(listener));
-        let config = MqttConfig {
-            host: "127.0.0.1".into(),
-            port,
-            user: None,
-            password: None,
-            prefix: "site".into(),
-        };
+        let broker = tokio::spawn(async move { broker(listener.accept().await.unwrap().0).await });
         let (events, heard) = broadcast::channel(8);
-        let teller = Teller::start(config, heard);
+        let teller = Teller::start(config("127.0.0.1", port), heard).unwrap();
         let camera = crate::id::Id::from_uuid(uuid::Uuid::nil());
         for name in ["status", "alarm"] {
             let what = serde_json::json!({ "state": "live" });

@@ -137,7 +137,10 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
     let starting = tokio::spawn(start(app.clone(), jobs.clone(), load));
     let watching = tokio::spawn(watch(jobs, cameras.clone()));
     let telling = match &config.mqtt {
-        Some(mqtt) => Some(mqtt::Teller::start(with_password(mqtt)?, cameras.events())),
+        Some(mqtt) => {
+            let teller = mqtt::Teller::start(with_password(mqtt)?, cameras.events());
+            Some(teller.context("[mqtt]")?)
+        }
         None => None,
     };
     api::listen::serve(listener, app.router(), signal()).await?;

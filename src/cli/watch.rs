@@ -231,6 +231,7 @@ pub(super) fn side(pipeline: &PhotoPipeline<'_>, config: &WatchConfig) -> ClipSi
         tracker: config.tracker.clone(),
         confirm: config.confirm.clone(),
         zones: config.zones.clone(),
+        parts: config.parts,
     }
 }
 

@@ -52,6 +52,9 @@ pub struct ClipSide {
     /// The zones that were drawn.
     #[serde(default, skip_serializing_if = "Zones::is_empty")]
     pub zones: Zones,
+    /// Whether the model looked at parts of frames, too; not so in runs that were recorded before there was this.
+    #[serde(default)]
+    pub parts: bool,
 }
 
 /// The findings of one clip that would change.

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::motion::{Glance, moved};
+use crate::geometry::BBox;
+use crate::motion::{Glance, moving};
 use crate::pipeline::clip::{ClipWatch, FindingEvent, Shot};
 use crate::pipeline::evidence::{Evidence, Kept, Written};
 use crate::pipeline::photo::JudgeError;
@@ -85,17 +86,24 @@ impl Eyes {
         }
     }
 
-    /// Whether what the model saw last still holds.
-    pub(super) fn is_quiet(&mut self, time_s: f64, glance: &Glance, idle: bool) -> bool {
+    /// Whether the model must look, and then where something has moved since it did.
+    pub(super) fn wake(
+        &mut self,
+        time_s: f64,
+        glance: &Glance,
+        size: (u32, u32),
+        idle: bool,
+    ) -> Option<Vec<BBox>> {
         let every_s = if idle {
             self.beat.idle_s
         } else {
             self.beat.active_s
         };
-        let still = match &self.seen {
-            Some((seen, _)) => !moved(seen, glance),
-            None => false,
+        let moving = match &self.seen {
+            Some((seen, _)) => moving(seen, glance, size),
+            None => Vec::new(),
         };
+        let still = self.seen.is_some() && moving.is_empty();
         if !still {
             self.moved_s = time_s;
         }
@@ -103,10 +111,11 @@ impl Eyes {
             .seen
             .as_ref()
             .is_none_or(|(_, at)| time_s - at >= every_s);
-        if !still || due {
-            self.seen = Some((glance.clone(), time_s));
+        if still && !due {
+            return None;
         }
-        still && !due
+        self.seen = Some((glance.clone(), time_s));
+        Some(moving)
     }
 
     pub(super) fn mode(&self, time_s: f64) -> Mode {
@@ -147,12 +156,13 @@ pub fn watch_camera<E>(
         let (time_s, size, events) = match &frame {
             Some(frame) => {
                 let glance = Glance::of(&frame.picture);
+                let moving = eyes.wake(frame.time_s, &glance, frame.size, status.idle);
                 let shot = Shot {
                     time_s: frame.time_s,
                     moment: moment(frame.wall),
                     picture: &frame.picture,
                     size: frame.size,
-                    quiet: eyes.is_quiet(frame.time_s, &glance, status.idle),
+                    moving: moving.as_deref(),
                 };
                 camera.set_mode(eyes.mode(frame.time_s));
                 (frame.time_s, frame.size, watch.shot(shot, Some(&glance))?)
@@ -221,7 +231,8 @@ mod tests {
         let looks: Vec<bool> = (0..30)
             .map(|i| {
                 let x = if i < 20 { 100 } else { 100 + 20 * (i - 20) };
-                !eyes.is_quiet(f64::from(i) / 5.0, &glance(x), false)
+                eyes.wake(f64::from(i) / 5.0, &glance(x), (640, 360), false)
+                    .is_some()
             })
             .collect();
         let when: Vec<usize> = (0..30).filter(|i| looks[*i]).collect();
@@ -229,7 +240,7 @@ mod tests {
         assert!(when.len() >= 9 && when.contains(&25), "{when:?}");
         assert_eq!(eyes.mode(6.0), Mode::Active);
         for i in 0..60 {
-            eyes.is_quiet(6.0 + f64::from(i), &glance(280), false);
+            eyes.wake(6.0 + f64::from(i), &glance(280), (640, 360), false);
         }
         assert_eq!(eyes.mode(66.0), Mode::Idle);
     }

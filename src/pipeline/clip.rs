@@ -18,6 +18,7 @@ pub use self::event::{BankSaid, EventKind, FindingEvent, KindAnswer};
 use self::life::{Found, Life, Waiting};
 pub use self::memory::{Memory, Place, Remembered};
 use self::view::{On, View};
+use crate::attention::{self, Attention};
 use crate::confirm::{ConfirmConfig, Witness};
 use crate::detection::Detection;
 use crate::geometry::BBox;
@@ -27,6 +28,7 @@ use crate::motion::Glance;
 use crate::pipeline::photo::{JudgeError, PhotoPipeline, Scratch, Watched};
 use crate::record::DetectionRecord;
 use crate::rules::Scene;
+use crate::tiling::Tiles;
 use crate::tracking::look::Look;
 use crate::tracking::{self, TrackId, Tracker, TrackerConfig};
 use crate::zone::{Moment, ZoneError, Zones};
@@ -57,8 +59,8 @@ pub struct Shot<'p> {
     pub picture: &'p RgbImage,
     /// Size before that, pixels.
     pub size: (u32, u32),
-    /// Nothing has moved since the last frame: what the model saw then still holds.
-    pub quiet: bool,
+    /// Where something has moved since the model looked last; nothing: what it saw then still holds.
+    pub moving: Option<&'p [BBox]>,
 }
 
 /// How fast what is known of a look follows what is seen, a frame.
@@ -76,10 +78,14 @@ pub struct ClipWatch<'a> {
     findings: u64,
     scratch: Scratch,
     view: View,
+    /// Where the model looks; nothing: at whole frames only.
+    attention: Option<Attention>,
     /// And whether the source is live.
     health: Option<(Health, bool)>,
     bank: Option<ViewBank<'a>>,
     last: Option<Watched>,
+    /// What was seen last in each part of the frame, best first.
+    known: Vec<Detection>,
     answers: BTreeMap<String, (Answer, Text)>,
 }
 
@@ -104,9 +110,11 @@ impl<'a> ClipWatch<'a> {
             findings: 0,
             scratch: Scratch::default(),
             view: View::default(),
+            attention: None,
             health: None,
             bank: None,
             last: None,
+            known: Vec::new(),
             answers: BTreeMap::new(),
         }
     }
@@ -118,6 +126,15 @@ impl<'a> ClipWatch<'a> {
     pub fn with_zones(mut self, zones: Zones) -> Result<Self, ZoneError> {
         self.view = View::new(zones)?;
         Ok(self)
+    }
+
+    /// With looks at parts of frames, too, where that shows more.
+    #[must_use]
+    pub fn with_parts(mut self) -> Self {
+        // tiles look at all parts of each frame
+        let tiles = self.pipeline.settings().tiles;
+        self.attention = (tiles == Tiles::Off).then(Attention::default);
+        self
     }
 
     /// A picture of the whole view in which this zone is clean.
@@ -147,7 +164,7 @@ impl<'a> ClipWatch<'a> {
             moment: None,
             picture,
             size: picture.dimensions(),
-            quiet: false,
+            moving: Some(&[]),
         };
         self.shot(shot, None)
     }
@@ -161,12 +178,17 @@ impl<'a> ClipWatch<'a> {
         shot: Shot<'_>,
         glance: Option<&Glance>,
     ) -> Result<Vec<FindingEvent>, JudgeError> {
-        let watched = match self.last.take_if(|_| shot.quiet) {
+        // of a part alone nothing holds for the rest of the frame
+        let holds = |last: &mut Watched| shot.moving.is_none() && last.part.is_none();
+        let watched = match self.last.take_if(holds) {
             Some(same) => same,
-            None => self
-                .pipeline
-                .reduced_frame(shot.picture, shot.size, &mut self.scratch)?,
+            None => {
+                let part = self.part(&shot);
+                self.pipeline
+                    .reduced_frame(shot.picture, shot.size, part, &mut self.scratch)?
+            }
         };
+        self.see(&watched);
         let mut events = self.take(&shot, &watched);
         self.last = Some(watched);
         if let (Some(glance), Some((health, live))) = (glance, &mut self.health) {
@@ -203,8 +225,8 @@ impl<'a> ClipWatch<'a> {
 
     /// What the model saw last, with the scores that it takes to be sure.
     pub fn detections(&self) -> Vec<DetectionRecord> {
-        let sure = self.last.iter().flat_map(|watched| &watched.sure);
-        sure.map(|d| self.pipeline.detection_record(d)).collect()
+        let known = self.known.iter();
+        known.map(|d| self.pipeline.detection_record(d)).collect()
     }
 
     /// Of each kind of hazard, the answer for all that was watched.
@@ -218,12 +240,44 @@ impl<'a> ClipWatch<'a> {
         self.answers.iter().map(told).collect()
     }
 
+    /// The part of the frame that the model looks at; nothing: all of it.
+    fn part(&self, shot: &Shot<'_>) -> Option<BBox> {
+        let shrunk = shot.size.0 as f32 / shot.picture.width().max(1) as f32;
+        let frame = attention::Frame {
+            time_s: shot.time_s,
+            size: shot.size,
+            finest: self.pipeline.input_side() as f32 * shrunk,
+            moving: shot.moving?,
+        };
+        let attention = self.attention.as_ref()?;
+        attention.next(&frame, self.tracker.tracks())
+    }
+
+    fn see(&mut self, watched: &Watched) {
+        let part = watched.part;
+        self.known
+            .retain(|d| part.is_some_and(|part| !part.contains(d.bbox.center())));
+        self.known.extend(&watched.sure);
+        self.known.sort_by(|a, b| b.score.total_cmp(&a.score));
+    }
+
     fn take(&mut self, shot: &Shot<'_>, watched: &Watched) -> Vec<FindingEvent> {
         let (time_s, size) = (shot.time_s, shot.size);
-        let sightings = self.tracker.update(time_s, size, &watched.detections);
+        let sightings = self
+            .tracker
+            .update_part(time_s, size, watched.part, &watched.detections);
+        if let Some(attention) = &mut self.attention {
+            attention.looked(time_s, size, watched.part, self.tracker.tracks());
+        }
         self.view
             .follow(time_s, &sightings, &watched.detections, size);
         self.look_at(shot, &sightings, &watched.detections);
+        for ((subject, _), life) in &mut self.lives {
+            let of = |s: &&tracking::Sighting| *subject == Subject::Track(s.track);
+            if let Some(seen) = sightings.iter().find(of) {
+                life.seen = Some(watched.detections[seen.detection].bbox);
+            }
+        }
         let track_of = |bbox: BBox| {
             let seen = sightings
                 .iter()
@@ -238,8 +292,11 @@ impl<'a> ClipWatch<'a> {
                 witnesses.insert(key, (Witness::InOrder, None, None));
             }
         }
-        for (subject, code) in self.lives.keys().filter(|(s, _)| *s == Subject::Scene) {
-            witnesses.insert((*subject, code.clone()), (Witness::InOrder, None, None));
+        for ((subject, code), life) in &self.lives {
+            let looked_at = |part| life.last.is_some_and(|last| last.bbox.is_inside(part));
+            if *subject == Subject::Scene && watched.part.is_none_or(looked_at) {
+                witnesses.insert((*subject, code.clone()), (Witness::InOrder, None, None));
+            }
         }
         for candidate in watched.evaluation.candidates.iter().rev() {
             let worn = candidate.rule == "person_item";
@@ -283,7 +340,8 @@ impl<'a> ClipWatch<'a> {
             shot.picture,
             time_s,
             shot.moment,
-            shot.quiet,
+            shot.moving.is_none(),
+            watched.part.is_none(),
             &track_of,
         );
         for say in said {
@@ -306,8 +364,8 @@ impl<'a> ClipWatch<'a> {
             let confirm = confirm.unwrap_or_else(|| self.confirm_of(&code));
             events.extend(self.witness(shot, subject, code, witness, found, &confirm));
         }
-        events.extend(self.look_over(shot, &watched.sure));
-        events.extend(self.part(time_s));
+        events.extend(self.look_over(shot));
+        events.extend(self.leave(time_s));
         events
     }
 

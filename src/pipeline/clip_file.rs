@@ -33,6 +33,8 @@ pub struct WatchConfig {
     pub confirm: ConfirmConfig,
     /// Parts of the view, and its known points.
     pub zones: Zones,
+    /// Whether the model looks at parts of frames, too.
+    pub parts: bool,
 }
 
 /// Frames looked at for each second when nobody says.
@@ -45,6 +47,7 @@ impl Default for WatchConfig {
             tracker: TrackerConfig::default(),
             confirm: ConfirmConfig::default(),
             zones: Zones::default(),
+            parts: true,
         }
     }
 }
@@ -84,6 +87,11 @@ impl WatchConfig {
         let limits = &pipeline.settings().limits;
         self.zones.check()?;
         let watch = ClipWatch::new(pipeline, self.tracker.clone(), self.confirm.clone());
+        let watch = if self.parts {
+            watch.with_parts()
+        } else {
+            watch
+        };
         let mut watch = watch.with_zones(self.zones.clone())?.with_health(live);
         for zone in &self.zones.zones {
             let Some(path) = &zone.reference else {
@@ -139,16 +147,18 @@ pub fn watch_file<E>(
         until_s = frame.time_s;
         let glance = Glance::of(&frame.picture);
         let calm = eyes.mode(until_s) == Mode::Idle;
+        let size = frame.picture.dimensions();
+        let moving = eyes.wake(until_s, &glance, size, calm);
         let shot = Shot {
             time_s: until_s,
             moment: None,
             picture: &frame.picture,
-            size: frame.picture.dimensions(),
-            quiet: eyes.is_quiet(until_s, &glance, calm),
+            size,
+            moving: moving.as_deref(),
         };
         for event in watch.shot(shot, Some(&glance))? {
             if let Some((evidence, _)) = &mut evidence {
-                evidence.take(&event, Some(&frame.picture), shot.size);
+                evidence.take(&event, Some(&frame.picture), size);
             }
             tell(Told::Finding(event)).map_err(WatchError::Told)?;
         }

@@ -75,6 +75,12 @@ pub struct Seen {
     pub took: StageTimes,
 }
 
+/// The whole picture and its tiles.
+fn whole_and(tiles: Vec<BBox>) -> Vec<Option<BBox>> {
+    let tiles = tiles.into_iter().map(Some);
+    std::iter::once(None).chain(tiles).collect()
+}
+
 /// What is left of the work on one photo besides its record.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Trace {
@@ -95,6 +101,8 @@ pub struct Watched {
     pub seen_scale: f32,
     /// From the detections that reach their threshold.
     pub evaluation: rules::Evaluation,
+    /// The part of the frame that was looked at; nothing: all of it.
+    pub part: Option<BBox>,
 }
 
 /// Milliseconds that the stages of one photo took.
@@ -387,7 +395,7 @@ impl<'a> PhotoPipeline<'a> {
     /// # Errors
     /// When the model fails.
     pub fn frame(&self, picture: &RgbImage, scratch: &mut Scratch) -> Result<Watched, JudgeError> {
-        self.reduced_frame(picture, picture.dimensions(), scratch)
+        self.reduced_frame(picture, picture.dimensions(), None, scratch)
     }
 
     /// As [`Self::frame`], of a frame of `size` that was made smaller on its way here.
@@ -398,6 +406,7 @@ impl<'a> PhotoPipeline<'a> {
         &self,
         picture: &RgbImage,
         size: (u32, u32),
+        part: Option<BBox>,
         scratch: &mut Scratch,
     ) -> Result<Watched, JudgeError> {
         guarded(|| {
@@ -407,9 +416,15 @@ impl<'a> PhotoPipeline<'a> {
                 upright_size: size,
             };
             let low: Vec<f32> = self.thresholds.iter().map(|t| t.min(DOUBTFUL)).collect();
-            let tiles = self.tiles(size);
-            let (detections, seen_scale) =
-                self.views(stored, tiles, &low, scratch, &mut StageTimes::default())?;
+            let views = match part {
+                Some(part) => vec![Some(part)],
+                None => whole_and(self.tiles(size)),
+            };
+            let (mut detections, seen_scale) =
+                self.views(stored, views, &low, scratch, &mut StageTimes::default())?;
+            if let Some(part) = part {
+                tiling::drop_cut(&mut detections, part, size);
+            }
             let sure: Vec<Detection> = detections
                 .iter()
                 .filter(|d| d.score >= self.thresholds[d.class])
@@ -428,6 +443,7 @@ impl<'a> PhotoPipeline<'a> {
                 sure,
                 seen_scale,
                 evaluation,
+                part,
             })
         })
     }
@@ -443,7 +459,7 @@ impl<'a> PhotoPipeline<'a> {
         took.decode_ms = ms(start);
         let (detections, scale) = self.views(
             decoded.stored(),
-            tiles,
+            whole_and(tiles),
             &self.thresholds,
             scratch,
             &mut took,
@@ -461,22 +477,19 @@ impl<'a> PhotoPipeline<'a> {
         tiling::plan(self.settings.tiles, size, spec.width.max(spec.height))
     }
 
-    /// The whole picture and its tiles through the model. Detections at or above `thresholds`,
+    /// Views of a picture (`None`: all of it) through the model. Detections at or above `thresholds`,
     /// best first, original upright pixels; and the scale of the finest view, input pixels for one
     /// original pixel, at most 1.
     fn views(
         &self,
         stored: StoredPicture<'_>,
-        tiles: Vec<BBox>,
+        regions: Vec<Option<BBox>>,
         thresholds: &[f32],
         scratch: &mut Scratch,
         took: &mut StageTimes,
     ) -> Result<(Vec<Detection>, f32), JudgeError> {
         let manifest = self.detector.manifest();
         let spec = &manifest.input;
-        let regions: Vec<Option<BBox>> = std::iter::once(None)
-            .chain(tiles.into_iter().map(Some))
-            .collect();
         let mut views = Vec::with_capacity(regions.len());
         let mut finest: f32 = 0.0;
         for regions in regions.chunks(VIEWS_AT_ONCE) {

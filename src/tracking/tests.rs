@@ -320,3 +320,24 @@ fn who_left_at_the_edge_is_not_who_comes_in_there() {
     let followed = tracker.tracks().iter().filter(|t| !t.is_lost());
     assert_eq!(followed.map(|t| t.id).collect::<Vec<_>>(), [2]);
 }
+
+#[test]
+fn who_is_not_looked_at_is_not_missed() {
+    let people = [detection(50.0, 50.0, 0.9), detection(400.0, 50.0, 0.9)];
+    let part = |d: &Detection| {
+        let b = d.bbox;
+        BBox::new(b.x1 - 50.0, b.y1 - 50.0, b.x2 + 50.0, b.y2 + 50.0)
+    };
+    let mut tracker = Tracker::new(TrackerConfig::default());
+    tracker.update(0.0, SIZE, &people);
+    for i in 1..10 {
+        let at = f64::from(i) / 5.0;
+        let seen = tracker.update_part(at, SIZE, Some(part(&people[0])), &people[..1]);
+        assert_eq!(seen.len(), 1);
+    }
+    assert!(tracker.tracks().iter().all(|t| !t.is_lost()));
+    // looked at, and not there
+    tracker.update_part(2.0, SIZE, Some(part(&people[1])), &[]);
+    let lost: Vec<_> = tracker.tracks().iter().map(|t| t.is_lost()).collect();
+    assert_eq!(lost, [false, true]);
+}

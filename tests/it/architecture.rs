@@ -68,7 +68,7 @@ const VOCABULARY: [&str; 8] = [
 ];
 /// Reads the clock, and is all that may.
 const CLOCK: [&str; 1] = ["clock"];
-const PURE: [&str; 13] = [
+const PURE: [&str; 14] = [
     "bank",
     "preprocess",
     "tiling",
@@ -79,6 +79,7 @@ const PURE: [&str; 13] = [
     "same_place",
     "render",
     "eval",
+    "attention",
     "motion",
     "reference",
     "health",

@@ -38,8 +38,15 @@ fn vests_missing(lines: &[Value]) -> Vec<BBox> {
     let zones = Zones::parse(&std::fs::read_to_string(ZONES).unwrap()).unwrap();
     let opened = lines.iter().filter(|l| l["event"] == "opened");
     let found: Vec<BBox> = opened
+        .filter(|line| {
+            // heads that are large enough in a part of the frame are bare
+            assert!(
+                line["code"] == "PPE-01" || line["code"] == "PPE-02",
+                "{line}"
+            );
+            line["code"] == "PPE-02"
+        })
         .map(|line| {
-            assert_eq!(line["code"], "PPE-02", "{line}");
             let bbox: [f32; 4] = serde_json::from_value(line["bbox"].clone()).unwrap();
             BBox::from_xywh(bbox)
         })
@@ -80,14 +87,18 @@ fn the_clip_as_a_file_gives_few_findings_and_says_what_is_too_small() {
         "{found} findings of eight people"
     );
     // vests lie on the grass
-    assert!(lines.iter().all(|l| l["event"] != "cleared"), "{lines:#?}");
-    let answers = lines.last().unwrap()["answers"].as_array().unwrap();
-    let answer = |code: &str| {
+    let cleared = |l: &Value| l["event"] == "cleared" && l["code"] == "PPE-02";
+    assert!(!lines.iter().any(cleared), "{lines:#?}");
+    let answer = |lines: &[Value], code: &str| {
+        let answers = lines.last().unwrap()["answers"].as_array().unwrap();
         let of_code = answers.iter().find(|a| a["code"] == code).unwrap();
         of_code["answer"].as_str().unwrap().to_owned()
     };
-    assert_eq!(answer("PPE-01"), "cannot_determine", "heads of 12 pixels");
-    assert_eq!(answer("PPE-02"), "non_compliant");
+    assert_eq!(answer(&lines, "PPE-02"), "non_compliant");
+    // so seldom, only whole frames are looked at
+    let output = watch(&[path, "--fps", "2", "--format", "jsonl"]);
+    let answer = answer(&self::lines(&output), "PPE-01");
+    assert_eq!(answer, "cannot_determine", "heads of 12 pixels");
 }
 
 #[test]
@@ -110,8 +121,9 @@ fn the_clip_over_rtsp_gives_its_first_findings_in_the_yard() {
     let (mut lines, mut opened) = (Vec::<Value>::new(), 0);
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        opened += usize::from(line["event"] == "opened");
-        if line["event"] == "opened" && opened == 3 {
+        let is_vest = line["event"] == "opened" && line["code"] == "PPE-02";
+        opened += usize::from(is_vest);
+        if is_vest && opened == 3 {
             rtsp::signal_process(child.id(), "-TERM");
         }
         lines.push(line);

@@ -132,6 +132,7 @@ pub(super) fn run(args: &Args, config: &Config, recorded: Recorded) -> anyhow::R
         tracker: was.tracker.clone(),
         confirm: was.confirm.clone(),
         zones: was.zones.clone(),
+        parts: was.parts,
     };
     let taught = args
         .asked

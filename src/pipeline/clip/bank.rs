@@ -288,7 +288,7 @@ impl<'a> ClipWatch<'a> {
     }
 
     /// Looks the view over for kinds that only the bank knows.
-    pub(super) fn look_over(&mut self, shot: &Shot<'_>, seen: &[Detection]) -> Vec<FindingEvent> {
+    pub(super) fn look_over(&mut self, shot: &Shot<'_>) -> Vec<FindingEvent> {
         let (Some(bank), pipeline) = (&mut self.bank, self.pipeline) else {
             return Vec::new();
         };
@@ -297,7 +297,7 @@ impl<'a> ClipWatch<'a> {
         let kinds = rules.kinds().iter().map(|k| k.code.as_str());
         let kinds: Vec<&str> = kinds.filter(|code| !not_here.contains(*code)).collect();
         let zones = self.view.zones.iter().map(|zone| zone.bbox(shot.size));
-        let found = bank.look(shot, seen, zones, &kinds);
+        let found = bank.look(shot, &self.known, zones, &kinds);
         let found = found.into_iter().flatten();
         found
             .filter_map(|(code, hits)| self.looked(shot, code, hits))

@@ -21,6 +21,8 @@ pub(super) struct Life {
     /// Where it was seen last, and the best sighting since it opened.
     pub(super) last: Option<Sighting>,
     pub(super) best: Option<Sighting>,
+    /// Where the object was seen last, whatever it showed.
+    pub(super) seen: Option<BBox>,
     /// What the rule said when it was seen last.
     pub(super) text: Option<Text>,
     pub(super) occurrences: u64,
@@ -59,7 +61,7 @@ const COMES_BACK_S: f64 = 9.0;
 
 impl ClipWatch<'_> {
     /// Those whose tracks are over are waited for; those who were waited for long enough are over.
-    pub(super) fn part(&mut self, time_s: f64) -> Vec<FindingEvent> {
+    pub(super) fn leave(&mut self, time_s: f64) -> Vec<FindingEvent> {
         let tracks: Vec<TrackId> = self.tracker.tracks().iter().map(|t| t.id).collect();
         let gone = |subject: &Subject| matches!(subject, Subject::Track(t) if !tracks.contains(t));
         let (over, lives): (BTreeMap<_, _>, _) = std::mem::take(&mut self.lives)
@@ -216,9 +218,10 @@ impl ClipWatch<'_> {
     fn earlier(&mut self, (subject, code): &(Subject, String)) -> Option<Life> {
         let now = self.lives.get(&(*subject, code.clone()))?.last?;
         let fits = |w: &Waiting| {
-            let was = w.life.last.or(w.life.best);
+            let was = w.life.last.or(w.life.best).map(|was| was.bbox);
+            let was = w.life.seen.or(was);
             match subject {
-                Subject::Track(_) => was.is_some_and(|b| memory::may_be_the_same(b.bbox, now.bbox)),
+                Subject::Track(_) => was.is_some_and(|was| memory::may_be_the_same(was, now.bbox)),
                 _ => true,
             }
         };

@@ -84,6 +84,7 @@ impl ClipWatch<'_> {
                 open: Some(open.finding),
                 last: Some(sighting),
                 best: Some(sighting),
+                seen: None,
                 text: None,
                 occurrences: open.occurrences,
                 suppressed_s: None,

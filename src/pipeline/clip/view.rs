@@ -157,7 +157,8 @@ impl View {
         });
     }
 
-    /// What the rules for video say of this frame. `quiet`: nothing moves.
+    /// What the rules for video say of this frame. `quiet`: nothing moves; `whole`: all of it was looked at,
+    /// so that what is not seen is not there.
     #[allow(
         clippy::too_many_arguments,
         reason = "one frame with all that is known of it"
@@ -170,6 +171,7 @@ impl View {
         time_s: f64,
         now: Option<Moment>,
         quiet: bool,
+        whole: bool,
         track_of: &dyn Fn(BBox) -> Option<TrackId>,
     ) -> Vec<Said> {
         let mut said = Vec::new();
@@ -187,17 +189,16 @@ impl View {
                     find,
                     confirm: None,
                 };
-                said.extend(clear.into_iter().map(|b| say(b, Witness::InOrder, None)));
+                let clear = clear.into_iter().filter(|_| whole);
+                said.extend(clear.map(|b| say(b, Witness::InOrder, None)));
                 said.extend(
                     near.into_iter()
                         .map(|f| say(f.bbox, Witness::Hazard(f.score), Some(f))),
                 );
             }
         }
-        if self
-            .last_s
-            .is_some_and(|last| (0.0..EVERY_S).contains(&(time_s - last)))
-        {
+        let early = |last| (0.0..EVERY_S).contains(&(time_s - last));
+        if !whole || self.last_s.is_some_and(early) {
             return said;
         }
         self.last_s = Some(time_s);
