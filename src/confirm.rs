@@ -41,7 +41,8 @@ impl Default for ConfirmConfig {
             enter: 0.6,
             leave: 0.25,
             threshold: 0.4,
-            clear_s: None,
+            // a suggestion to close may wait: small heads read otherwise for some seconds
+            clear_s: Some(10.0),
         }
     }
 }
@@ -181,10 +182,11 @@ impl Confirmation {
         if self.judged.back().is_some_and(|(last, _)| *last > time_s) {
             self.judged.clear();
         }
+        let kept_s = config.window_s.max(config.clear_s.unwrap_or(0.0));
         while self
             .judged
             .front()
-            .is_some_and(|(first, _)| time_s - first > config.window_s)
+            .is_some_and(|(first, _)| time_s - first > kept_s)
         {
             self.judged.pop_front();
         }
@@ -195,7 +197,7 @@ impl Confirmation {
         }
         let (since, min_s) = match config.clear_s {
             Some(clear_s) if self.open => (time_s - clear_s, 0.8 * clear_s),
-            _ => (f64::NEG_INFINITY, config.min_s),
+            _ => (time_s - config.window_s, config.min_s),
         };
         let evidence = self.evidence(since);
         if evidence.judged < config.min_frames {
@@ -297,7 +299,7 @@ mod tests {
 
     #[test]
     fn it_clears_when_seen_to_be_in_order_and_not_when_unseen() {
-        let turns = play("hhhhhhhhhhhhhhhhhhhhoooooooooooooooooooooooo");
+        let turns = play(&format!("hhhhhhhhhhhhhhhhhhhh{}", "o".repeat(60)));
         assert_eq!(turns.len(), 2, "{turns:?}");
         assert_eq!(turns[1].1, '-');
         assert_eq!(
@@ -313,7 +315,7 @@ mod tests {
 
     #[test]
     fn it_opens_again_after_it_was_cleared() {
-        let order = "o".repeat(25);
+        let order = "o".repeat(60);
         let turns = play(&format!("hhhhhhhh{order}hhhhhhhhhhhhhhhhhhhhhhhhhhh"));
         let signs: String = turns.iter().map(|t| t.1).collect();
         assert_eq!(signs, "+-+");

@@ -92,6 +92,16 @@ impl<'a> Matcher<'a> {
         kind.is_some_and(|k| k.positives.is_some() && k.calibration.threshold.is_some())
     }
 
+    /// What is missing before pictures can be confirmed as of a kind that has confirmed samples.
+    pub fn missing(&self, code: &str) -> Option<Reason> {
+        let kind = self.kinds.get(code).filter(|k| k.positives.is_some())?;
+        let (has, needs) = (
+            kind.held_out.scores.len(),
+            least(self.policy.false_alarm_rate),
+        );
+        (has < needs).then_some(Reason::TooFewHeldOut { has, needs })
+    }
+
     /// What is asked of decisions.
     pub fn policy(&self) -> &Policy {
         &self.policy

@@ -28,7 +28,7 @@ impl Default for Beat {
         Self {
             active_s: 2.0,
             // slow changes add up to a movement, which is looked at when it is there
-            idle_s: 30.0,
+            idle_s: 60.0,
             calm_s: Some(20.0),
         }
     }

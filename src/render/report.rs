@@ -22,7 +22,7 @@ use self::view::{AnswerRow, GroupView, KindRow, answer_rows, groups, other};
 use super::strip::object_counts;
 use super::words::{ANSWERS, Words, answer_name, words};
 use crate::hazard::{Answer, Lang, Text};
-use crate::record::{ModelRecord, PhotoRecord};
+use crate::record::{BankRecord, ModelRecord, PhotoRecord};
 
 /// A hazard kind that was asked for, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct KindName {
 const MAX_PICTURE_BYTES: usize = 150 << 20;
 
 /// What the report says about the scan as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReportAbout {
     /// When it was made, ready to show.
     pub created: String,
@@ -47,6 +47,8 @@ pub struct ReportAbout {
     pub program_version: String,
     /// The model that looked.
     pub model: ModelRecord,
+    /// The sample bank that was asked.
+    pub bank: Option<BankRecord>,
     /// The kinds asked for, in the catalogue's order; also names those never seen.
     pub kinds: Vec<KindName>,
 }

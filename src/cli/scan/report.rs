@@ -36,6 +36,7 @@ impl Report {
             source: paths.join(" "),
             program_version: document.sitewarden.clone(),
             model: document.model.clone(),
+            bank: document.settings.bank.clone(),
             kinds: rules
                 .kinds()
                 .iter()

@@ -96,6 +96,7 @@ impl<'a> BankPass<'a> {
         if record.error.is_some() || self.matcher.bank().is_empty() {
             return Ok(());
         }
+        self.say_what_is_missing(&mut record.answers);
         let kinds: Vec<&HazardKind> = self.kinds_to_find().collect();
         let asked: Vec<bool> = record
             .candidates
@@ -161,6 +162,23 @@ impl<'a> BankPass<'a> {
         record.candidates = kept;
         record.suppressed = suppressed;
         Ok(())
+    }
+
+    /// A kind that has been taught and cannot be confirmed yet says so where nothing else settled it.
+    fn say_what_is_missing(&self, answers: &mut [AnswerRecord]) {
+        for answer in answers {
+            if answer.answer == Answer::CannotDetermine
+                && let Some(missing) = self.matcher.missing(&answer.code)
+            {
+                let bank = match self.settings.lang {
+                    Lang::En => "The sample bank cannot confirm it yet.",
+                    Lang::Zh => "样本库尚无法确认此类隐患。",
+                };
+                let missing = missing.text();
+                let missing = missing.get(self.settings.lang);
+                answer.reason = format!("{} {bank} {missing}", answer.reason);
+            }
+        }
     }
 
     /// The kinds that the bank may find by itself here.

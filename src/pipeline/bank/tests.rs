@@ -194,6 +194,25 @@ fn answer<'r>(record: &'r PhotoRecord, code: &str) -> &'r AnswerRecord {
 }
 
 #[test]
+fn a_kind_that_cannot_be_confirmed_yet_says_what_is_missing() {
+    let rules = rules();
+    let mut young = bank();
+    for n in 105..120u128 {
+        (0..2000).for_each(|i| {
+            young.remove(id(n * 1000 + i));
+        });
+    }
+    let mut record = judged(&rules, None);
+    let bytes = photo(50, Some((ORANGE, 240, 180)));
+    ask(&young, &rules, &mut record, &bytes);
+    assert_eq!(record.candidates, []);
+    let reason = &answer(&record, "EQP-02").reason;
+    assert!(reason.starts_with("one photo The sample bank"), "{reason}");
+    assert!(reason.contains("Held against 5 pictures"), "{reason}");
+    assert_eq!(answer(&record, "STO-07").reason, "one photo");
+}
+
+#[test]
 fn a_kind_without_a_detector_is_found_by_its_samples() {
     let (bank, rules) = (bank(), rules());
     let bytes = photo(50, Some((ORANGE, 240, 180)));

@@ -14,6 +14,8 @@ pub(super) struct Summary {
     pub(super) with_candidates: usize,
     pub(super) unreadable: usize,
     pub(super) candidates: usize,
+    /// By the sample bank.
+    pub(super) suppressed: usize,
     pub(super) kinds: Vec<KindSum>,
     pub(super) contents: Vec<ContentsEntry>,
 }
@@ -72,6 +74,7 @@ impl Summary {
     /// Counts a photo; for each of its candidates, how many of its kind there were so far.
     pub(super) fn add(&mut self, photo: &PhotoRecord) -> Vec<usize> {
         self.photos += 1;
+        self.suppressed += photo.suppressed.len();
         self.unreadable += usize::from(photo.error.is_some() && photo.candidates.is_empty());
         for a in &photo.answers {
             if let Some(i) = ANSWERS.iter().position(|&x| x == a.answer) {

@@ -21,6 +21,7 @@ fn about() -> ReportAbout {
             version: "1.2.3".into(),
             sha256: "0f".repeat(32),
         },
+        bank: None,
         kinds: vec![
             kind("FIR-03", "Flame or smoke", "明火、烟雾"),
             kind("PPE-01", "No safety helmet", "未佩戴安全帽"),

@@ -135,8 +135,7 @@ fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<St
     // one decoding thread: a camera's stream needs no more, and there are many cameras
     add(&["-threads", "1"]);
     if mode == Mode::Idle {
-        // nothing is predicted from them here, and what is smoothed hardly shows in a smaller picture
-        add(&["-skip_frame", "nokey", "-skip_loop_filter", "all"]);
+        add(&["-skip_frame", "nokey"]);
     }
     add(&[
         "-f",
