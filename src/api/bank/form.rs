@@ -177,6 +177,13 @@ impl Form {
     }
 }
 
+pub(super) fn too_small(part: &TooSmall) -> Problem {
+    Problem::invalid(
+        format!("Nothing can be seen in it: {part}."),
+        "Send a larger part.",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,11 +202,4 @@ mod tests {
             assert_eq!(area(wrong), None, "{wrong}");
         }
     }
-}
-
-pub(super) fn too_small(part: &TooSmall) -> Problem {
-    Problem::invalid(
-        format!("Nothing can be seen in it: {part}."),
-        "Send a larger part.",
-    )
 }
