@@ -147,10 +147,11 @@ async fn samples(
     bytes: Vec<u8>,
 ) -> Result<Vec<NewSample>, Problem> {
     let (store, limits) = (app.store.clone(), app.photo_limits.clone());
+    let area = template.area;
     let kept = tokio::task::spawn_blocking(move || {
-        // a sample that cannot be decoded would say nothing
+        // a sample that cannot be decoded, or shows nothing, would say nothing
         let size = Cutter::new(&bytes, &limits).map(|cutter| cutter.size());
-        size.map(|size| (size, store.put(&bytes)))
+        size.map(|size| (size, check_part(area, size).map(|()| store.put(&bytes))))
     })
     .await
     .map_err(|e| Problem::fault(&e))?;
@@ -160,8 +161,9 @@ async fn samples(
             "Send a sound copy of it.",
         )
     })?;
-    check_part(template.area, size).map_err(|e| too_small(&e))?;
-    let stored = stored.map_err(upload::not_kept)?;
+    let stored = stored
+        .map_err(|e| too_small(&e))?
+        .map_err(upload::not_kept)?;
     app.metrics.uploaded(stored.bytes);
     let areas: Vec<[f64; 4]> = if windows {
         let regions: Vec<BBox> = Grid::default().regions(size);

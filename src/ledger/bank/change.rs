@@ -29,7 +29,7 @@ pub struct Change {
 }
 
 /// A person teaches: the machine must not teach itself.
-fn by_a_person(tx: &Tx) -> Result<()> {
+pub(super) fn by_a_person(tx: &Tx) -> Result<()> {
     if *tx.actor() == Actor::Machine {
         return Err(Refusal::Machine("change the sample bank").into());
     }
@@ -293,7 +293,7 @@ async fn insert_embedding(
 }
 
 /// The event and the version.
-async fn begin(
+pub(super) async fn begin(
     tx: &mut Tx,
     version: i64,
     kind: &'static str,
@@ -323,7 +323,7 @@ async fn begin(
     Ok(())
 }
 
-async fn open_span(tx: &mut Tx, id: Id, version: i64) -> Result<()> {
+pub(super) async fn open_span(tx: &mut Tx, id: Id, version: i64) -> Result<()> {
     sqlx::query("INSERT INTO bank_spans (sample_id, from_version) VALUES ($1, $2)")
         .id(id)
         .bind(version)
@@ -333,7 +333,7 @@ async fn open_span(tx: &mut Tx, id: Id, version: i64) -> Result<()> {
 }
 
 /// Ends the life of a sample; whether it was alive.
-async fn close_span(tx: &mut Tx, id: Id, version: i64) -> Result<bool> {
+pub(super) async fn close_span(tx: &mut Tx, id: Id, version: i64) -> Result<bool> {
     let done = sqlx::query(
         "UPDATE bank_spans SET until_version = $1 WHERE sample_id = $2 AND until_version IS NULL",
     )
@@ -368,103 +368,6 @@ pub async fn remove(tx: &mut Tx, ids: &[Id], reason: &str) -> Result<Change> {
     Ok(Change {
         version: next,
         added: Vec::new(),
-        removed,
-        already: 0,
-    })
-}
-
-/// The newest change by whoever writes that was not undone yet, if there is one.
-pub async fn newest_own(tx: &mut Tx) -> Result<Option<i64>> {
-    let actor = tx.actor().to_text();
-    let newest = sqlx::query(
-        "SELECT COALESCE(MAX(version), 0) AS version FROM bank_changes c \
-         JOIN events e ON e.seq = c.event_seq AND e.actor = $1 \
-         WHERE c.kind <> 'undo' AND NOT EXISTS (SELECT 1 FROM bank_changes u WHERE u.undoes = c.version)",
-    )
-    .bind(actor)
-    .fetch_one(tx.conn())
-    .await?
-    .int("version")?;
-    Ok((newest > 0).then_some(newest))
-}
-
-/// The samples that a change added or took away.
-pub async fn touched(tx: &mut Tx, version: i64) -> Result<Vec<Id>> {
-    let rows = sqlx::query(
-        "SELECT DISTINCT sample_id FROM bank_spans WHERE from_version = $1 OR until_version = $1",
-    )
-    .bind(version)
-    .fetch_all(tx.conn())
-    .await?;
-    rows.iter().map(|row| row.id("sample_id")).collect()
-}
-
-/// Undoes the change that made `undone` (none: the newest that was not undone yet): what it added
-/// goes, what it took away comes back with its old embedding.
-pub async fn undo(tx: &mut Tx, undone: Option<i64>) -> Result<Change> {
-    by_a_person(tx)?;
-    let newest = version(tx).await?;
-    let undone = match undone {
-        Some(version) if (1..=newest).contains(&version) => version,
-        Some(version) => {
-            return Err(Error::invalid(
-                "version",
-                format!("no change made version {version}; versions go from 1 to {newest}"),
-            ));
-        }
-        None => sqlx::query(
-            "SELECT COALESCE(MAX(version), 0) AS version FROM bank_changes c WHERE kind <> 'undo' \
-             AND NOT EXISTS (SELECT 1 FROM bank_changes u WHERE u.undoes = c.version)",
-        )
-        .fetch_one(tx.conn())
-        .await?
-        .int("version")?,
-    };
-    if undone == 0 {
-        return Err(Error::invalid("version", "there is no change left to undo"));
-    }
-    let again = sqlx::query("SELECT version FROM bank_changes WHERE undoes = $1")
-        .bind(undone)
-        .fetch_optional(tx.conn())
-        .await?;
-    if let Some(row) = again {
-        let by = row.int("version")?;
-        return Err(Error::invalid(
-            "version",
-            format!("{undone} was undone by {by} already; to do it again, undo {by}"),
-        ));
-    }
-    let ids = async |tx: &mut Tx, select: &'static str| -> Result<Vec<Id>> {
-        let rows = sqlx::query(select)
-            .bind(undone)
-            .fetch_all(tx.conn())
-            .await?;
-        rows.iter().map(|row| row.id("sample_id")).collect()
-    };
-    let removed = ids(
-        tx,
-        "SELECT sample_id FROM bank_spans p WHERE from_version = $1 AND EXISTS \
-         (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL) ORDER BY sample_id",
-    )
-    .await?;
-    let added = ids(
-        tx,
-        "SELECT sample_id FROM bank_spans p WHERE until_version = $1 AND NOT EXISTS \
-         (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL) ORDER BY sample_id",
-    )
-    .await?;
-    let next = newest + 1;
-    let data = json!({ "version": next, "undoes": undone, "added": added, "removed": removed });
-    begin(tx, next, "undo", "bank.undone", data, Some(undone)).await?;
-    for id in &removed {
-        close_span(tx, *id, next).await?;
-    }
-    for id in &added {
-        open_span(tx, *id, next).await?;
-    }
-    Ok(Change {
-        version: next,
-        added,
         removed,
         already: 0,
     })

@@ -21,11 +21,13 @@ mod change;
 mod check;
 mod index;
 mod review;
+mod undo;
 
-pub use change::{Change, add, check, embed, newest_own, remove, touched, undo};
+pub use change::{Change, add, check, embed, remove};
 pub(super) use check::check as check_rows;
 pub use index::{IndexState, compare as compare_index, load as load_with_index};
 pub(super) use review::{confirmed, dismissed, noted, revoked};
+pub use undo::{newest_own, touched, undo};
 
 /// A sample as it is added.
 #[derive(Debug, Clone, PartialEq)]

@@ -96,7 +96,6 @@ impl<'a> BankPass<'a> {
         if record.error.is_some() || self.matcher.bank().is_empty() {
             return Ok(());
         }
-        self.say_what_is_missing(&mut record.answers);
         let kinds: Vec<&HazardKind> = self.kinds_to_find().collect();
         let asked: Vec<bool> = record
             .candidates
@@ -105,6 +104,7 @@ impl<'a> BankPass<'a> {
             .collect();
         // each region costs a run of the embedder: none where the bank has nothing to say
         if kinds.is_empty() && !asked.contains(&true) {
+            self.say_what_is_missing(&mut record.answers);
             return Ok(());
         }
         let cutter = Cutter::new(bytes, &self.settings.limits)?;
@@ -156,6 +156,7 @@ impl<'a> BankPass<'a> {
                 .collect();
             found.extend(self.confirmed(kind, &looked_at, &of_kind, size)?);
         }
+        self.say_what_is_missing(&mut record.answers);
         self.answer(&mut record.answers, &found, &kept, &suppressed);
         kept.extend(found);
         kept.sort_by(|a, b| b.score.total_cmp(&a.score));
