@@ -235,7 +235,7 @@ const EN: Words = Words {
     bank: "Sample bank",
     bank_version: "version",
     samples: "samples",
-    suppressed_count: "suppressed by the sample bank",
+    suppressed_count: "Suppressed by the sample bank",
     how_to_read: "How to read this report",
     notes: &[
         "The machine proposes, a person decides. Everything below is a candidate until somebody has confirmed or rejected it; whether a hazard is “major” in law is a person’s decision.",
