@@ -344,7 +344,7 @@ pub(super) async fn close_span(tx: &mut Tx, id: Id, version: i64) -> Result<bool
     Ok(done.rows_affected() > 0)
 }
 
-/// Takes samples away; [`undo`] brings them back.
+/// Takes samples away; [`super::undo::undo`] brings them back.
 pub async fn remove(tx: &mut Tx, ids: &[Id], reason: &str) -> Result<Change> {
     by_a_person(tx)?;
     let next = version(tx).await? + 1;
