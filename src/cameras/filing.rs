@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::Inner;
-use super::view::{Seen, View};
+use super::telling::{ToFile, Turns};
+use super::view::Seen;
 use super::watcher::Trouble;
 use crate::evidence::EvidenceError;
 use crate::finding::Actor;
 use crate::geometry::BBox;
-use crate::hazard::Severity;
 use crate::id::Id;
 use crate::jobs::Judge;
 use crate::ledger::camera_watch::{self, Frame};
@@ -23,12 +24,10 @@ use crate::ledger::enterprises;
 use crate::ledger::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Sighting};
 use crate::ledger::sites::{self, Camera};
 use crate::ledger::{Error, Result};
-use crate::pipeline::camera::Told;
-use crate::pipeline::clip::{ClipWatch, EventKind, FindingEvent, Memory};
+use crate::pipeline::clip::{ClipWatch, EventKind, FindingEvent};
 use crate::pipeline::evidence::Written;
 use crate::pipeline::photo::{PhotoPipeline, Scratch, encode_jpeg};
 use crate::record::{CandidateRecord, Why};
-use crate::source::camera::LiveFrame;
 
 /// Between attempts to write.
 const RETRY: Duration = Duration::from_secs(1);
@@ -42,12 +41,9 @@ pub(super) struct Filer<'a> {
     /// That the camera stands in, for what concerns no drawn zone.
     zone: String,
     epoch: Id,
-    view: &'a View,
     /// Of the evidence.
     folder: PathBuf,
     scratch: Scratch,
-    /// Turns of this moment.
-    pending: Vec<FindingEvent>,
     /// Findings whose evidence is still to come, with the size of the pictures they are told in.
     opened: BTreeMap<u64, (FindingEvent, (u32, u32))>,
 }
@@ -65,7 +61,6 @@ impl<'a> Filer<'a> {
         camera: &'a Camera,
         zone: String,
         epoch: Id,
-        view: &'a View,
         folder: PathBuf,
     ) -> Self {
         Self {
@@ -76,44 +71,21 @@ impl<'a> Filer<'a> {
             camera,
             zone,
             epoch,
-            view,
             folder,
             scratch: Scratch::default(),
-            pending: Vec::new(),
             opened: BTreeMap::new(),
         }
     }
 
-    pub(super) fn told(
+    /// Files what comes, until nothing more does.
+    pub(super) fn file_all(
         &mut self,
-        told: Told,
-        watch: &ClipWatch<'_>,
+        to_file: &Receiver<ToFile>,
     ) -> std::result::Result<(), Trouble> {
-        match told {
-            Told::Status(status) => self.view.tell("status", &status),
-            Told::Finding(mut event) => {
-                for sample in event.bank.iter_mut().flat_map(|said| &mut said.samples) {
-                    sample.hide_elsewhere(&self.camera.site_id.to_string());
-                }
-                // an alarm does not wait for the disk
-                let alarm = event.severity == Severity::Alarm && event.event == EventKind::Opened;
-                let name = match event.event {
-                    EventKind::Suppressed => "suppressed",
-                    _ if alarm => "alarm",
-                    _ => "finding",
-                };
-                self.view.tell(name, &event);
-                self.pending.push(event);
-            }
-            Told::Evidence(written) => self.evidence(&written)?,
-            Told::Moment(frame) => {
-                if !self.pending.is_empty() {
-                    self.moment(frame.as_ref(), &watch.memory())?;
-                }
-                if let Some(frame) = frame {
-                    let seen = Seen::new(frame, watch.detections(), watch.in_sight());
-                    self.view.show(seen);
-                }
+        for what in to_file {
+            match what {
+                ToFile::Moment(turns) => self.moment(&turns)?,
+                ToFile::Evidence(written) => self.evidence(&written)?,
             }
         }
         Ok(())
@@ -130,37 +102,32 @@ impl<'a> Filer<'a> {
     }
 
     /// Files the turns of a moment, with its picture where something opens or is seen again.
-    fn moment(
-        &mut self,
-        frame: Option<&LiveFrame>,
-        memory: &Memory,
-    ) -> std::result::Result<(), Trouble> {
-        let events = std::mem::take(&mut self.pending);
-        let at = frame.map_or_else(SystemTime::now, |frame| frame.wall);
-        let at = Timestamp::try_from(at).unwrap_or_else(|_| Timestamp::now());
+    fn moment(&mut self, turns: &Turns) -> std::result::Result<(), Trouble> {
+        let Turns {
+            events, at, seen, ..
+        } = turns;
+        let seen = seen.as_deref();
         // what is suppressed is not filed, but whoever looks for it finds its picture
         let shown: Vec<&FindingEvent> = events
             .iter()
             .filter(|e| is_sighting(e) || e.event == EventKind::Suppressed)
             .collect();
-        let picture = match frame {
-            Some(frame) if !shown.is_empty() => {
-                let jpeg = encode_jpeg(&frame.picture).ok();
-                let shown = shown.iter().map(|e| (*e, frame.size));
-                jpeg.and_then(|jpeg: Vec<u8>| self.kept(&jpeg, at, shown))
+        let size = seen.map_or((1, 1), Seen::size);
+        let picture = match seen {
+            Some(seen) if !shown.is_empty() => {
+                let jpeg = encode_jpeg(seen.picture()).ok();
+                let shown = shown.iter().map(|e| (*e, size));
+                jpeg.and_then(|jpeg: Vec<u8>| self.kept(&jpeg, *at, shown))
             }
             _ => None,
         };
-        let size = frame.map_or((1, 1), |frame| frame.size);
         for event in events.iter().filter(|e| e.event == EventKind::Opened) {
             self.opened.insert(event.finding, (event.clone(), size));
         }
         let filing = Filing {
-            events: &events,
+            turns,
             size,
-            at,
             picture: picture.as_ref(),
-            memory,
         };
         self.insist(async |filer: &Self| filer.file(&filing).await)
     }
@@ -238,13 +205,13 @@ impl<'a> Filer<'a> {
         let mut tx = self.inner.ledger.begin(&Actor::Machine).await?;
         let site = sites::get(&mut tx, self.camera.site_id).await?;
         let facts = enterprises::get(&mut tx, site.enterprise_id).await?.facts;
-        let day = site.tz()?.to_datetime(filing.at).date().to_string();
+        let day = site.tz()?.to_datetime(filing.turns.at).date().to_string();
         let not_here = self.pipeline.rules().facts().not_here(&facts);
         let can_occur = |e: &&FindingEvent| !not_here.contains(&e.code);
         let mut is_kept = false;
-        for event in filing.events.iter().filter(can_occur) {
+        for event in filing.turns.events.iter().filter(can_occur) {
             if event.event == EventKind::Cleared {
-                findings::clear(&mut tx, &self.key(event.finding, 0), filing.at).await?;
+                findings::clear(&mut tx, &self.key(event.finding, 0), filing.turns.at).await?;
             }
             let suppressed = event.event == EventKind::Suppressed;
             if !is_sighting(event) && !suppressed {
@@ -271,7 +238,7 @@ impl<'a> Filer<'a> {
                 area: Area::of(BBox::from_xywh(event.bbox), width, height).ok(),
                 look: None,
                 photo_sha256: sha256.clone(),
-                seen_at: filing.at,
+                seen_at: filing.turns.at,
                 why: json!({
                     "why": why(event),
                     "name": event.name,
@@ -284,11 +251,11 @@ impl<'a> Filer<'a> {
             };
             let filed = findings::file(&mut tx, &seen, &|_, _| false).await?;
             if let (Filed::New { finding_id }, Some(sha256)) = (filed, sha256) {
-                let origin = evidence(sha256, EvidenceRole::Origin, filing.at);
+                let origin = evidence(sha256, EvidenceRole::Origin, filing.turns.at);
                 findings::link(&mut tx, finding_id, &origin).await?;
             }
         }
-        camera_watch::remember(&mut tx, self.camera.id, self.epoch, filing.memory).await?;
+        camera_watch::remember(&mut tx, self.camera.id, self.epoch, &filing.turns.memory).await?;
         tx.commit().await
     }
 
@@ -358,14 +325,12 @@ impl<'a> Filer<'a> {
     }
 }
 
-/// All that one moment brings.
+/// All that one moment brings, and its picture.
 struct Filing<'e> {
-    events: &'e [FindingEvent],
+    turns: &'e Turns,
     /// Of the picture that boxes are in, pixels.
     size: (u32, u32),
-    at: Timestamp,
     picture: Option<&'e Frame>,
-    memory: &'e Memory,
 }
 
 /// A box of one size of picture in another size of it.

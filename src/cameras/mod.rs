@@ -3,6 +3,7 @@
 
 mod filing;
 pub mod mqtt;
+mod telling;
 mod view;
 mod watcher;
 

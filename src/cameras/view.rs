@@ -104,8 +104,8 @@ impl View {
         *lock(&self.trouble) = Some(reason);
     }
 
-    pub(super) fn show(&self, seen: Seen) {
-        self.latest.send_replace(Some(Arc::new(seen)));
+    pub(super) fn show(&self, seen: Arc<Seen>) {
+        self.latest.send_replace(Some(seen));
     }
 
     pub(super) fn tell(&self, name: &'static str, what: &impl Serialize) {
@@ -194,6 +194,15 @@ impl Seen {
             record,
             drawn: Mutex::default(),
         }
+    }
+
+    pub(super) fn picture(&self) -> &RgbImage {
+        &self.picture
+    }
+
+    /// Size that boxes are in, pixels.
+    pub(super) fn size(&self) -> (u32, u32) {
+        self.record.width.zip(self.record.height).unwrap_or((1, 1))
     }
 
     /// The picture for a person, as JPEG.

@@ -7,13 +7,14 @@ use tokio::runtime::Handle;
 
 use super::Inner;
 use super::filing::Filer;
+use super::telling::Teller;
 use super::view::View;
 use crate::bank::Place;
 use crate::jobs::Judge;
 use crate::ledger::camera_watch::{self, Remembered};
 use crate::ledger::sites::Camera;
 use crate::ledger::{self, Error};
-use crate::pipeline::camera::{Beat, WatchError, watch_camera};
+use crate::pipeline::camera::{Beat, watch_camera};
 use crate::pipeline::clip::Memory;
 use crate::pipeline::clip_file::{BeginError, WatchConfig};
 use crate::pipeline::evidence::{BEFORE_S, Evidence};
@@ -125,24 +126,30 @@ fn once(
     let live = Arc::new(source::Camera::open(address, options));
     view.opened(Some(live.clone()));
     let mut filer = Filer::new(
-        inner, runtime, judge, &pipeline, camera, zone, epoch, view, scratch,
+        inner, runtime, judge, &pipeline, camera, zone, epoch, scratch,
     );
     let stop = || inner.stopping() || view.is_to_begin_again();
-    let watched = watch_camera(
-        &live,
-        &mut watch,
-        &beat,
-        Some(evidence),
-        &stop,
-        &mut |told, watch| filer.told(told, watch),
-    );
+    let (mut teller, to_file) = Teller::new(camera, view);
+    let (watched, filed) = std::thread::scope(|scope| {
+        let filer = &mut filer;
+        // with its end to_file is dropped, so that the watch ends too
+        let filing = scope.spawn(move || filer.file_all(&to_file));
+        let watched = watch_camera(
+            &live,
+            &mut watch,
+            &beat,
+            Some(evidence),
+            &stop,
+            &mut |told, watch| teller.told(told, watch),
+        );
+        drop(teller);
+        let filed = filing.join();
+        (watched, filed)
+    });
+    filed.map_err(|_| Trouble::Watch("filing ended with a panic".into()))??;
     filer.remember(&watch)?;
     view.opened(None);
-    match watched {
-        Ok(()) => Ok(()),
-        Err(WatchError::Told(trouble)) => Err(trouble),
-        Err(other) => Err(Trouble::Watch(other.to_string())),
-    }
+    watched.map_err(|error| Trouble::Watch(error.to_string()))
 }
 
 type Before = (Option<Remembered<Memory>>, Option<Zones>, String);
