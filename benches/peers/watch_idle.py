@@ -111,8 +111,10 @@ def many(args, tens, count):
             service.end()
     if ended:
         sys.exit(f"{count:4} cameras: an RTSP server has ended; how many cameras can be watched is not measured")
-    dropped = sum(a["dropped"] - b["dropped"] for a, b in zip(after, before))
-    awake = [(a["frames"] - b["frames"]) / took for a, b in zip(after, before)][::10]
+    lost = [a["dropped"] - b["dropped"] for a, b in zip(after, before)]
+    dropped = sum(lost)
+    looked = [(a["frames"] - b["frames"] - d) / took for a, b, d in zip(after, before, lost)]
+    awake = looked[::10]
     live = sum(a["state"] == "live" for a in after)
     idle = sum(a["idle"] for a in after)
     good = live == count and dropped == 0 and min(awake) >= ENOUGH

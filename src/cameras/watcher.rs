@@ -17,7 +17,7 @@ use crate::ledger::{self, Error};
 use crate::pipeline::camera::{Beat, watch_camera};
 use crate::pipeline::clip::Memory;
 use crate::pipeline::clip_file::{BeginError, WatchConfig};
-use crate::pipeline::evidence::{BEFORE_S, Evidence};
+use crate::pipeline::evidence::{Evidence, KEPT_S};
 use crate::source::camera::{self as source, Address, RingOptions};
 use crate::zone::Zones;
 
@@ -107,7 +107,7 @@ fn once(
         Some(address) => {
             options.ring = Some(RingOptions {
                 folder: spool.clone(),
-                seconds: 4 * BEFORE_S as u32,
+                seconds: KEPT_S,
             });
             address.clone()
         }

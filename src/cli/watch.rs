@@ -28,7 +28,7 @@ use crate::pipeline::bank::Taught;
 use crate::pipeline::camera::{Beat, Told, WatchError, watch_camera};
 use crate::pipeline::clip::ClipWatch;
 use crate::pipeline::clip_file::{DEFAULT_FPS, WatchConfig, findings_of, sha256_of, watch_file};
-use crate::pipeline::evidence::{BEFORE_S, Evidence};
+use crate::pipeline::evidence::{Evidence, KEPT_S};
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
 use crate::source::camera::{Address, Camera, CameraOptions, Mode, Place, RingOptions, Transport};
 use crate::source::clip::ClipError;
@@ -368,7 +368,7 @@ impl Session<'_> {
             mode: Mode::Active,
             ring: args.evidence.as_ref().map(|_| RingOptions {
                 folder: std::env::temp_dir(),
-                seconds: 4 * BEFORE_S as u32,
+                seconds: KEPT_S,
             }),
             ..CameraOptions::default()
         };

@@ -14,9 +14,11 @@ use crate::pipeline::photo::{encode_jpeg, hex};
 use crate::source::camera::{Camera, ClipPart, cut_file, picture_of_file};
 
 /// Seconds of video before and after a finding opens.
-pub const BEFORE_S: f64 = 5.0;
+const BEFORE_S: f64 = 5.0;
 /// See [`BEFORE_S`].
-pub const AFTER_S: f64 = 5.0;
+const AFTER_S: f64 = 5.0;
+/// Of a live source, so many seconds are kept: many findings may open at once, and wait for their turn.
+pub const KEPT_S: u32 = 40;
 /// Key frames may be far apart: segments that are not done yet are waited for so long, seconds.
 const PATIENCE_S: f64 = 15.0;
 
@@ -52,8 +54,10 @@ pub struct Evidence {
     folder: PathBuf,
     stem: String,
     jobs: Vec<Job>,
-    running: Vec<JoinHandle<()>>,
-    tell: Sender<Written>,
+    /// To the thread that writes, one finding after the other: many may open at once, and the frames have
+    /// the processors first.
+    due: Sender<(Job, Source)>,
+    writer: JoinHandle<()>,
     told: Receiver<Written>,
 }
 
@@ -79,13 +83,20 @@ impl Evidence {
             .collect();
         // the end of an address or path tells more than its beginning
         let from = plain.len().saturating_sub(60);
+        let (due, to_write) = channel::<(Job, Source)>();
         let (tell, told) = channel();
+        let at = folder.to_owned();
+        let writer = std::thread::spawn(move || {
+            for (job, from) in to_write {
+                let _ = tell.send(write(&at, &job, &from));
+            }
+        });
         Ok(Self {
             folder: folder.to_owned(),
             stem: plain[from..].trim_matches('-').to_owned(),
             jobs: Vec::new(),
-            running: Vec::new(),
-            tell,
+            due,
+            writer,
             told,
         })
     }
@@ -119,7 +130,6 @@ impl Evidence {
         for job in due {
             self.begin(job, kept, Some(now_s));
         }
-        self.running.retain(|r| !r.is_finished());
         self.told.try_iter().collect()
     }
 
@@ -128,10 +138,8 @@ impl Evidence {
         for job in std::mem::take(&mut self.jobs) {
             self.begin(job, kept, None);
         }
-        for running in self.running.drain(..) {
-            let _ = running.join();
-        }
-        drop(self.tell);
+        drop(self.due);
+        let _ = self.writer.join();
         self.told.iter().collect()
     }
 
@@ -150,10 +158,8 @@ impl Evidence {
             }
             Kept::File(path) => Source::File(path.to_path_buf(), from_s, to_s),
         };
-        let (folder, tell) = (self.folder.clone(), self.tell.clone());
-        self.running.push(std::thread::spawn(move || {
-            let _ = tell.send(write(&folder, &job, &work));
-        }));
+        // it writes until this value is gone
+        let _ = self.due.send((job, work));
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sitewarden::source::camera::{
-    Address, Camera, CameraOptions, LiveFrame, Mode, RingOptions, State, Transport,
+    Address, Camera, CameraOptions, ClipPart, LiveFrame, Mode, RingOptions, State, Transport,
 };
 
 use crate::rtsp::{self, Server};
@@ -204,6 +204,50 @@ pub(crate) fn children_with(argument: &str) -> Vec<u32> {
         .collect()
 }
 
+/// What is kept around this frame, once it is there; takes frames meanwhile.
+fn kept_around(camera: &Camera, frame: &LiveFrame, seconds: f64) -> ClipPart {
+    let (at_s, until) = (frame.time_s, Instant::now() + PATIENCE);
+    loop {
+        frames(camera, 1);
+        match camera.kept(at_s, at_s - seconds, at_s + seconds) {
+            Some(part) if part.is_whole => return part,
+            _ => assert!(Instant::now() < until),
+        }
+    }
+}
+
+/// The picture of it is, of these frames, the one at `i` or at most so many `off`, as it came.
+fn shows(part: &ClipPart, frames: &[LiveFrame], i: usize, off: usize, folder: &Path) {
+    let path = folder.join("p.jpg");
+    part.write_picture(&path).unwrap();
+    let picture = image::open(&path).unwrap().to_rgb8();
+    assert_eq!(picture.dimensions(), frames[i].size);
+    let apart = |frame: &LiveFrame| -> u64 {
+        let both = picture.as_raw().iter().zip(frame.picture.as_raw());
+        both.map(|(a, b)| u64::from(a.abs_diff(*b))).sum()
+    };
+    let all: Vec<u64> = frames.iter().map(apart).collect();
+    let nearest = (0..all.len()).min_by_key(|j| all[*j]).unwrap();
+    assert!(nearest.abs_diff(i) <= off, "{nearest} for {i}: {all:?}");
+}
+
+/// Seconds and frames of its clip.
+fn clip_of(part: &ClipPart, folder: &Path) -> (f64, f64) {
+    let clip = folder.join("c.mp4");
+    part.write_clip(&clip).unwrap();
+    let probe = Command::new("ffprobe")
+        .args(["-v", "error", "-count_frames", "-of", "csv=p=0"])
+        .args(["-show_entries", "stream=codec_name,duration,nb_read_frames"])
+        .arg(&clip)
+        .output()
+        .unwrap();
+    let probed = text(&probe.stdout);
+    let mut fields = probed.trim().split(',');
+    assert_eq!(fields.next(), Some("h264"));
+    let mut number = || fields.next().unwrap().parse().unwrap();
+    (number(), number())
+}
+
 #[test]
 fn key_frames_will_do_while_nothing_happens_and_the_ring_keeps_all() {
     if !rtsp::is_there() {
@@ -227,45 +271,18 @@ fn key_frames_will_do_while_nothing_happens_and_the_ring_keeps_all() {
             .map(|w| w[1].time_s - w[0].time_s)
             .collect()
     };
-    let idle = frames(&camera, 6);
+    let idle = frames(&camera, 8);
     assert!(camera.status().idle);
     // a key frame each second; the stream's own clock says so whatever the machine does
     assert!(gaps(&idle).iter().all(|g| *g > 0.8), "{:?}", gaps(&idle));
-    let at_s = idle[4].time_s;
-    let until = Instant::now() + PATIENCE;
-    let part = loop {
-        frames(&camera, 1);
-        match camera.kept(at_s, at_s - 1.0, at_s + 1.0) {
-            Some(part) if part.is_whole => break part,
-            _ => assert!(Instant::now() < until),
-        }
-    };
-    let (picture, clip) = (folder.path().join("p.jpg"), folder.path().join("c.mp4"));
-    part.write_picture(&picture).unwrap();
-    part.write_clip(&clip).unwrap();
-    assert_eq!(
-        image::image_dimensions(&picture).unwrap(),
-        (640, 480),
-        "as it came"
-    );
-    let probe = Command::new("ffprobe")
-        .args([
-            "-v",
-            "error",
-            "-count_frames",
-            "-show_entries",
-            "stream=codec_name,nb_read_frames",
-        ])
-        .args(["-of", "csv=p=0"])
-        .arg(&clip)
-        .output()
-        .unwrap();
-    let probed = text(&probe.stdout);
-    let (codec, n) = probed.trim().split_once(',').unwrap();
-    assert_eq!(codec, "h264");
+    let part = kept_around(&camera, &idle[6], 3.0);
+    shows(&part, &idle, 6, 0, folder.path());
+    // from a key frame before, at most as long as a segment
+    let (seconds, n) = clip_of(&part, folder.path());
+    assert!((5.9..8.2).contains(&seconds), "{seconds} s");
     assert!(
-        n.parse::<u32>().unwrap() >= 15,
-        "all frames, not key frames only: {n}"
+        (n / seconds - 10.0).abs() < 0.3,
+        "all frames: {n} in {seconds} s"
     );
 
     camera.set_mode(Mode::Active);
@@ -294,13 +311,22 @@ fn a_stream_with_b_frames_is_taken_in_and_kept() {
         folder: folder.path().to_owned(),
         seconds: 10,
     });
-    let camera = open(&server.url(), CameraOptions { ring, ..quick() });
-    let frames = frames(&camera, 10);
+    let options = CameraOptions {
+        fps: 10.0,
+        ring,
+        ..quick()
+    };
+    let camera = open(&server.url(), options);
+    let frames = frames(&camera, 40);
     assert!(frames.windows(2).all(|w| w[0].time_s < w[1].time_s));
-    let until = Instant::now() + PATIENCE;
-    while !camera.keeps() {
-        assert!(Instant::now() < until, "{:?}", camera.status());
-        let _ = camera.next(Duration::from_millis(100));
+    // in the midst of a segment
+    for i in 33..36 {
+        let part = kept_around(&camera, &frames[i], 2.0);
+        // by RTSP no packet says when it is to be decoded: ffmpeg may be wrong by a frame
+        shows(&part, &frames, i, 1, folder.path());
+        let (seconds, n) = clip_of(&part, folder.path());
+        assert!((3.9..6.2).contains(&seconds), "{seconds} s");
+        assert!((n / seconds - 10.0).abs() < 0.3, "{n} in {seconds} s");
     }
     assert_eq!(camera.status().restarts, 0, "{:?}", camera.status());
 }

@@ -159,7 +159,7 @@ fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<St
     add(&["-map", "0:v:0", "-vf", &filter, "-fps_mode", "passthrough"]);
     add(&["-f", "image2pipe", "-c:v", "ppm", "pipe:1"]);
     if let (Some(folder), Some(length)) = (ring, options.ring.as_ref()) {
-        let segments = length.segments().to_string();
+        let (segments, files) = (length.segments(), length.segments() + 1);
         let at = |name: &str| folder.join(name).to_string_lossy().into_owned();
         add(&[
             "-map",
@@ -174,14 +174,17 @@ fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<St
             "-segment_format",
             "matroska",
         ]);
-        add(&["-segment_time", "2", "-segment_wrap", &segments]);
+        // each begins at 0, so that they can be put one behind the other
+        add(&["-segment_time", "2", "-reset_timestamps", "1"]);
+        add(&["-segment_wrap", &files.to_string()]);
         add(&[
             "-segment_list",
             &at("list.csv"),
             "-segment_list_type",
             "csv",
         ]);
-        add(&["-segment_list_size", &segments, &at("%03d.mkv")]);
+        add(&["-segment_list_size", &segments.to_string()]);
+        add(&[&at("%03d.mkv")]);
     }
     args
 }

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Frames that wait at most.
-const LENGTH: usize = 4;
+/// Frames that wait at most: 1.6 s at five a second. When the processors are busy, frames come in bursts.
+const LENGTH: usize = 8;
 
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
@@ -104,13 +104,13 @@ mod tests {
     #[test]
     fn the_oldest_is_dropped_and_counted() {
         let queue = Queue::new();
-        for i in 0..10 {
+        for i in 0..LENGTH + 2 {
             queue.push(i);
         }
-        assert_eq!(queue.dropped(), 6);
+        assert_eq!(queue.dropped(), 2);
         queue.close();
-        let left: Vec<i32> = std::iter::from_fn(|| queue.pop(Duration::ZERO)).collect();
-        assert_eq!(left, [6, 7, 8, 9]);
+        let left: Vec<usize> = std::iter::from_fn(|| queue.pop(Duration::ZERO)).collect();
+        assert_eq!(left, (2..LENGTH + 2).collect::<Vec<_>>());
         assert!(queue.is_over());
     }
 

@@ -17,9 +17,10 @@ pub struct RingOptions {
 }
 
 impl RingOptions {
+    /// That are done and kept; one more is being written.
     pub(super) fn segments(&self) -> u32 {
-        // they are cut at key frames, every 2 s at the soonest; one is being written
-        self.seconds.div_ceil(2) + 2
+        // they are cut at key frames, every 2 s at the soonest
+        self.seconds.div_ceil(2) + 1
     }
 }
 
@@ -94,8 +95,11 @@ impl Ring {
     }
 }
 
-/// Segments that are done: name, first and last time by the stream's own clock.
-fn segments(folder: &Path) -> Vec<(String, f64, f64)> {
+/// Name, first and last time by the stream's own clock.
+type Segment = (String, f64, f64);
+
+/// Segments that are done.
+fn segments(folder: &Path) -> Vec<Segment> {
     let list = std::fs::read_to_string(folder.join("list.csv")).unwrap_or_default();
     list.lines()
         .filter_map(|line| {
@@ -110,7 +114,7 @@ fn segments(folder: &Path) -> Vec<(String, f64, f64)> {
 /// A part of what is kept. It stays while this value does.
 pub struct ClipPart {
     folder: Arc<TempDir>,
-    segments: Vec<(String, f64, f64)>,
+    segments: Vec<Segment>,
     codec: Option<String>,
     from_s: f64,
     to_s: f64,
@@ -142,7 +146,7 @@ impl ClipPart {
     /// [`EvidenceError`].
     pub fn write_clip(&self, to: &Path) -> Result<(), EvidenceError> {
         let first = self.segments.first().ok_or(EvidenceError::Gone)?.1;
-        let list = self.list(self.segments.iter().map(|s| s.0.as_str()))?;
+        let list = self.list()?;
         let mut command = ffmpeg();
         command
             .args(["-f", "concat", "-safe", "0", "-i"])
@@ -156,7 +160,8 @@ impl ClipPart {
             command.args(ENCODE);
         }
         command.args(MP4).arg(to);
-        run(command)
+        run(command)?;
+        self.still_there(&self.segments)
     }
 
     /// Writes the picture of the moment asked for, as it came, as JPEG.
@@ -165,27 +170,35 @@ impl ClipPart {
     /// [`EvidenceError`].
     pub fn write_picture(&self, to: &Path) -> Result<(), EvidenceError> {
         let at = self.around_s;
-        let segment = self.segments.iter().rev().find(|s| s.1 <= at + 1e-3);
-        let (name, from, _) = segment.ok_or(EvidenceError::Gone)?;
-        let list = self.list(std::iter::once(name.as_str()))?;
+        let segment = self.segments.iter().rposition(|s| s.1 <= at + 1e-3);
+        let segment = &self.segments[segment.ok_or(EvidenceError::Gone)?..][..1];
+        let (name, from, _) = &segment[0];
         let mut command = ffmpeg();
-        command
-            .args(["-f", "concat", "-safe", "0", "-i"])
-            .arg(list.path());
-        command.args(["-ss", &seconds((at - from - 0.001).max(0.0))]);
-        command.args(JPEG).arg(to);
-        run(command)
+        // before the input: what comes earlier is decoded, but not made into a picture
+        command.args(["-ss", &seconds((at - from - 0.001).max(0.0)), "-i"]);
+        command.arg(self.folder.path().join(name));
+        command.args(JPEG).arg("-y").arg(to);
+        run(command)?;
+        self.still_there(segment)
     }
 
-    fn list<'a>(
-        &self,
-        names: impl Iterator<Item = &'a str>,
-    ) -> std::io::Result<tempfile::NamedTempFile> {
+    /// Segments are written over in turn: whether that came sooner than the end of the work on these.
+    fn still_there(&self, used: &[Segment]) -> Result<(), EvidenceError> {
+        let now = segments(self.folder.path());
+        let there = used.iter().all(|segment| now.contains(segment));
+        there.then_some(()).ok_or(EvidenceError::Gone)
+    }
+
+    fn list(&self) -> std::io::Result<tempfile::NamedTempFile> {
         use std::io::Write;
         let mut list = tempfile::NamedTempFile::new_in(self.folder.path())?;
         writeln!(list, "ffconcat version 1.0")?;
-        for name in names {
+        for (i, (name, from, _)) in self.segments.iter().enumerate() {
             writeln!(list, "file '{name}'")?;
+            // of a segment its own end tells less: the stream may not say how long its last frame lasts
+            if let Some((_, next, _)) = self.segments.get(i + 1) {
+                writeln!(list, "duration {}", seconds(next - from))?;
+            }
         }
         list.flush()?;
         Ok(list)
@@ -240,9 +253,11 @@ fn seconds(s: f64) -> String {
     format!("{s:.3}")
 }
 
+/// Behind all that watches, and on one core: evidence can wait, the next frame cannot.
 fn ffmpeg() -> Command {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-nostdin", "-v", "error"]);
+    let mut command = Command::new("nice");
+    command.args(["-n", "10", "ffmpeg", "-nostdin", "-v", "error"]);
+    command.args(["-threads", "1"]);
     command
 }
 
