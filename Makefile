@@ -24,7 +24,7 @@ WHEEL := python3 -m pip download --quiet --disable-pip-version-check --no-deps -
 	--python-version 3.12 --implementation cp \
 	$(foreach v,28 27 24 17,--platform manylinux_2_$(v)_$(ARCH))
 
-.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-bank bench-bank-graph bank-chaos few-shot bench-idle camera-faults rtsp-server bench-cost test-postgres lint chaos full-disk bench-serve fuzz fuzz-api ci clean
+.PHONY: help build runtime tools demo demo-pictures test check-models bench-models check-eval bench bench-ledger bench-peers bench-bank bench-bank-many bank-chaos few-shot bench-idle camera-faults rtsp-server bench-cost test-postgres lint chaos full-disk bench-serve fuzz fuzz-api ci clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -178,9 +178,9 @@ few-shot: $(CACHE)/venv-fewshot/ready ## recall of the sample bank by number of 
 
 ROWS ?= 1000000
 
-bench-bank-graph: tools $(CACHE)/venv-bank/ready ## the ten nearest of ROWS samples by a graph, beside usearch and hnswlib
+bench-bank-many: tools $(CACHE)/venv-bank/ready ## the ten nearest of ROWS samples by lists, beside usearch and hnswlib
 	$(call install,a C++ compiler,command -v c++,g++)
-	$(CACHE)/venv-bank/bin/python benches/peers/bank_peers.py --graph --rows $(ROWS)
+	$(CACHE)/venv-bank/bin/python benches/peers/bank_peers.py --indexed --rows $(ROWS)
 
 bench-peers: build runtime $(CACHE)/venv-peers/ready ## the same photos and model through peers
 	$(CACHE)/venv-peers/bin/python benches/peers/scan_peers.py --program $(PROGRAM)

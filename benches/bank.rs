@@ -1,13 +1,13 @@
 //! Search in the sample bank: how long the ten nearest of many samples take on one core.
 //!
-//! `cargo bench --bench bank -- [--rows 100000] [--dimensions 512] [--queries 200] [--graph | --decide]
+//! `cargo bench --bench bank -- [--rows 100000] [--dimensions 512] [--queries 200] [--indexed | --decide]
 //! [--vectors FILE --probes FILE]`
 //!
-//! Exact, or with `--graph` (and the feature usearch) by the graph that more than 100,000 samples get. With
+//! Exact, or with `--indexed` by the lists that more than 100,000 samples are put into. With
 //! `--decide` what a decision costs and what a change costs before the next one.
 //!
 //! The files hold little-endian f32, row by row; without them the vectors are made up. Prints one line
-//! of JSON: milliseconds of each query, the rows found, and the memory; with `--graph` one for each line of standard
+//! of JSON: milliseconds of each query, the rows found, and the memory; with `--indexed` one for each line of standard
 //! input, so that others can be asked in turn. `benches/peers/bank_peers.py` gives the same vectors to the peers.
 
 #![allow(
@@ -27,7 +27,7 @@ use sitewarden::id::Id;
 
 fn main() {
     let (mut rows, mut dimensions, mut queries) = (100_000usize, 512usize, 200usize);
-    let (mut vectors, mut probes, mut graph, mut decided) = (None, None, false, false);
+    let (mut vectors, mut probes, mut indexed, mut decided) = (None, None, false, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut next = || arguments.next().unwrap();
@@ -38,7 +38,7 @@ fn main() {
             "--queries" => queries = next().parse().unwrap(),
             "--vectors" => vectors = Some(next()),
             "--probes" => probes = Some(next()),
-            "--graph" => graph = true,
+            "--indexed" => indexed = true,
             "--decide" => decided = true,
             other => panic!("unknown argument {other}"),
         }
@@ -65,11 +65,11 @@ fn main() {
     }
     drop(rows);
     let built = Instant::now();
-    if graph {
-        index(&mut gallery);
+    if indexed {
+        gallery.index_now();
     }
     let built = built.elapsed().as_secs_f64();
-    if graph {
+    if indexed {
         for _ in std::io::stdin().lines() {
             ask(&gallery, &probes, built, true);
         }
@@ -79,7 +79,7 @@ fn main() {
 }
 
 /// Asks for each probe once, and tells.
-fn ask(gallery: &Gallery, probes: &[f32], built: f64, graph: bool) {
+fn ask(gallery: &Gallery, probes: &[f32], built: f64, indexed: bool) {
     let dimensions = gallery.dimensions();
     let unit = |row: &[f32]| Embedding::normalised(row.to_vec()).unwrap();
     let mut times = Vec::new();
@@ -99,7 +99,7 @@ fn ask(gallery: &Gallery, probes: &[f32], built: f64, graph: bool) {
         probes
             .chunks_exact(dimensions)
             .zip(last)
-            .take(if graph { 0 } else { usize::MAX });
+            .take(if indexed { 0 } else { usize::MAX });
     for (probe, last) in scanned {
         let probe = unit(probe);
         let start = Instant::now();
@@ -178,17 +178,6 @@ fn decide(rows: &[f32], probes: &[f32], dimensions: usize) {
         "calibration_anew_ms": anew_ms, "change_ms": change_ms, "region_all_kinds_ms": decisions_ms,
     });
     println!("{report}");
-}
-
-#[cfg(feature = "usearch")]
-fn index(gallery: &mut Gallery) {
-    gallery.index_now();
-    assert!(gallery.is_indexed());
-}
-
-#[cfg(not(feature = "usearch"))]
-fn index(_: &mut Gallery) {
-    panic!("--graph takes the feature usearch");
 }
 
 /// About normally distributed.

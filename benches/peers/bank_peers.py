@@ -3,7 +3,7 @@
 The same unit vectors, one query at a time, one thread, turn about. Two sorts of vectors: spread over
 the whole sphere (nothing is near anything), and in bunches, as pictures of few kinds are.
 
-With --graph the approximate search of very many samples beside usearch and hnswlib, as Python has them: made on all
+With --indexed the approximate search of very many samples beside usearch and hnswlib, as Python has them: made on all
 cores, asked on one. The peers get the least expansion that reaches a recall of 0.98; `sitewarden` has its own. Vectors
 are of few intrinsic dimensions, as embeddings of pictures are.
 """
@@ -26,9 +26,9 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def program(*options):
+def program():
     """Builds the bench and gives the path of its program."""
-    command = ["cargo", "bench", "--locked", "--bench", "bank", "--no-run", "--message-format=json", *options]
+    command = ["cargo", "bench", "--locked", "--bench", "bank", "--no-run", "--message-format=json"]
     built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     made = map(json.loads, built.stdout.splitlines())
     # the program itself is built beside it
@@ -79,12 +79,12 @@ def resident():
 
 
 class Ours:
-    """Another process; its graph is made on all cores, asked on one. Its expansion is its own."""
+    """Another process; its lists are made on all cores, asked on one."""
 
     def __init__(self, path, folder, args):
-        self.process = subprocess.Popen([*arguments(path, folder, args.dimensions), "--graph"], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([*arguments(path, folder, args.dimensions), "--indexed"], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
-        # the first answer comes when the graph is there and nothing is left to make
+        # the first answer comes when the lists are there and nothing is left to make
         self.round()
         os.sched_setaffinity(self.process.pid, {args.core})
 
@@ -119,11 +119,11 @@ class Peer:
         return found, times
 
 
-def graphs(args):
+def indexed(args):
     import hnswlib
     from usearch.index import Index
 
-    path = program("--features", "usearch")
+    path = program()
     rows, probes = few_dimensions(args.rows, args.queries, args.dimensions, np.random.default_rng(1))
     exact = faiss.IndexFlatIP(args.dimensions)
     exact.add(rows)
@@ -149,7 +149,7 @@ def graphs(args):
         probes.tofile(folder / "probes")
         mine = Ours(path, folder, args)
     peers = {
-        "sitewarden, rows and graph": mine,
+        "sitewarden, rows and lists": mine,
         "usearch (Python), its own number format": Peer(
             of_usearch, lambda index, probe: index.search(probe, 10, threads=1).keys,
             lambda index, n: setattr(index, "expansion_search", n), probes, recall),
@@ -181,10 +181,10 @@ def main():
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, default=0)
-    parser.add_argument("--graph", action="store_true", help="approximate search, beside usearch and hnswlib")
+    parser.add_argument("--indexed", action="store_true", help="approximate search, beside usearch and hnswlib")
     args = parser.parse_args()
-    if args.graph:
-        return graphs(args)
+    if args.indexed:
+        return indexed(args)
     path = program()
     faiss.omp_set_num_threads(1)
     os.sched_setaffinity(0, {args.core})

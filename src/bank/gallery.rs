@@ -1,4 +1,4 @@
-//! Embeddings in one matrix, searched exactly.
+//! Embeddings in one matrix, searched exactly, or among very many by those that are likely to be near.
 //!
 //! A scan of 100,000 x 512 values is bound by memory, so a first pass reads a copy in 8 bits and
 //! bounds every similarity by Cauchy–Schwarz; only rows that may be among the nearest are looked at
@@ -6,49 +6,22 @@
 
 use std::cmp::Ordering;
 
-#[cfg(feature = "usearch")]
-use super::approximate::{self, Approximate};
+use super::coarse::CoarseQuery;
+use super::lists::{self, List, Lists};
 use crate::embedding::dot;
 
 /// Rows of unit length. Cheap to add to; a row that is removed gives its place to the last one.
-#[derive(Default)]
+#[derive(Clone)]
 pub struct Gallery {
     dimensions: usize,
     rows: Vec<f32>,
-    coarse: Vec<i8>,
-    bounds: Vec<Bound>,
-    #[cfg(feature = "usearch")]
-    graph: Option<Approximate>,
+    coarse: Lists,
 }
 
 impl std::fmt::Debug for Gallery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Gallery({} x {})", self.len(), self.dimensions)
     }
-}
-
-impl Clone for Gallery {
-    fn clone(&self) -> Self {
-        Self {
-            dimensions: self.dimensions,
-            rows: self.rows.clone(),
-            coarse: self.coarse.clone(),
-            bounds: self.bounds.clone(),
-            #[cfg(feature = "usearch")]
-            graph: self
-                .graph
-                .as_ref()
-                .and_then(|graph| graph.copied(self.dimensions).ok()),
-        }
-    }
-}
-
-/// How a coarse row stands for its row: `row = scale * coarse + rest`.
-#[derive(Debug, Clone, Copy)]
-struct Bound {
-    scale: f32,
-    /// Length of the rest, rounded up.
-    rest: f32,
 }
 
 /// A row and how near it is.
@@ -67,32 +40,22 @@ fn nearer(a: &Hit, b: &Hit) -> Ordering {
         .then(a.row.cmp(&b.row))
 }
 
-/// Values of a coarse row.
-const COARSE_MOST: f32 = 127.0;
-/// Values of a coarse query. With this, a sum over [`MOST_DIMENSIONS`] fits into 32 bits.
-const QUERY_MOST: f32 = 4095.0;
 /// Most values of an embedding.
 pub const MOST_DIMENSIONS: usize = 4096;
-/// What rounding in 32 bits may add to a similarity of unit vectors, generously.
-const ROUNDING: f32 = 1e-4;
 
 impl Gallery {
     /// An empty one.
     pub fn new(dimensions: usize) -> Self {
-        debug_assert!((1..=MOST_DIMENSIONS).contains(&dimensions));
-        Self {
-            dimensions,
-            ..Self::default()
-        }
+        Self::with_capacity(dimensions, 0)
     }
 
     /// An empty one with room for so many rows.
     pub fn with_capacity(dimensions: usize, rows: usize) -> Self {
+        debug_assert!((1..=MOST_DIMENSIONS).contains(&dimensions));
         Self {
+            dimensions,
             rows: Vec::with_capacity(rows * dimensions),
-            coarse: Vec::with_capacity(rows * dimensions),
-            bounds: Vec::with_capacity(rows),
-            ..Self::new(dimensions)
+            coarse: Lists::new(dimensions, rows),
         }
     }
 
@@ -103,43 +66,33 @@ impl Gallery {
 
     /// How many rows.
     pub fn len(&self) -> usize {
-        self.bounds.len()
+        self.coarse.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.bounds.is_empty()
+        self.len() == 0
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let exact = self.rows.capacity() * size_of::<f32>()
-            + self.coarse.capacity()
-            + self.bounds.capacity() * size_of::<Bound>();
-        #[cfg(feature = "usearch")]
-        return exact + self.graph.as_ref().map_or(0, Approximate::bytes);
-        #[cfg(not(feature = "usearch"))]
-        exact
+        self.rows.capacity() * size_of::<f32>() + self.coarse.bytes()
     }
 
-    /// Whether the rows are so many that a graph is worth its memory, and there is none.
-    #[cfg(feature = "usearch")]
+    /// Whether the rows are so many that [`Self::index_now`] is worth its time, and it was not done.
     pub(super) fn needs_index(&self) -> bool {
-        self.len() > approximate::FROM && self.graph.is_none()
+        self.len() > lists::FROM && !self.is_indexed()
     }
 
-    /// Makes a graph of the rows, so that [`Self::nearest`] need not look at all of them; what comes and goes is
-    /// in it at once. Takes minutes for a million rows.
-    #[cfg(feature = "usearch")]
+    /// Puts rows that are near to each other together, so that [`Self::nearest`] need not look at all of them; what
+    /// comes and goes is in it at once. Takes half a minute for a million rows, on all cores.
     pub fn index_now(&mut self) {
-        // without one all rows are looked at, which is slower and right
-        self.graph = Approximate::of(self.dimensions, &self.coarse).ok();
+        self.coarse.split(&self.rows);
     }
 
-    /// Whether there is a graph.
-    #[cfg(feature = "usearch")]
+    /// Whether rows that are near to each other are together.
     pub fn is_indexed(&self) -> bool {
-        self.graph.is_some()
+        self.coarse.are_many()
     }
 
     /// A row.
@@ -150,39 +103,17 @@ impl Gallery {
     /// Adds a row behind the others. It has to be of the right length.
     pub fn push(&mut self, row: &[f32]) {
         debug_assert_eq!(row.len(), self.dimensions);
-        let (coarse, scale) = coarse(row);
-        let rest = row.iter().zip(&coarse).fold(0.0f64, |sum, (v, c)| {
-            sum + f64::from(v - f32::from(*c) * scale).powi(2)
-        });
         self.rows.extend_from_slice(row);
-        self.coarse.extend_from_slice(&coarse);
-        #[cfg(feature = "usearch")]
-        if let Some(graph) = &mut self.graph
-            && graph.push(&coarse).is_err()
-        {
-            self.graph = None;
-        }
-        self.bounds.push(Bound {
-            scale,
-            rest: (rest.sqrt() as f32).next_up(),
-        });
+        self.coarse.push(row);
     }
 
     /// Takes a row away; the last one has its number from now on.
     pub fn swap_remove(&mut self, row: usize) {
         let last = self.len() - 1;
         let d = self.dimensions;
-        #[cfg(feature = "usearch")]
-        if let Some(graph) = &mut self.graph
-            && graph.swap_remove(row).is_err()
-        {
-            self.graph = None;
-        }
         self.rows.copy_within(last * d.., row * d);
         self.rows.truncate(last * d);
-        self.coarse.copy_within(last * d.., row * d);
-        self.coarse.truncate(last * d);
-        self.bounds.swap_remove(row);
+        self.coarse.swap_remove(row);
     }
 
     /// The cosine of every row, in their order.
@@ -194,48 +125,47 @@ impl Gallery {
     }
 
     /// The `k` nearest rows that are `wanted`, nearest first; more where several are equally near as
-    /// the last, so that the order of the rows decides nothing. Where there is a graph, about the nearest.
+    /// the last, so that the order of the rows decides nothing. Of an indexed gallery those of the rows looked at,
+    /// which may lack a few of the nearest.
     pub fn nearest(&self, query: &[f32], k: usize, wanted: impl Fn(usize) -> bool) -> Vec<Hit> {
-        if k == 0 || self.is_empty() {
-            return Vec::new();
+        let coarse = CoarseQuery::new(query);
+        if self.is_indexed() {
+            let lists = self.coarse.near(&coarse, &wanted);
+            self.nearest_in(lists, query, &coarse, k, &wanted)
+        } else {
+            self.nearest_in(self.coarse.all(), query, &coarse, k, &wanted)
         }
-        #[cfg(feature = "usearch")]
-        if let Some(graph) = &self.graph
-            && let Ok(rows) = graph.nearest(&coarse(query).0, k, &wanted)
-            // too few are wanted to be met on the way
-            && rows.len() >= k
-        {
-            let hit = |row| Hit {
-                row,
-                similarity: dot(self.row(row), query),
-            };
-            let mut hits: Vec<Hit> = rows.into_iter().map(hit).collect();
-            hits.sort_by(nearer);
-            hits.truncate(k);
-            return hits;
-        }
-        self.nearest_of_all(query, k, wanted)
     }
 
-    /// As [`Self::nearest`], never by a graph.
+    /// As [`Self::nearest`], of all rows.
     pub(super) fn nearest_of_all(
         &self,
         query: &[f32],
         k: usize,
         wanted: impl Fn(usize) -> bool,
     ) -> Vec<Hit> {
-        if k == 0 || self.is_empty() {
+        let coarse = CoarseQuery::new(query);
+        self.nearest_in(self.coarse.all(), query, &coarse, k, &wanted)
+    }
+
+    fn nearest_in<'a>(
+        &'a self,
+        lists: impl Iterator<Item = &'a List>,
+        query: &[f32],
+        coarse: &CoarseQuery,
+        k: usize,
+        wanted: &impl Fn(usize) -> bool,
+    ) -> Vec<Hit> {
+        if k == 0 {
             return Vec::new();
         }
-        let coarse = CoarseQuery::new(query);
         // lower bounds of the k best rows so far, the least one last
         let mut best: Vec<f32> = Vec::with_capacity(k + 1);
         let mut floor = f32::NEG_INFINITY;
         let mut maybe = Vec::new();
-        let rows = self.coarse.chunks_exact(self.dimensions);
-        for (row, (values, bound)) in rows.zip(&self.bounds).enumerate() {
-            let about = dot_coarse(values, &coarse.values) as f32 * (bound.scale * coarse.scale);
-            let slack = bound.rest * coarse.length + coarse.rest + ROUNDING;
+        for (row, values, bound) in lists.flat_map(|list| list.entries(self.dimensions)) {
+            let about = coarse.about(values, bound);
+            let slack = coarse.slack(bound);
             if about + slack >= floor && wanted(row) {
                 maybe.push((row, about + slack));
                 let least = about - slack;
@@ -263,57 +193,6 @@ impl Gallery {
         }
         hits
     }
-}
-
-/// A row in 8 bits, and what they are multiplied with.
-fn coarse(row: &[f32]) -> (Vec<i8>, f32) {
-    let most = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-    let scale = if most > 0.0 { most / COARSE_MOST } else { 1.0 };
-    let of = |v: &f32| (v / scale).round().clamp(-COARSE_MOST, COARSE_MOST) as i8;
-    (row.iter().map(of).collect(), scale)
-}
-
-/// A query in few bits.
-struct CoarseQuery {
-    values: Vec<i16>,
-    scale: f32,
-    /// Length of the query, rounded up.
-    length: f32,
-    /// Upper bound of what the query's rest adds to a product with a coarse row.
-    rest: f32,
-}
-
-impl CoarseQuery {
-    fn new(query: &[f32]) -> Self {
-        let most = query.iter().fold(0.0f32, |m, v| m.max(v.abs()));
-        let scale = if most > 0.0 { most / QUERY_MOST } else { 1.0 };
-        let mut rest = 0.0f64;
-        let mut length = 0.0f64;
-        let values = query
-            .iter()
-            .map(|v| {
-                let coarse = (v / scale).round().clamp(-QUERY_MOST, QUERY_MOST);
-                rest += f64::from(v - coarse * scale).powi(2);
-                length += f64::from(*v).powi(2);
-                coarse as i16
-            })
-            .collect();
-        Self {
-            values,
-            scale,
-            length: (length.sqrt() as f32).next_up(),
-            // a coarse row is at most a little longer than its row, which is of unit length
-            rest: 1.25 * (rest.sqrt() as f32).next_up(),
-        }
-    }
-}
-
-/// Whole numbers: exact in any order, and the compiler makes multiply-add instructions of it.
-fn dot_coarse(row: &[i8], query: &[i16]) -> i32 {
-    row.iter()
-        .zip(query)
-        .map(|(a, b)| i32::from(i16::from(*a)) * i32::from(*b))
-        .sum()
 }
 
 #[cfg(test)]

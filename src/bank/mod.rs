@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::embedding::Embedding;
 use crate::id::Id;
 
-#[cfg(feature = "usearch")]
-mod approximate;
 mod calibrate;
+mod coarse;
 mod decide;
 mod gallery;
+mod lists;
 mod near;
 mod policy;
 pub mod portable;
@@ -146,8 +146,7 @@ impl Bank {
         self.groups.values().map(|g| g.gallery.bytes()).sum()
     }
 
-    /// Makes search by picture fast where there are many samples (`Gallery::index`). Decisions look at all.
-    #[cfg(feature = "usearch")]
+    /// Makes search by picture fast where there are many samples ([`Gallery::index_now`]). Decisions look at all.
     pub fn index(&mut self) {
         for group in self.groups.values_mut() {
             if group.gallery.needs_index() {

@@ -191,8 +191,9 @@ impl SampleBank {
                 let changes = rows::changes(&mut db, &id, since).await?;
                 drop(db);
                 tokio::task::spawn_blocking(move || {
-                    let bank = brought_up(&known, changes)?;
-                    Some(known.after(indexed(bank)))
+                    let mut bank = brought_up(&known, changes)?;
+                    bank.index();
+                    Some(known.after(bank))
                 })
                 .await?
             }
@@ -204,7 +205,11 @@ impl SampleBank {
                 let mut db = inner.ledger.read().await?;
                 let loaded = rows::load_with_index(&mut db, &inner.folder, &id).await?;
                 drop(db);
-                let made = move || Taught::new(indexed(loaded.0.bank), embedder);
+                let mut bank = loaded.0.bank;
+                let made = move || {
+                    bank.index();
+                    Taught::new(bank, embedder)
+                };
                 tokio::task::spawn_blocking(made).await?
             }
         };
@@ -222,18 +227,6 @@ impl SampleBank {
         });
         loaded.await?.map_err(Unready::Refused)
     }
-}
-
-/// With graphs where there are very many samples.
-#[cfg(feature = "usearch")]
-fn indexed(mut bank: Bank) -> Bank {
-    bank.index();
-    bank
-}
-
-#[cfg(not(feature = "usearch"))]
-fn indexed(bank: Bank) -> Bank {
-    bank
 }
 
 /// The bank with what has changed; nothing where that does not come out even: samples that were embedded
