@@ -104,7 +104,7 @@ class Peer:
         self.index = make()
         self.made, self.size = time.perf_counter() - start, resident() - before
         self.ask, self.probes = ask, probes
-        for self.expansion in (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512):
+        for self.expansion in (16, 24, 32, 40, 48, 56, 64, 96, 128, 192, 256, 384, 512):
             set_expansion(self.index, self.expansion)
             if recall(self.round()[0]) >= 0.98:
                 break

@@ -11,7 +11,7 @@ use super::coarse::{Bound, CoarseQuery, coarse};
 /// Lists are made of this many rows or more: a scan of fewer takes a few milliseconds.
 pub(super) const FROM: usize = 100_000;
 /// A search looks at so many rows that are wanted for each list there is, which is about at so many lists.
-const ROWS_PER_LIST: usize = 6;
+const ROWS_PER_LIST: usize = 5;
 /// Centres are the means of so many rows each, on average.
 const TRAINED_ON: usize = 48;
 /// Rounds of k-means; more move few rows.

@@ -275,6 +275,8 @@ fn key_frames_will_do_while_nothing_happens_and_the_ring_keeps_all() {
     assert!(camera.status().idle);
     // a key frame each second; the stream's own clock says so whatever the machine does
     assert!(gaps(&idle).iter().all(|g| *g > 0.8), "{:?}", gaps(&idle));
+    let part = kept_around(&camera, &idle[0], 1.0);
+    shows(&part, &idle, 0, 0, folder.path());
     let part = kept_around(&camera, &idle[6], 3.0);
     shows(&part, &idle, 6, 0, folder.path());
     // from a key frame before, at most as long as a segment
@@ -319,14 +321,18 @@ fn a_stream_with_b_frames_is_taken_in_and_kept() {
     let camera = open(&server.url(), options);
     let frames = frames(&camera, 40);
     assert!(frames.windows(2).all(|w| w[0].time_s < w[1].time_s));
-    // in the midst of a segment
-    for i in 33..36 {
+    // the first, and some in the midst of a segment
+    for i in [0, 33, 34, 35] {
         let part = kept_around(&camera, &frames[i], 2.0);
-        // by RTSP no packet says when it is to be decoded: ffmpeg may be wrong by a frame
-        shows(&part, &frames, i, 1, folder.path());
+        // by RTSP no packet says when it is to be decoded: ffmpeg's times are wrong by as much as it reorders
+        shows(&part, &frames, i, 2, folder.path());
         let (seconds, n) = clip_of(&part, folder.path());
-        assert!((3.9..6.2).contains(&seconds), "{seconds} s");
-        assert!((n / seconds - 10.0).abs() < 0.3, "{n} in {seconds} s");
+        assert!(
+            (if i == 0 { 1.9 } else { 3.9 }..6.2).contains(&seconds),
+            "{seconds} s"
+        );
+        // the cut is by the order of decoding
+        assert!((n - 10.0 * seconds).abs() < 4.0, "{n} in {seconds} s");
     }
     assert_eq!(camera.status().restarts, 0, "{:?}", camera.status());
 }

@@ -166,9 +166,9 @@ fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<St
             "0:v:0",
             "-c",
             "copy",
-            // with B-frames the first packets come without a time, and cannot be written
+            // by RTSP the first key frame comes without a time: it is the beginning
             "-bsf:v",
-            "noise=drop=eq(pts\\,nopts)",
+            "setts=pts='if(eq(PTS,NOPTS),if(eq(DTS,NOPTS),0,DTS),PTS)'",
             "-f",
             "segment",
             "-segment_format",
