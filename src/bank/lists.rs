@@ -132,6 +132,9 @@ impl Lists {
     /// Makes about as many lists as each has rows, of rows of unit length one behind the other. Uses all cores.
     pub(super) fn split(&mut self, rows: &[f32]) {
         let (d, n) = (self.dimensions, self.places.len());
+        if n == 0 {
+            return;
+        }
         let wished = n.isqrt();
         self.centres = centres(rows, d, wished);
         let lists: Vec<usize> = rows
@@ -322,6 +325,16 @@ mod tests {
                 same += found.iter().filter(|h| truth.contains(h)).count();
             }
             assert!(same as f64 >= 0.98 * of as f64, "{same} of {of}");
+            // where few are wanted, all lists are looked at
+            let few = |row: usize| row.is_multiple_of(300);
+            let probe = &all[n];
+            assert_eq!(split.nearest(probe, 10, few), exact.nearest(probe, 10, few));
+            assert!(split.nearest(probe, 10, |_| false).is_empty());
+        }
+        // a decision looks at all
+        for probe in all[n..].iter().step_by(40) {
+            let found = split.nearest_of_all(probe, 10, |_| true);
+            assert_eq!(found, exact.nearest_of_all(probe, 10, |_| true));
         }
         // a row is found by itself at once
         let newest = unit(d, 999_999);
@@ -331,5 +344,13 @@ mod tests {
         assert!(hit.similarity > 0.999);
         split.swap_remove(n);
         assert!(split.nearest(&newest, 1, |_| true)[0].similarity < 0.99);
+        // until none is left
+        for row in (0..n).rev() {
+            split.swap_remove(row / 2);
+        }
+        assert!(split.is_empty() && split.nearest(&newest, 1, |_| true).is_empty());
+        split.index_now();
+        split.push(&newest);
+        assert_eq!(split.nearest(&newest, 1, |_| true)[0].row, 0);
     }
 }
