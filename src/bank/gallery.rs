@@ -79,9 +79,9 @@ impl Gallery {
         self.rows.capacity() * size_of::<f32>() + self.coarse.bytes()
     }
 
-    /// Whether the rows are so many that [`Self::index_now`] is worth its time, and it was not done.
+    /// Whether the rows are so many, or so many more than last time, that [`Self::index_now`] is worth its time.
     pub(super) fn needs_index(&self) -> bool {
-        self.len() > lists::FROM && !self.is_indexed()
+        self.len() > lists::FROM && self.len() > 2 * self.coarse.split_at()
     }
 
     /// Puts rows that are near to each other together, so that [`Self::nearest`] need not look at all of them; what
@@ -164,6 +164,10 @@ impl Gallery {
         let mut floor = f32::NEG_INFINITY;
         let mut maybe = Vec::new();
         for (row, values, bound) in lists.flat_map(|list| list.entries(self.dimensions)) {
+            // where few are wanted, most need not be looked at
+            if floor == f32::NEG_INFINITY && !wanted(row) {
+                continue;
+            }
             let about = coarse.about(values, bound);
             let slack = coarse.slack(bound);
             if about + slack >= floor && wanted(row) {

@@ -10,8 +10,8 @@ use super::coarse::{Bound, CoarseQuery, coarse};
 
 /// Lists are made of this many rows or more: a scan of fewer takes a few milliseconds.
 pub(super) const FROM: usize = 100_000;
-/// A search looks at so many rows that are wanted for each list there is, which is about at so many lists.
-const ROWS_PER_LIST: usize = 5;
+/// A search looks at about so many lists: until it has met as many rows that are wanted as they hold on average.
+const LOOKED_AT: usize = 5;
 /// Centres are the means of so many rows each, on average.
 const TRAINED_ON: usize = 48;
 /// Rounds of k-means; more move few rows.
@@ -26,6 +26,8 @@ pub(super) struct Lists {
     centres: List,
     /// Where each row is.
     places: Vec<Place>,
+    /// How many rows there were when the lists were made.
+    split_at: usize,
 }
 
 #[derive(Clone, Default)]
@@ -48,7 +50,13 @@ impl Lists {
             lists: vec![List::with_capacity(dimensions, capacity)],
             centres: List::default(),
             places: Vec::with_capacity(capacity),
+            split_at: 0,
         }
+    }
+
+    /// How many rows there were when the lists were made; none if they were not.
+    pub(super) fn split_at(&self) -> usize {
+        self.split_at
     }
 
     pub(super) fn len(&self) -> usize {
@@ -117,7 +125,7 @@ impl Lists {
             .enumerate()
             .map(near)
             .collect();
-        let mut left = ROWS_PER_LIST * self.lists.len();
+        let mut left = LOOKED_AT * self.len().div_ceil(self.lists.len());
         std::iter::from_fn(move || {
             if left == 0 {
                 return None;
@@ -148,6 +156,7 @@ impl Lists {
         let empty = lengths.iter().map(|length| List::with_capacity(d, *length));
         self.lists = empty.collect();
         self.places.clear();
+        self.split_at = n;
         for (row, list) in rows.chunks_exact(d).zip(lists) {
             self.push_into(list, row);
         }

@@ -248,7 +248,8 @@ impl Bank {
         true
     }
 
-    /// The `k` nearest samples that are `wanted`, nearest first; equals in the order of their ids.
+    /// The `k` nearest samples of this role, or of any, that are `wanted`, nearest first; equals in the order of
+    /// their ids.
     ///
     /// # Errors
     /// An embedding of another size.
@@ -256,11 +257,13 @@ impl Bank {
         &self,
         probe: &Embedding,
         k: usize,
+        role: Option<Role>,
         wanted: impl Fn(&Sample) -> bool,
     ) -> Result<Vec<Neighbour>, BankError> {
         self.fits(probe)?;
         let mut all: Vec<(f32, &Sample)> = Vec::new();
-        for group in self.groups.values() {
+        let groups = self.groups.iter();
+        for (_, group) in groups.filter(|((_, of), _)| role.is_none_or(|role| role == *of)) {
             let hits = group
                 .gallery
                 .nearest(probe.values(), k, |row| wanted(&group.samples[row]));

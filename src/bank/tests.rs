@@ -291,7 +291,7 @@ fn embeddings_of_another_size_are_refused() {
     let wrong = BankError::Dimensions { has: 2, needs: D };
     let new = sample(77, Role::Positive, "EQP-02", "a");
     assert_eq!(bank.insert(new, &small), Err(wrong.clone()));
-    assert_eq!(bank.nearest(&small, 3, |_| true), Err(wrong.clone()));
+    assert_eq!(bank.nearest(&small, 3, None, |_| true), Err(wrong.clone()));
     let matcher = Matcher::new(&bank, place("a"), Policy::default());
     assert_eq!(matcher.judge("EQP-02", &small), Err(wrong));
     let twice = sample(0, Role::Positive, "EQP-02", "a");
@@ -422,7 +422,7 @@ proptest! {
             };
             prop_assert_eq!(of(&a), of(&b));
         }
-        let nearest = |bank: &Bank| serde_json::to_string(&bank.nearest(&probe, 5, |_| true).unwrap()).unwrap();
+        let nearest = |bank: &Bank| serde_json::to_string(&bank.nearest(&probe, 5, None, |_| true).unwrap()).unwrap();
         prop_assert_eq!(nearest(&a), nearest(&b));
     }
 
@@ -462,7 +462,7 @@ proptest! {
             let site = ["a", "b"][n % 2];
             bank.insert(sample(n as u64, Role::Positive, "EQP-02", site), &look(*towards, 0.4, n as u64)).unwrap();
         }
-        let nearest_fair = bank.nearest(&probe, 1, |s| s.role == Role::Positive).unwrap()[0].similarity;
+        let nearest_fair = bank.nearest(&probe, 1, Some(Role::Positive), |_| true).unwrap()[0].similarity;
         for (n, towards) in poison.iter().enumerate() {
             let n = n as u64;
             bank.insert(sample(100 + n, Role::Positive, "EQP-02", "c"), &look(*towards, 0.1, n)).unwrap();

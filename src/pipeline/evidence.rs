@@ -1,8 +1,11 @@
 //! Evidence of findings as files: the best picture as it came, and a short clip from before and after.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use image::RgbImage;
 use schemars::JsonSchema;
@@ -21,6 +24,9 @@ const AFTER_S: f64 = 5.0;
 pub const KEPT_S: u32 = 40;
 /// Key frames may be far apart: segments that are not done yet are waited for so long, seconds.
 const PATIENCE_S: f64 = 15.0;
+
+/// At the end of a watch of a live source what is left is waited for so long: somebody wants it to end.
+const AT_THE_END: Duration = Duration::from_secs(30);
 
 /// Where a source's video is kept.
 pub enum Kept<'a> {
@@ -55,9 +61,11 @@ pub struct Evidence {
     stem: String,
     jobs: Vec<Job>,
     /// To the thread that writes, one finding after the other: many may open at once, and the frames have
-    /// the processors first.
-    due: Sender<(Job, Source)>,
-    writer: JoinHandle<()>,
+    /// the processors first. Both there until the end.
+    due: Option<Sender<(Job, Source)>>,
+    writer: Option<JoinHandle<()>>,
+    /// What is not begun yet is not written any more.
+    hurry: Arc<AtomicBool>,
     told: Receiver<Written>,
 }
 
@@ -85,18 +93,22 @@ impl Evidence {
         let from = plain.len().saturating_sub(60);
         let (due, to_write) = channel::<(Job, Source)>();
         let (tell, told) = channel();
-        let at = folder.to_owned();
+        let hurry = Arc::new(AtomicBool::new(false));
+        let (at, hurried) = (folder.to_owned(), hurry.clone());
         let writer = std::thread::spawn(move || {
             for (job, from) in to_write {
-                let _ = tell.send(write(&at, &job, &from));
+                let hurried = hurried.load(Ordering::Relaxed);
+                let written = write(&at, &job, if hurried { &Source::None } else { &from });
+                let _ = tell.send(written);
             }
         });
         Ok(Self {
             folder: folder.to_owned(),
             stem: plain[from..].trim_matches('-').to_owned(),
             jobs: Vec::new(),
-            due,
-            writer,
+            due: Some(due),
+            writer: Some(writer),
+            hurry,
             told,
         })
     }
@@ -138,9 +150,23 @@ impl Evidence {
         for job in std::mem::take(&mut self.jobs) {
             self.begin(job, kept, None);
         }
-        drop(self.due);
-        let _ = self.writer.join();
+        self.due = None;
+        let until = Instant::now() + AT_THE_END;
+        let in_time = || matches!(kept, Kept::File(_)) || Instant::now() < until;
+        while self.writer.as_ref().is_some_and(|w| !w.is_finished()) && in_time() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.end();
         self.told.iter().collect()
+    }
+
+    /// Waits for no more than the file in hand.
+    fn end(&mut self) {
+        self.hurry.store(true, Ordering::Relaxed);
+        self.due = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
     }
 
     fn begin(&mut self, job: Job, kept: &Kept<'_>, now_s: Option<f64>) {
@@ -158,8 +184,15 @@ impl Evidence {
             }
             Kept::File(path) => Source::File(path.to_path_buf(), from_s, to_s),
         };
-        // it writes until this value is gone
-        let _ = self.due.send((job, work));
+        if let Some(due) = &self.due {
+            let _ = due.send((job, work));
+        }
+    }
+}
+
+impl Drop for Evidence {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -169,6 +202,8 @@ enum Source {
         best: Option<ClipPart>,
     },
     File(PathBuf, f64, f64),
+    /// There is no time for it.
+    None,
 }
 
 fn write(folder: &Path, job: &Job, from: &Source) -> Written {
@@ -179,8 +214,19 @@ fn write(folder: &Path, job: &Job, from: &Source) -> Written {
     let better = match from {
         Source::Ring { best, .. } => best.as_ref().map(|b| b.write_picture(&whole)),
         Source::File(file, ..) => Some(picture_of_file(file, job.best_s, &whole)),
+        Source::None => {
+            errors.push("the watch ended before its clip was cut".to_owned());
+            None
+        }
     };
-    let better = better.and_then(|r| r.map_err(|e| errors.push(e.to_string())).ok());
+    let better = better.and_then(|r| {
+        r.map_err(|e| {
+            // what is there of it is not to be taken for the picture
+            let _ = std::fs::remove_file(&whole);
+            errors.push(e.to_string());
+        })
+        .ok()
+    });
     let has_picture = match better {
         Some(()) if whole.exists() => std::fs::rename(&whole, &picture).is_ok(),
         _ => job.has_picture,
@@ -188,10 +234,12 @@ fn write(folder: &Path, job: &Job, from: &Source) -> Written {
     let cut = match from {
         Source::Ring { part, .. } => part.as_ref().map(|p| p.write_clip(&clip)),
         Source::File(file, from_s, to_s) => Some(cut_file(file, *from_s, *to_s, &clip)),
+        Source::None => None,
     };
     let has_clip = match cut {
         Some(Ok(())) => true,
         Some(Err(e)) => {
+            let _ = std::fs::remove_file(&clip);
             errors.push(e.to_string());
             false
         }

@@ -171,10 +171,9 @@ pub(super) async fn search(
         .map_err(|e| Problem::fault(&e))?;
         let may_see = |s: &Sample| sites.as_ref().is_none_or(|all| all.contains(&s.place.site));
         let nearest = |role: Role| {
-            let wants = |s: &Sample| s.role == role && may_see(s);
             let found = taught
                 .bank()
-                .nearest(&searched.probe, wanted.nearest, wants);
+                .nearest(&searched.probe, wanted.nearest, Some(role), may_see);
             found.map(|all| all.into_iter().map(Near::from).collect())
         };
         let decisions = searched.verdicts.into_iter();

@@ -129,7 +129,7 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
         samples: bank.len(),
         photo_sha256: Digest::of(&bytes).to_string(),
         area,
-        neighbours: bank.nearest(&searched.probe, args.k, |_| true)?,
+        neighbours: bank.nearest(&searched.probe, args.k, None, |_| true)?,
         verdicts,
     };
     let mut out = std::io::stdout().lock();

@@ -567,7 +567,7 @@ fn adds_until_it_is_killed() {
                         let found = shared
                             .read()
                             .unwrap()
-                            .nearest(&look(number), 1, |_| true)
+                            .nearest(&look(number), 1, None, |_| true)
                             .unwrap();
                         assert_eq!(found[0].sample.id, change.added[0]);
                         if n % 8 == task {

@@ -1,9 +1,11 @@
 //! The last seconds of a stream as they came, in segments on disk, and what is cut from them as
 //! evidence. ffmpeg writes and wraps the segments; nothing is encoded until a clip is wanted.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -23,6 +25,9 @@ impl RingOptions {
         self.seconds.div_ceil(2) + 1
     }
 }
+
+/// One file of evidence takes no longer, whatever happens to ffmpeg.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// Folders of children that are kept: the present one and those before it.
 const KEPT: usize = 3;
@@ -145,23 +150,25 @@ impl ClipPart {
     /// # Errors
     /// [`EvidenceError`].
     pub fn write_clip(&self, to: &Path) -> Result<(), EvidenceError> {
-        let first = self.segments.first().ok_or(EvidenceError::Gone)?.1;
-        let list = self.list()?;
-        let mut command = ffmpeg();
-        command
-            .args(["-f", "concat", "-safe", "0", "-i"])
-            .arg(list.path());
-        if self.codec.as_deref() == Some("h264") {
-            // from its first key frame
-            command.args(["-c", "copy", "-t", &seconds(self.to_s - first)]);
-        } else {
-            command.args(["-ss", &seconds((self.from_s - first).max(0.0))]);
-            command.args(["-t", &seconds(self.to_s - self.from_s)]);
-            command.args(ENCODE);
-        }
-        command.args(MP4).arg(to);
-        run(command)?;
-        self.still_there(&self.segments)
+        self.while_there(|segments| {
+            let first = segments[0].1;
+            let list = self.list(segments)?;
+            let mut command = ffmpeg();
+            command.args(ONE_CORE);
+            command.args(["-f", "concat", "-safe", "0", "-i"]);
+            command.arg(list.path());
+            if self.codec.as_deref() == Some("h264") {
+                // from its first key frame
+                command.args(["-c", "copy", "-t", &seconds(self.to_s - first)]);
+            } else {
+                let from = self.from_s.max(first);
+                command.args(["-ss", &seconds(from - first)]);
+                command.args(["-t", &seconds(self.to_s - from)]);
+                command.args(ONE_CORE).args(ENCODE);
+            }
+            command.args(MP4).arg(to);
+            run(command)
+        })
     }
 
     /// Writes the picture of the moment asked for, as it came, as JPEG.
@@ -169,34 +176,51 @@ impl ClipPart {
     /// # Errors
     /// [`EvidenceError`].
     pub fn write_picture(&self, to: &Path) -> Result<(), EvidenceError> {
-        let at = self.around_s;
-        let segment = self.segments.iter().rposition(|s| s.1 <= at + 1e-3);
-        let segment = &self.segments[segment.ok_or(EvidenceError::Gone)?..][..1];
-        let (name, from, _) = &segment[0];
-        let mut command = ffmpeg();
-        // before the input: what comes earlier is decoded, but not made into a picture
-        command.args(["-ss", &seconds((at - from - 0.001).max(0.0)), "-i"]);
-        command.arg(self.folder.path().join(name));
-        command.args(JPEG).arg("-y").arg(to);
-        run(command)?;
-        self.still_there(segment)
+        self.while_there(|segments| {
+            let at = self.around_s;
+            let segment = segments.iter().rfind(|s| s.1 <= at + 1e-3);
+            let (name, from, _) = segment.ok_or(EvidenceError::Gone)?;
+            let mut command = ffmpeg();
+            // before the input: what comes earlier is decoded, but not made into a picture
+            command.args(ONE_CORE);
+            command.args(["-ss", &seconds((at - from - 0.001).max(0.0)), "-i"]);
+            command.arg(self.folder.path().join(name));
+            command.args(JPEG).arg("-y").arg(to);
+            run(command)
+        })
     }
 
-    /// Segments are written over in turn: whether that came sooner than the end of the work on these.
-    fn still_there(&self, used: &[Segment]) -> Result<(), EvidenceError> {
-        let now = segments(self.folder.path());
-        let there = used.iter().all(|segment| now.contains(segment));
-        there.then_some(()).ok_or(EvidenceError::Gone)
+    /// Segments are written over in turn. Works with those that are left, again if one was lost meanwhile, as long as
+    /// the moment asked for is among them.
+    fn while_there(
+        &self,
+        work: impl Fn(&[Segment]) -> Result<(), EvidenceError>,
+    ) -> Result<(), EvidenceError> {
+        let left = || {
+            let listed = segments(self.folder.path());
+            let gone = self.segments.iter().rposition(|s| !listed.contains(s));
+            &self.segments[gone.map_or(0, |last| last + 1)..]
+        };
+        let mut now = left();
+        while now.first().is_some_and(|s| s.1 <= self.around_s + 1e-3) {
+            let done = work(now);
+            let after = left();
+            if after.len() == now.len() {
+                return done;
+            }
+            now = after;
+        }
+        Err(EvidenceError::Gone)
     }
 
-    fn list(&self) -> std::io::Result<tempfile::NamedTempFile> {
+    fn list(&self, segments: &[Segment]) -> std::io::Result<tempfile::NamedTempFile> {
         use std::io::Write;
         let mut list = tempfile::NamedTempFile::new_in(self.folder.path())?;
         writeln!(list, "ffconcat version 1.0")?;
-        for (i, (name, from, _)) in self.segments.iter().enumerate() {
+        for (i, (name, from, _)) in segments.iter().enumerate() {
             writeln!(list, "file '{name}'")?;
             // of a segment its own end tells less: the stream may not say how long its last frame lasts
-            if let Some((_, next, _)) = self.segments.get(i + 1) {
+            if let Some((_, next, _)) = segments.get(i + 1) {
                 writeln!(list, "duration {}", seconds(next - from))?;
             }
         }
@@ -205,6 +229,8 @@ impl ClipPart {
     }
 }
 
+/// While a camera is watched; before the input it is for the decoder, behind it for the encoder.
+const ONE_CORE: [&str; 2] = ["-threads", "1"];
 const ENCODE: [&str; 8] = [
     "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-pix_fmt", "yuv420p",
 ];
@@ -253,23 +279,48 @@ fn seconds(s: f64) -> String {
     format!("{s:.3}")
 }
 
-/// Behind all that watches, and on one core: evidence can wait, the next frame cannot.
+/// Behind all that watches: evidence can wait, the next frame cannot.
 fn ffmpeg() -> Command {
     let mut command = Command::new("nice");
     command.args(["-n", "10", "ffmpeg", "-nostdin", "-v", "error"]);
-    command.args(["-threads", "1"]);
     command
 }
 
 fn run(mut command: Command) -> Result<(), EvidenceError> {
-    let output = command
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .output()?;
-    if output.status.success() {
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stderr = child.stderr.take();
+    let log = std::thread::spawn(move || {
+        let mut log = Vec::new();
+        if let Some(mut stderr) = stderr {
+            // as far as it comes
+            let _ = stderr.read_to_end(&mut log);
+        }
+        log
+    });
+    let until = Instant::now() + LIMIT;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() >= until {
+            child.kill()?;
+            child.wait()?;
+            return Err(EvidenceError::Failed(format!(
+                "not done after {} s",
+                LIMIT.as_secs()
+            )));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    if status.success() {
         return Ok(());
     }
-    let log = String::from_utf8_lossy(&output.stderr);
+    let log = log.join().unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
     let line = log.lines().last().unwrap_or("no reason given").trim();
     Err(EvidenceError::Failed(line.chars().take(200).collect()))
 }
