@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sitewarden::source::camera::{
-    Address, Camera, CameraOptions, ClipPart, LiveFrame, Mode, RingOptions, State, Transport,
+    Address, Camera, CameraOptions, ClipPart, EvidenceError, LiveFrame, Mode, RingOptions, State,
+    Transport,
 };
 
 use crate::rtsp::{self, Server};
@@ -334,6 +335,20 @@ fn a_stream_with_b_frames_is_taken_in_and_kept() {
         // the cut is by the order of decoding
         assert!((n - 10.0 * seconds).abs() < 4.0, "{n} in {seconds} s");
     }
+    // once it is written over, nobody gets something else for it
+    let at_s = frames[35].time_s;
+    let part = kept_around(&camera, &frames[35], 1.0);
+    let until = Instant::now() + PATIENCE;
+    while camera.kept(at_s, at_s - 1.0, at_s + 1.0).is_some() {
+        assert!(Instant::now() < until);
+        let _ = camera.next(Duration::from_millis(100));
+    }
+    let path = folder.path().join("gone");
+    assert!(matches!(part.write_clip(&path), Err(EvidenceError::Gone)));
+    assert!(matches!(
+        part.write_picture(&path),
+        Err(EvidenceError::Gone)
+    ));
     assert_eq!(camera.status().restarts, 0, "{:?}", camera.status());
 }
 
