@@ -184,7 +184,13 @@ pub(super) async fn layer(State(app): State<App>, request: Request, next: Next) 
 
 async fn pass(app: &App, request: Request, next: Next) -> Result<Response, Problem> {
     let path = request.uri().path().to_owned();
-    let form = ["/photos", "/frames", "/bank/samples", "/bank/search"];
+    let form = [
+        "/photos",
+        "/frames",
+        "/bank/samples",
+        "/bank/search",
+        "/bank/import",
+    ];
     if request.method() != Method::POST || form.iter().any(|end| path.ends_with(end)) {
         return Ok(next.run(request).await);
     }

@@ -119,10 +119,19 @@ struct RawPicture {
     data: String,
 }
 
-fn signer(key: &[u8]) -> Result<Hmac<Sha256>, PortableError> {
+/// Refuses a key that somebody could guess.
+///
+/// # Errors
+/// [`PortableError::Key`].
+pub fn check_key(key: &[u8]) -> Result<(), PortableError> {
     if key.len() < SHORTEST_KEY {
         return Err(PortableError::Key(key.len()));
     }
+    Ok(())
+}
+
+fn signer(key: &[u8]) -> Result<Hmac<Sha256>, PortableError> {
+    check_key(key)?;
     Hmac::new_from_slice(key).map_err(|_| PortableError::Key(key.len()))
 }
 

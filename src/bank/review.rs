@@ -11,7 +11,8 @@ use crate::embedding::dot;
 use crate::id::Id;
 
 /// Two samples that show the same.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "BankDouble")]
 pub struct Double {
     /// The one.
     pub a: Id,
@@ -24,7 +25,8 @@ pub struct Double {
 }
 
 /// A sample that looks like others than those it is labelled with.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "BankDoubt")]
 pub struct Doubt {
     /// Which.
     pub id: Id,
@@ -43,7 +45,8 @@ pub struct Doubt {
 }
 
 /// How a kind is covered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "BankKindCover")]
 pub struct Cover {
     /// Hazard code; none: clean references of all kinds.
     pub hazard: Option<String>,
@@ -58,7 +61,8 @@ pub struct Cover {
 }
 
 /// A smaller bank, and what it costs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "BankCoreset")]
 pub struct Coreset {
     /// The samples to keep.
     pub keep: Vec<Id>,
@@ -69,6 +73,8 @@ pub struct Coreset {
     pub recall_after: f64,
 }
 
+/// Neighbours that vote on a label, where nothing else is said.
+pub const NEIGHBOURS: usize = 5;
 /// Rows that a core takes at a time.
 const MIN_LEN: usize = 1024;
 

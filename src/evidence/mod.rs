@@ -161,6 +161,16 @@ impl Store {
         Ok(stored(true))
     }
 
+    /// A file without a name, for what has to be seen to its end before any of it is kept.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Full`] when there is no room, or what the system said.
+    pub fn spool(&self) -> Result<File, EvidenceError> {
+        self.check_room(0)?;
+        tempfile::tempfile_in(&self.incoming)
+            .map_err(EvidenceError::io("write into", &self.incoming))
+    }
+
     /// The bytes as received, checked against their name.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! accepted has its effect once. What a dead process had claimed is claimed again at the next start.
 
 mod judge;
+pub mod lending;
 pub mod originals;
 mod received;
 pub mod samples;

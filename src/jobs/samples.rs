@@ -123,6 +123,21 @@ impl SampleBank {
         self.0.embedder.get()?.as_ref().ok().map(|e| e.version())
     }
 
+    /// The embedder; it is loaded if it was not needed so far.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub async fn embedder_id(&self) -> Result<EmbedderId, Unready> {
+        Ok(embedder_id(&*self.load().await?))
+    }
+
+    /// Has the bank read anew: samples that were there have got embeddings or photos.
+    pub async fn forget(&self) {
+        let _making = self.0.making.lock().await;
+        let mut now = self.0.now.write().unwrap_or_else(PoisonError::into_inner);
+        *now = None;
+    }
+
     /// Tells the background that the bank was changed.
     pub fn wake(&self) {
         self.0.wake.notify_one();

@@ -264,26 +264,50 @@ fn lock_folder(folder: &Path) -> Result<File> {
     }
 }
 
+/// Makes the database file when missing, for its owner alone: it holds accounts and what people were found
+/// doing. SQLite gives its journals the same rights.
 fn sqlite_url(folder: &Path) -> Result<String> {
-    let path = std::path::absolute(folder.join(FILE)).map_err(|source| Error::Folder {
+    let failed = |source| Error::Folder {
         path: folder.to_owned(),
         source,
-    })?;
+    };
+    let path = std::path::absolute(folder.join(FILE)).map_err(failed)?;
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&path).map_err(failed)?;
     let path = path
         .to_str()
         .ok_or_else(|| Error::invalid("data", "the folder's name must be UTF-8"))?
         .replace('%', "%25")
         .replace('?', "%3F")
         .replace('#', "%23");
-    Ok(format!("sqlite://{path}?mode=rwc"))
+    Ok(format!("sqlite://{path}?mode=rw"))
 }
 
-/// Refuses an empty text.
+/// Longest name, characters.
+const LONGEST_NAME: usize = 300;
+
+/// Refuses what is no name: too long, or with characters that no page nor terminal can show.
+fn name(field: &'static str, text: &str) -> Result<()> {
+    if text.chars().count() > LONGEST_NAME {
+        let problem = format!("must not be longer than {LONGEST_NAME} characters");
+        return Err(Error::invalid(field, problem));
+    }
+    if text.chars().any(char::is_control) {
+        let problem = "must not have line breaks nor other control characters";
+        return Err(Error::invalid(field, problem));
+    }
+    Ok(())
+}
+
+/// Refuses an empty name.
 fn required(field: &'static str, text: &str) -> Result<()> {
     if text.trim().is_empty() {
         return Err(Error::invalid(field, "must not be empty"));
     }
-    Ok(())
+    name(field, text)
 }
 
 /// `If-Match`: refuses a change that was made for another version.

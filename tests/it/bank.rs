@@ -192,8 +192,29 @@ fn a_kind_is_taught_searched_forgotten_and_brought_back() {
         then["verdicts"].to_string(),
         without["verdicts"].to_string()
     );
-    let list = text(&office.bank(&["list", "--hazard", "EQP-02"]).stdout);
+    let pictures = office.path("pictures");
+    let folder = pictures.to_str().unwrap();
+    let list = office.bank(&[
+        "list",
+        "--hazard",
+        "EQP-02",
+        "--lang",
+        "zh",
+        "--pictures",
+        folder,
+    ]);
+    let list = text(&list.stdout);
     assert!(list.contains("5 samples at version 4"), "{list}");
+    assert!(list.contains("电线私拉乱接") && list.contains("hall"), "{list}");
+    let shown = image::open(pictures.join(format!("{}.jpg", added[0]))).unwrap();
+    assert!(shown.to_rgb8().get_pixel(30, 20).0[0] > 200);
+    assert_eq!(fs::read_dir(&pictures).unwrap().count(), 5);
+    let near = office.path("near");
+    let search = ["search", probe.to_str().unwrap(), "-k", "2", "--lang", "zh"];
+    let search = [&search[..], &["--pictures", near.to_str().unwrap()]].concat();
+    let said = text(&office.bank(&search).stdout);
+    assert!(said.contains("confirm") && said.contains('。'), "{said}");
+    assert_eq!(fs::read_dir(&near).unwrap().count(), 2);
     let check = json(&office.bank(&["check", "--coreset", "40", "--json"]));
     assert_eq!(check["coreset"]["keep"].as_array().unwrap().len(), 40);
     assert_eq!(check["coverage"].as_array().unwrap().len(), 2);
@@ -336,7 +357,12 @@ fn a_bank_is_lent_to_another_office() {
         key.to_str().unwrap(),
         other.to_str().unwrap(),
     );
-    for pictures in [true, false] {
+    for (pictures, expected) in [
+        (false, "1065 added"),
+        (true, "1065 there already, 1065 of them completed"),
+        // the second time all is there already
+        (true, "1065 there already\n"),
+    ] {
         let mut export = vec!["export", file, "--key", key, "--office", "north"];
         if !pictures {
             export.push("--no-pictures");
@@ -353,12 +379,6 @@ fn a_bank_is_lent_to_another_office() {
         let output = south.bank(&["import", file, "--key", key]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         let said = text(&output.stdout);
-        // the second time all is there already
-        let expected = if pictures {
-            "1065 added"
-        } else {
-            "1065 there already"
-        };
         assert!(said.contains(expected), "{said}");
         let probe = south.picture(ORANGE, 30);
         let found = south.search(&probe, &[]);
@@ -366,6 +386,37 @@ fn a_bank_is_lent_to_another_office() {
         assert_eq!(found["neighbours"][0]["site"], "north/hall");
         south.ledger_is_sound();
     }
+    // the kinds of the lender are not all known here
+    let own = north.path("own.toml");
+    fs::write(
+        &own,
+        "version = \"1\"\n[[hazard]]\ncode = \"OWN-01\"\naspect = \"equipment\"\nseverity = \"general\"\n\
+         name = { en = \"Gap\", zh = \"缺口\" }\nphoto_reason = { en = \"No.\", zh = \"无\" }\n",
+    )
+    .unwrap();
+    let config = north.path("own-config.toml");
+    fs::write(&config, "[hazards]\ncatalogue = \"own.toml\"\n").unwrap();
+    let picture = north.picture(GREEN, 3);
+    let added = north.bank(&[
+        "--config",
+        config.to_str().unwrap(),
+        "add",
+        "--hazard",
+        "OWN-01",
+        picture.to_str().unwrap(),
+    ]);
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    let exported = north.bank(&["export", file, "--key", key, "--office", "north"]);
+    assert!(exported.status.success());
+    let output = south.bank(&["import", file, "--key", key]);
+    assert!(
+        text(&output.stderr).contains("no OWN-01"),
+        "{}",
+        text(&output.stderr)
+    );
+    let list = text(&south.bank(&["list", "--hazard", "OWN-01"]).stdout);
+    assert!(list.contains("(not in the catalogue)"), "{list}");
+    north.ledger_is_sound();
     // half a file
     let whole = fs::read(file).unwrap();
     fs::write(file, &whole[..whole.len() / 2]).unwrap();

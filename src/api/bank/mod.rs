@@ -4,6 +4,8 @@
 //! changes them. A caller limited to enterprises sees samples of their sites only.
 
 mod form;
+mod lend;
+mod look;
 mod search;
 mod teach;
 
@@ -35,6 +37,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show, remove))
         .routes(routes!(picture))
         .routes(routes!(undo))
+        .routes(routes!(look::review))
+        .routes(routes!(lend::export))
 }
 
 /// Those that take pictures, whose bodies are larger than others.
@@ -42,6 +46,27 @@ pub(super) fn upload_routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, teach::add))
         .routes(routes!(search::search))
+        .routes(routes!(lend::import))
+}
+
+fn empty() -> Problem {
+    Problem::new(
+        Kind::Conflict,
+        "The sample bank is empty.",
+        "Add samples at POST /api/v1/bank/samples.",
+    )
+}
+
+/// The bank is looked at, or lent, as a whole, with samples of all sites.
+fn sees_all(caller: &Caller) -> Result<(), Problem> {
+    if caller.enterprises().is_none() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Kind::Forbidden,
+        "This takes the sample bank as a whole, with the samples of all enterprises.",
+        "Ask somebody who is not limited to some of them.",
+    ))
 }
 
 /// The bank as a whole.

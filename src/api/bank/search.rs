@@ -140,13 +140,9 @@ pub(super) async fn search(
     let place = fields.place(&app, &caller).await?;
     let sites = sites::ids_in(&mut app.ledger.read().await?, &caller.scope).await?;
     let taught = app.jobs.bank().now().await.map_err(not_ready)?;
-    let taught = taught.filter(|t| !t.bank().is_empty()).ok_or_else(|| {
-        Problem::new(
-            Kind::Conflict,
-            "The sample bank is empty.",
-            "Add samples at POST /api/v1/bank/samples.",
-        )
-    })?;
+    let taught = taught
+        .filter(|t| !t.bank().is_empty())
+        .ok_or_else(super::empty)?;
     let limits = app.photo_limits.clone();
     let _turn = app
         .drawing
@@ -215,7 +211,7 @@ impl Decision {
     }
 }
 
-fn not_ready(unready: Unready) -> Problem {
+pub(super) fn not_ready(unready: Unready) -> Problem {
     match unready {
         Unready::Ledger(error) => Problem::fault(&error),
         Unready::Embedding => Problem::new(

@@ -1,20 +1,16 @@
 //! `sitewarden bank export` and `import`: one office lends its bank to another.
 
-use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufReader, Seek, Write};
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 
 use super::Desk;
-use crate::bank::portable::{self, Head, Line, PortableError, Writer};
 use crate::cli::files::write_with;
-use crate::cli::{exit, table};
-use crate::embedding::Embedding;
-use crate::evidence::Digest;
+use crate::cli::{eprintln_line, exit, hazards, table};
+use crate::jobs::lending::{self, Offer};
 use crate::jobs::samples::embedder_id;
-use crate::ledger::bank::{self as rows, NewSample};
 
 /// Writes the bank into one signed file
 #[derive(Debug, clap::Args)]
@@ -52,65 +48,47 @@ fn read_key(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 pub(super) async fn export(desk: &Desk, args: ExportArgs) -> anyhow::Result<u8> {
-    let office = args.office.trim();
-    ensure!(
-        !office.is_empty() && !office.contains('/'),
-        "name the office, without a slash"
-    );
     let key = read_key(&args.key)?;
+    let office = lending::office(&args.office)?;
     let embedder = desk.known_embedder().await?;
     let bank = desk.bank(&embedder, None).await?;
-    let head = Head::new(
-        office.to_owned(),
-        bank.version(),
-        embedder,
-        !args.no_pictures,
-    );
-    let mut samples: Vec<_> = bank.samples().collect();
-    samples.sort_by_key(|(sample, _)| sample.id);
-    let mut written = BTreeSet::new();
-    let mut missing = 0;
-    let mut failed: Option<PortableError> = None;
+    let store = (!args.no_pictures).then_some(&*desk.store);
+    lending::check_key(&key)?;
+    // written down first: a file that nobody knows of must not leave
+    let mut tx = desk.ledger.begin(&desk.actor).await?;
+    lending::note_export(&mut tx, office, &bank, store.is_some()).await?;
+    tx.commit().await?;
+    let mut done = None;
     write_with(&args.file, |out| {
-        let done = (|| {
-            let mut writer = Writer::new(out, &key, &head)?;
-            for (sample, row) in &samples {
-                let digest = sample.photo_sha256.parse::<Digest>();
-                if !args.no_pictures && written.insert(&sample.photo_sha256) {
-                    match digest.ok().and_then(|d| desk.store.read(&d).ok()) {
-                        Some(bytes) => writer.picture(&sample.photo_sha256, &bytes)?,
-                        None => missing += 1,
-                    }
-                }
-                let embedding = Embedding::new(row.to_vec()).map_err(std::io::Error::other)?;
-                writer.sample(sample, &embedding)?;
-            }
-            writer.finish().map(drop)
-        })();
-        match done {
-            Err(PortableError::Io(e)) => Err(e),
-            Err(e) => {
-                failed = Some(e);
-                Err(std::io::Error::other("not signed"))
-            }
-            Ok(()) => Ok(()),
+        let exported = lending::export(out, &key, office, &bank, store);
+        let failed = exported.is_err();
+        done = Some(exported);
+        if failed {
+            return Err(std::io::Error::other("not written"));
         }
+        Ok(())
     })
-    .map_err(|e| failed.map_or_else(|| e.into(), anyhow::Error::from))
+    .map_err(|e| match done.take() {
+        Some(Err(why)) => why.into(),
+        _ => anyhow::Error::from(e),
+    })
     .with_context(|| format!("cannot write {}", args.file.display()))?;
+    let Some(Ok(exported)) = done else {
+        anyhow::bail!("cannot write {}", args.file.display());
+    };
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
         "{} of version {} written to {}",
-        table::count(samples.len(), "sample"),
+        table::count(exported.samples, "sample"),
         bank.version(),
         args.file.display()
     )?;
-    if missing > 0 {
+    if exported.without_photo > 0 {
         writeln!(
             out,
             "{} not here: their samples go with embeddings only",
-            table::count(missing, "photo")
+            table::count(exported.without_photo, "photo")
         )?;
         return Ok(exit::INCOMPLETE);
     }
@@ -121,69 +99,36 @@ pub(super) async fn import(desk: &Desk, args: ImportArgs) -> anyhow::Result<u8> 
     let key = read_key(&args.key)?;
     let what = || format!("cannot import {}", args.file.display());
     let file = File::open(&args.file).with_context(what)?;
-    let mut input = BufReader::with_capacity(1 << 20, file);
-    let lines = portable::verify(&mut input, &key).with_context(what)?;
-    input.rewind().with_context(what)?;
-    let mut kept = BTreeSet::new();
-    let mut new = Vec::new();
-    let head = portable::read(&mut input, lines, |head, line| -> anyhow::Result<()> {
-        match line {
-            Line::Picture { sha256, data } => {
-                let actual = Digest::of(&data).to_string();
-                if actual != sha256 {
-                    bail!("a photo in it is not the one that its name says ({sha256})");
-                }
-                desk.store.put(&data)?;
-                kept.insert(sha256);
-            }
-            Line::Sample { sample, embedding } => {
-                let mut place = sample.place;
-                // sites of two offices are two sites, whatever they are called
-                place.site = format!("{}/{}", head.office, place.site);
-                new.push(NewSample {
-                    role: sample.role,
-                    hazard: sample.hazard,
-                    scope: sample.scope,
-                    place,
-                    photo_kept: kept.contains(&sample.photo_sha256),
-                    photo_sha256: sample.photo_sha256,
-                    area: sample.area,
-                    mask: sample.mask,
-                    origin: format!("import:{}", head.office),
-                    finding_id: None,
-                    embedding: Some((head.embedder.clone(), embedding)),
-                });
-            }
-        }
-        Ok(())
-    })
-    .with_context(what)?;
-    ensure!(!new.is_empty(), "{} holds no samples", args.file.display());
-    let known = match desk.embedder() {
-        Ok(embedder) => Some(embedder_id(&*embedder)),
-        // what is lent may be of an embedder that is not here
-        Err(_) => None,
-    };
-    if let Some(known) = known.filter(|k| k.version == head.embedder.version && *k != head.embedder)
-    {
-        bail!(
-            "cannot import {}: its embeddings have {} values, those of {} have {}: whoever lent it did not make it \
-             with that embedder; ask for another file",
-            args.file.display(),
-            head.embedder.dimensions,
-            table::plain(&known.version),
-            known.dimensions
-        );
-    }
+    // what is lent may be of an embedder that is not here
+    let known = desk.embedder().ok().map(|embedder| embedder_id(&*embedder));
+    let input = BufReader::with_capacity(1 << 20, file);
+    let offer = Offer::read(input, &key, &desk.store, known.as_ref()).with_context(what)?;
     let mut tx = desk.ledger.begin(&desk.actor).await?;
-    let change = rows::add(&mut tx, &new).await.with_context(what)?;
+    let change = offer.take(&mut tx).await.with_context(what)?;
     tx.commit().await?;
     writeln!(
         std::io::stdout(),
         "from {}, version {} of its bank, by {}",
-        table::plain(&head.office),
-        head.version,
-        table::plain(&head.embedder.version)
+        table::plain(&offer.head.office),
+        offer.head.version,
+        table::plain(&offer.head.embedder.version)
     )?;
+    let catalogue = hazards::catalogue(&desk.config)?;
+    let unknown = offer.unknown_kinds(|code| catalogue.kinds().iter().any(|k| k.code == code));
+    if !unknown.is_empty() {
+        eprintln_line(&format!(
+            "sitewarden: the catalogue here has no {}: a search finds these samples, but no photo becomes a \
+             candidate by them; add the kinds to the file of hazards.catalogue",
+            table::plain(&unknown.join(", "))
+        ));
+    }
+    if let Some(known) = known.filter(|known| *known != offer.head.embedder) {
+        eprintln_line(&format!(
+            "sitewarden: these embeddings are of {}, the embedder here is {}: samples that came with their \
+             photos are embedded again when the bank is asked, the others say nothing",
+            table::plain(&offer.head.embedder.version),
+            table::plain(&known.version)
+        ));
+    }
     desk.say(&change)
 }

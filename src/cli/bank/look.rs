@@ -20,14 +20,11 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// Neighbours that vote on a label.
-const NEIGHBOURS: usize = 5;
-
 pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
     let embedder = desk.known_embedder().await?;
     let bank = desk.bank(&embedder, None).await?;
     let doubles = review::doubles(&bank, args.double);
-    let doubts = review::doubts(&bank, NEIGHBOURS);
+    let doubts = review::doubts(&bank, review::NEIGHBOURS);
     let coverage = review::coverage(&bank);
     let coreset = args.coreset.map(|size| review::coreset(&bank, size));
     let mut out = std::io::stdout().lock();

@@ -17,13 +17,14 @@ use crate::finding::Actor;
 use crate::id::Id;
 use crate::inference::{self, Embed, Embedder, Runtime, Threads};
 use crate::jobs::samples::{self, embedder_id};
-use crate::ledger::bank::{self as rows, IndexState, SampleFilter};
-use crate::ledger::{Ledger, Page, Settings};
+use crate::ledger::bank::{self as rows, IndexState};
+use crate::ledger::{Ledger, Settings};
 use crate::pipeline::bank::Taught;
 use crate::record::BankRecord;
 
 mod add;
 mod lend;
+mod list;
 mod look;
 mod search;
 
@@ -124,8 +125,7 @@ impl Asked {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Add(add::Args),
-    /// Lists the samples, newest first
-    List(ListArgs),
+    List(list::Args),
     /// Takes samples away; `undo` brings them back
     Remove {
         /// Sample
@@ -149,19 +149,6 @@ enum Command {
     Check(look::Args),
     Export(lend::ExportArgs),
     Import(lend::ImportArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct ListArgs {
-    /// Of this kind only
-    #[arg(long, value_name = "CODE")]
-    hazard: Option<String>,
-    /// Of this site only
-    #[arg(long)]
-    site: Option<String>,
-    /// JSON instead of a table
-    #[arg(long)]
-    json: bool,
 }
 
 /// What every subcommand works with.
@@ -222,7 +209,7 @@ impl Desk {
     async fn run(&self, command: Command) -> anyhow::Result<u8> {
         match command {
             Command::Add(args) => add::run(self, args).await,
-            Command::List(args) => self.list(args).await,
+            Command::List(args) => list::run(self, args).await,
             Command::Remove { ids, reason } => {
                 let mut tx = self.ledger.begin(&self.actor).await?;
                 let change = rows::remove(&mut tx, &ids, &reason).await?;
@@ -265,6 +252,7 @@ impl Desk {
             (change.added.len(), "added"),
             (change.removed.len(), "taken away"),
             (change.already, "there already"),
+            (change.completed, "of them completed"),
         ] {
             if n > 0 {
                 parts.push(format!("{n} {what}"));
@@ -274,53 +262,6 @@ impl Desk {
         writeln!(out, "version {}: {}", change.version, parts.join(", "))?;
         for id in change.added.iter().chain(&change.removed) {
             writeln!(out, "  {id}")?;
-        }
-        Ok(exit::OK)
-    }
-
-    async fn list(&self, args: ListArgs) -> anyhow::Result<u8> {
-        let filter = SampleFilter {
-            hazard: args.hazard.map(|code| code.to_uppercase()),
-            site: args.site,
-            ..SampleFilter::default()
-        };
-        let mut db = self.ledger.read().await?;
-        let version = rows::version(&mut db).await?;
-        let mut out = std::io::stdout().lock();
-        let mut page = Page {
-            limit: 200,
-            cursor: None,
-        };
-        let mut n = 0;
-        loop {
-            let part = rows::list(&mut db, &filter, &page).await?;
-            n += part.items.len();
-            for row in part.items {
-                if args.json {
-                    serde_json::to_writer(&mut out, &row)?;
-                    writeln!(out)?;
-                } else {
-                    let s = &row.sample;
-                    writeln!(
-                        out,
-                        "{}  {}  {}  {}  {}  {}  {}",
-                        s.id,
-                        table::pad(s.role.as_str(), 9),
-                        table::pad(s.hazard.as_deref().unwrap_or("all"), 6),
-                        table::pad(s.scope.as_str(), 10),
-                        table::plain(&s.place.site),
-                        &s.photo_sha256[..12],
-                        table::plain(&row.origin),
-                    )?;
-                }
-            }
-            match part.next {
-                Some(next) => page.cursor = Some(next),
-                None => break,
-            }
-        }
-        if !args.json {
-            writeln!(out, "{} at version {version}", table::count(n, "sample"))?;
         }
         Ok(exit::OK)
     }

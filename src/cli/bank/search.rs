@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::Desk;
 use super::add::{mask_of, parse_box};
+use super::list::Pictures;
 use crate::bank::{Calibration, Matcher, Neighbour, Place, Policy, Ruling, Verdict};
 use crate::cli::{exit, table};
 use crate::evidence::Digest;
@@ -45,6 +46,12 @@ pub(super) struct Args {
     /// The bank as it was at this version
     #[arg(long, value_name = "VERSION")]
     at: Option<i64>,
+    /// Also writes what the nearest samples show into this folder, as ID.jpg
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
+    /// Language of the reasons
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
     /// What is written
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -113,8 +120,9 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
     };
     let matcher = Matcher::new(&bank, place, policy);
     let searched = search(&matcher, &cutter, (area, mask.as_ref()), &*embedder)?;
+    let lang = args.lang.unwrap_or(desk.config.scan.lang);
     let told = |(code, verdict, calibration): (_, Verdict, _)| {
-        let text = verdict.reason.text().get(Lang::En).to_owned();
+        let text = verdict.reason.text().get(lang).to_owned();
         let of = Of {
             verdict,
             text,
@@ -132,11 +140,19 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
         neighbours: bank.nearest(&searched.probe, args.k, None, |_| true)?,
         verdicts,
     };
+    let mut done = exit::OK;
+    if let Some(folder) = args.pictures {
+        let mut pictures = Pictures::new(folder)?;
+        for neighbour in &answer.neighbours {
+            pictures.write(desk, &neighbour.sample)?;
+        }
+        done = pictures.done();
+    }
     let mut out = std::io::stdout().lock();
     if args.format == Format::Json {
         serde_json::to_writer_pretty(&mut out, &answer)?;
         writeln!(out)?;
-        return Ok(exit::OK);
+        return Ok(done);
     }
     for n in &answer.neighbours {
         let s = &n.sample;
@@ -171,5 +187,5 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
         table::count(answer.samples, "sample"),
         answer.embedder
     )?;
-    Ok(exit::OK)
+    Ok(done)
 }

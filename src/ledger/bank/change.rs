@@ -1,13 +1,14 @@
 //! Changes of the bank: each is a version and an event.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::events::NewEvent;
+use super::super::page::Entity;
 use super::super::sql::{Bind, Columns, json as text};
-use super::super::{Db, Error, Result, Tx, required};
+use super::super::{Db, Error, Result, Tx, name, required};
 use super::{NewSample, SampleRow, fingerprint, to_text, version};
 use crate::bank::{EmbedderId, MOST_DIMENSIONS, Role, Sample, Scope};
 use crate::embedding::Embedding;
@@ -26,6 +27,8 @@ pub struct Change {
     pub removed: Vec<Id>,
     /// How many were there already and were not added again.
     pub already: usize,
+    /// How many of those have got their photo, or an embedding that they lacked.
+    pub completed: usize,
 }
 
 /// A person teaches: the machine must not teach itself.
@@ -59,6 +62,8 @@ pub fn check(new: &NewSample) -> Result<()> {
         (_, Scope::Site) => required("site", &new.place.site)?,
         (_, Scope::Camera) => required("camera", &new.place.camera)?,
     }
+    name("site", &new.place.site)?;
+    name("camera", &new.place.camera)?;
     required("origin", &new.origin)?;
     let digest = &new.photo_sha256;
     let is_digest = digest.len() == 64
@@ -132,8 +137,8 @@ async fn one_size(tx: &mut Tx, embedder: &EmbedderId) -> Result<()> {
     ))
 }
 
-/// Adds samples. What is there already, alive and the same in all but its embedding, is left out;
-/// when nothing is new, there is no new version.
+/// Adds samples. What is there already, alive and the same in all but its embedding, gets what it lacks: its
+/// photo, an embedding by another embedder. When no sample is new, there is no new version.
 pub async fn add(tx: &mut Tx, new: &[NewSample]) -> Result<Change> {
     by_a_person(tx)?;
     let mut change = Change {
@@ -141,6 +146,7 @@ pub async fn add(tx: &mut Tx, new: &[NewSample]) -> Result<Change> {
         added: Vec::new(),
         removed: Vec::new(),
         already: 0,
+        completed: 0,
     };
     let embedders: BTreeSet<&EmbedderId> = new
         .iter()
@@ -151,14 +157,19 @@ pub async fn add(tx: &mut Tx, new: &[NewSample]) -> Result<Change> {
     }
     let mut fresh: Vec<(Id, &NewSample)> = Vec::new();
     let mut known = HashSet::new();
+    let mut lacking = Lacking::default();
     for sample in new {
         check(sample)?;
-        if !known.insert(identity(sample)) || is_there(tx, sample).await? {
+        if !known.insert(identity(sample)) {
             change.already += 1;
+        } else if let Some(there) = find(tx, sample).await? {
+            change.already += 1;
+            lacking.look(tx, &there, sample).await?;
         } else {
             fresh.push((tx.new_id(), sample));
         }
     }
+    change.completed = lacking.complete(tx).await?;
     if fresh.is_empty() {
         return Ok(change);
     }
@@ -201,7 +212,60 @@ fn identity(s: &NewSample) -> impl Eq + std::hash::Hash + use<'_> {
     )
 }
 
-async fn is_there(tx: &mut Tx, new: &NewSample) -> Result<bool> {
+/// What samples that are there lack, and new ones have.
+#[derive(Default)]
+struct Lacking {
+    photos: BTreeSet<Id>,
+    embeddings: BTreeMap<EmbedderId, Vec<(Id, Embedding)>>,
+}
+
+impl Lacking {
+    async fn look(&mut self, tx: &mut Tx, there: &SampleRow, new: &NewSample) -> Result<()> {
+        let id = there.sample.id;
+        if new.photo_kept && !there.photo_kept {
+            self.photos.insert(id);
+        }
+        if let Some((embedder, embedding)) = &new.embedding
+            && !has_embedding(tx, id, embedder).await?
+        {
+            let of = self.embeddings.entry(embedder.clone()).or_default();
+            of.push((id, embedding.clone()));
+        }
+        Ok(())
+    }
+
+    /// Gives it to them; to how many. No new version: which samples there are stays the same.
+    async fn complete(self, tx: &mut Tx) -> Result<usize> {
+        for id in &self.photos {
+            sqlx::query("UPDATE bank_samples SET photo_kept = 1 WHERE id = $1")
+                .id(*id)
+                .execute(tx.conn())
+                .await?;
+        }
+        if !self.photos.is_empty() {
+            note(tx, "bank.pictured", json!({ "samples": self.photos })).await?;
+        }
+        let mut completed = self.photos;
+        for (embedder, embeddings) in &self.embeddings {
+            embed(tx, embedder, embeddings).await?;
+            completed.extend(embeddings.iter().map(|(id, _)| *id));
+        }
+        Ok(completed.len())
+    }
+}
+
+async fn has_embedding(tx: &mut Tx, id: Id, embedder: &EmbedderId) -> Result<bool> {
+    let there =
+        sqlx::query("SELECT 1 AS one FROM bank_embeddings WHERE sample_id = $1 AND embedder = $2")
+            .id(id)
+            .bind(embedder.version.clone())
+            .fetch_optional(tx.conn())
+            .await?;
+    Ok(there.is_some())
+}
+
+/// The sample that is alive and is the same as this.
+async fn find(tx: &mut Tx, new: &NewSample) -> Result<Option<SampleRow>> {
     let rows = sqlx::query(
         "SELECT s.* FROM bank_samples s \
          JOIN bank_spans p ON p.sample_id = s.id AND p.until_version IS NULL \
@@ -212,17 +276,18 @@ async fn is_there(tx: &mut Tx, new: &NewSample) -> Result<bool> {
     .fetch_all(tx.conn())
     .await?;
     for row in &rows {
-        let there = super::sample(row)?;
+        let row = SampleRow::from_row(row)?;
+        let there = &row.sample;
         if there.hazard == new.hazard
             && there.scope == new.scope
             && there.place == new.place
             && there.area == new.area
             && there.mask == new.mask
         {
-            return Ok(true);
+            return Ok(Some(row));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 fn row(tx: &Tx, id: Id, new: &NewSample) -> SampleRow {
@@ -301,15 +366,7 @@ pub(super) async fn begin(
     data: serde_json::Value,
     undoes: Option<i64>,
 ) -> Result<()> {
-    let event = NewEvent {
-        kind: event,
-        entity: "bank",
-        entity_id: tx.new_id(),
-        enterprise_id: None,
-        context: None,
-        data,
-    };
-    let seq = tx.record(event).await?;
+    let seq = record(tx, event, data).await?;
     tx.write_events().await?;
     sqlx::query(
         "INSERT INTO bank_changes (version, kind, event_seq, undoes) VALUES ($1, $2, $3, $4)",
@@ -370,6 +427,7 @@ pub async fn remove(tx: &mut Tx, ids: &[Id], reason: &str) -> Result<Change> {
         added: Vec::new(),
         removed,
         already: 0,
+        completed: 0,
     })
 }
 
@@ -384,15 +442,8 @@ pub async fn embed(
     for (id, embedding) in embeddings {
         fits(embedder, embedding)?;
         super::get(tx, *id).await?;
-        let there = sqlx::query(
-            "SELECT 1 AS one FROM bank_embeddings WHERE sample_id = $1 AND embedder = $2",
-        )
-        .id(*id)
-        .bind(embedder.version.clone())
-        .fetch_optional(tx.conn())
-        .await?;
         // somebody else was faster; what a bank has answered with stays
-        if there.is_some() {
+        if has_embedding(tx, *id, embedder).await? {
             continue;
         }
         insert_embedding(tx, *id, embedder, embedding).await?;
@@ -401,14 +452,24 @@ pub async fn embed(
     if told.is_empty() {
         return Ok(());
     }
+    let data = json!({ "embedder": embedder.version, "samples": told });
+    note(tx, "bank.embedded", data).await
+}
+
+/// An event of the bank that makes no new version.
+pub async fn note(tx: &mut Tx, kind: &'static str, data: serde_json::Value) -> Result<()> {
+    record(tx, kind, data).await?;
+    Ok(())
+}
+
+async fn record(tx: &mut Tx, kind: &'static str, data: serde_json::Value) -> Result<i64> {
     let event = NewEvent {
-        kind: "bank.embedded",
+        kind,
         entity: "bank",
         entity_id: tx.new_id(),
         enterprise_id: None,
         context: None,
-        data: json!({ "embedder": embedder.version, "samples": told }),
+        data,
     };
-    tx.record(event).await?;
-    Ok(())
+    tx.record(event).await
 }

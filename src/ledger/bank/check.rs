@@ -34,6 +34,15 @@ impl Told {
                 }
                 return Ok(());
             }
+            "bank.exported" => {}
+            "bank.pictured" => {
+                for id in ids(data, "samples")? {
+                    let sample = self.samples.get_mut(&id);
+                    sample
+                        .ok_or_else(|| format!("names no sample: {id}"))?
+                        .photo_kept = true;
+                }
+            }
             "bank.added" => {
                 self.next(data)?;
                 for sample in list(data, "samples")? {

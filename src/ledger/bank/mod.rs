@@ -23,7 +23,7 @@ mod index;
 mod review;
 mod undo;
 
-pub use change::{Change, add, check, embed, remove};
+pub use change::{Change, add, check, embed, note, remove};
 pub(super) use check::check as check_rows;
 pub use index::{IndexState, compare as compare_index, load as load_with_index};
 pub(super) use review::{confirmed, dismissed, noted, revoked};

@@ -102,5 +102,6 @@ pub async fn undo(tx: &mut Tx, undone: Option<i64>) -> Result<Change> {
         added,
         removed,
         already: 0,
+        completed: 0,
     })
 }

@@ -196,6 +196,26 @@ async fn the_same_is_not_added_twice_and_nonsense_not_at_all() {
             },
         ),
         (
+            "site",
+            NewSample {
+                place: Place {
+                    site: "a\u{1b}[2J".to_owned(),
+                    camera: String::new(),
+                },
+                ..good.clone()
+            },
+        ),
+        (
+            "camera",
+            NewSample {
+                place: Place {
+                    site: "a".to_owned(),
+                    camera: "x".repeat(301),
+                },
+                ..good.clone()
+            },
+        ),
+        (
             "photo_sha256",
             NewSample {
                 photo_sha256: "../../x".to_owned(),
@@ -242,6 +262,52 @@ async fn the_same_is_not_added_twice_and_nonsense_not_at_all() {
     let mut db = world.ledger.read().await.unwrap();
     let kept = bank::get(&mut db, change.added[0]).await.unwrap();
     assert_eq!(kept.sample.mask, masked.mask);
+    drop(db);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn what_is_there_already_gets_what_it_lacks() {
+    let world = World::new().await;
+    let bare = NewSample {
+        photo_kept: false,
+        ..new(1, Role::Positive)
+    };
+    let id = world.teach(std::slice::from_ref(&bare)).await.added[0];
+    assert_eq!(world.teach(std::slice::from_ref(&bare)).await.completed, 0);
+    let newer = EmbedderId {
+        version: "test 2".to_owned(),
+        dimensions: 2,
+    };
+    let seen_by_newer = Embedding::normalised(vec![1.0, 2.0]).unwrap();
+    let whole = NewSample {
+        photo_kept: true,
+        embedding: Some((newer.clone(), seen_by_newer.clone())),
+        ..bare.clone()
+    };
+    let change = world.teach(&[whole.clone(), whole.clone()]).await;
+    assert_eq!(
+        (change.version, change.already, change.completed),
+        (1, 2, 1)
+    );
+    // what it has is not changed, and nothing is taken from it
+    let other = NewSample {
+        embedding: Some((
+            newer.clone(),
+            Embedding::normalised(vec![1.0, 0.0]).unwrap(),
+        )),
+        ..bare
+    };
+    assert_eq!(world.teach(&[other]).await.completed, 0);
+    let mut db = world.ledger.read().await.unwrap();
+    assert!(bank::get(&mut db, id).await.unwrap().photo_kept);
+    for (embedder, embedding) in [(embedder(), look(1)), (newer, seen_by_newer)] {
+        let loaded = bank::load(&mut db, &embedder, None, |_| None)
+            .await
+            .unwrap();
+        let rows: Vec<_> = loaded.bank.samples().map(|(_, row)| row.to_vec()).collect();
+        assert_eq!(rows, [embedding.values()]);
+    }
     drop(db);
     world.check().await;
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bank;
+mod bank_lend;
 mod bank_samples;
 mod camera_faults;
 mod cameras;
