@@ -143,6 +143,7 @@ fn decide(rows: &[f32], probes: &[f32], dimensions: usize) {
             photo_sha256: format!("{n:064x}"),
             area: [0.0, 0.0, 1.0, 1.0],
             mask: None,
+            case: None,
         }
     };
     for (n, row) in rows.chunks_exact(dimensions).enumerate() {

@@ -46,7 +46,7 @@ pub struct Config {
 #[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CameraConfig {
-    /// `rtsp://…`, `http://…`, a video file or a folder; `${NAME}` is replaced from the environment.
+    /// `rtsp://…`, `http://…`, a folder, or a video file (played over and over at its own speed); `${NAME}` is replaced from the environment.
     pub address: Option<String>,
     /// Pictures are sent to the service instead.
     #[serde(default)]

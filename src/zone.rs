@@ -35,6 +35,21 @@ pub enum ZoneKind {
     Storage,
 }
 
+impl ZoneKind {
+    /// Its name in files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WorkArea => "work_area",
+            Self::Exit => "exit",
+            Self::Aisle => "aisle",
+            Self::KeepClear => "keep_clear",
+            Self::FireLane => "fire_lane",
+            Self::Height => "height",
+            Self::Storage => "storage",
+        }
+    }
+}
+
 /// When a zone is watched, in the local time of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

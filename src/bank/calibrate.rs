@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::near::Near;
 use super::policy::{Policy, allowed, least};
-use super::{Bank, Group, Role, Sample};
+use super::{Bank, Group, Role, Sample, Scope};
 use crate::embedding::dot;
 use crate::id::Id;
 
@@ -41,6 +41,8 @@ const MOST_HELD_OUT: usize = 1000;
 pub struct Calibrations {
     pub(super) policy: Policy,
     pub(super) kinds: BTreeMap<String, HeldOut>,
+    /// What counts at one site only, by kind and site.
+    local: BTreeMap<(String, String), HeldOut>,
     scored: BTreeMap<String, Scored>,
 }
 
@@ -68,6 +70,7 @@ impl Calibrations {
         Self {
             policy,
             kinds: BTreeMap::new(),
+            local: BTreeMap::new(),
             scored: BTreeMap::new(),
         }
         .after(bank)
@@ -79,8 +82,10 @@ impl Calibrations {
         let mut after = Self {
             policy: self.policy,
             kinds: BTreeMap::new(),
+            local: BTreeMap::new(),
             scored: BTreeMap::new(),
         };
+        let sites = local_sites(bank);
         for code in bank.kinds() {
             let Some(positives) = bank.group(Some(code), Role::Positive) else {
                 continue;
@@ -88,7 +93,14 @@ impl Calibrations {
             let known = self.scored.get(code);
             let known = known.filter(|k| Arc::ptr_eq(&k.positives, positives));
             let known = known.map(|k| &k.scores);
-            let (held_out, scores) = HeldOut::of(bank, code, positives, &self.policy, known);
+            let (held_out, mut scores) = HeldOut::of(bank, code, positives, &self.policy, known);
+            for site in &sites {
+                let held_out = HeldOut::at(bank, code, positives, &self.policy, known, site);
+                after
+                    .local
+                    .insert((code.to_owned(), (*site).to_owned()), held_out.0);
+                scores.extend(held_out.1);
+            }
             let positives = positives.clone();
             after.kinds.insert(code.to_owned(), held_out);
             let scored = Scored { positives, scores };
@@ -96,10 +108,41 @@ impl Calibrations {
         }
         after
     }
+
+    /// What a kind's decisions at a site are held against.
+    pub(super) fn held_out(&self, code: &str, site: &str) -> HeldOut {
+        let mut all = self.kinds.get(code).cloned().unwrap_or_default();
+        let local = (!self.local.is_empty())
+            .then(|| self.local.get(&(code.to_owned(), site.to_owned())))
+            .flatten();
+        if let Some(local) = local.filter(|local| !local.scores.is_empty()) {
+            all.regions_each = match all.scores.is_empty() {
+                true => local.regions_each,
+                false => all.regions_each.min(local.regions_each),
+            };
+            all.scores.extend(&local.scores);
+            all.scores.sort_by(f32::total_cmp);
+            all.clean += local.clean;
+        }
+        all
+    }
+}
+
+/// Sites that have references which count there only.
+fn local_sites(bank: &Bank) -> BTreeSet<&str> {
+    let references = bank
+        .groups
+        .iter()
+        .filter(|((_, role), _)| *role == Role::Reference);
+    references
+        .flat_map(|(_, group)| &group.samples)
+        .filter(|sample| sample.scope != Scope::Everywhere)
+        .map(|sample| sample.place.site.as_str())
+        .collect()
 }
 
 impl HeldOut {
-    /// Clean references, and samples of other kinds where those are too few.
+    /// Clean references that count everywhere, and samples of other kinds where those are too few.
     fn of(
         bank: &Bank,
         code: &str,
@@ -108,39 +151,55 @@ impl HeldOut {
         known: Option<&HashMap<Id, Option<f32>>>,
     ) -> (Self, HashMap<Id, Option<f32>>) {
         let shown: BTreeSet<&str> = positives.photos().collect();
-        let of = |wanted: &dyn Fn(&super::Key) -> bool| {
-            let mut photos: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
-            for (_, group) in bank.groups.iter().filter(|(key, _)| wanted(key)) {
-                for (row, sample) in group.samples.iter().enumerate() {
-                    // a photo with the hazard shows it outside its box, too
-                    if !shown.contains(sample.photo_sha256.as_str()) {
-                        photos
-                            .entry(&sample.photo_sha256)
-                            .or_default()
-                            .push((sample, group.gallery.row(row)));
-                    }
-                }
-            }
-            photos
-        };
-        let mut photos = of(&|(kind, role)| {
-            *role == Role::Reference && kind.as_deref().is_none_or(|kind| kind == code)
+        let mut photos = photos_of(bank, &shown, |(kind, role), sample| {
+            is_reference_of(kind, *role, code) && sample.scope == Scope::Everywhere
         });
         let needs = least(policy.false_alarm_rate);
         if distinct(photos.values().cloned(), needs, policy).len() < needs {
-            let others = of(&|(kind, role)| {
+            let others = photos_of(bank, &shown, |(kind, role), _| {
                 *role == Role::Positive && kind.as_deref().is_some_and(|kind| kind != code)
             });
             for (photo, samples) in others {
                 photos.entry(photo).or_default().extend(samples);
             }
         }
+        Self::scored(bank, positives, photos, policy, known)
+    }
+
+    /// Clean references that count at this site only.
+    fn at(
+        bank: &Bank,
+        code: &str,
+        positives: &Group,
+        policy: &Policy,
+        known: Option<&HashMap<Id, Option<f32>>>,
+        site: &str,
+    ) -> (Self, HashMap<Id, Option<f32>>) {
+        let shown: BTreeSet<&str> = positives.photos().collect();
+        let photos = photos_of(bank, &shown, |(kind, role), sample| {
+            is_reference_of(kind, *role, code)
+                && sample.scope != Scope::Everywhere
+                && sample.place.site == site
+        });
+        Self::scored(bank, positives, photos, policy, known)
+    }
+
+    fn scored(
+        bank: &Bank,
+        positives: &Group,
+        photos: BTreeMap<&str, Parts<'_>>,
+        policy: &Policy,
+        known: Option<&HashMap<Id, Option<f32>>>,
+    ) -> (Self, HashMap<Id, Option<f32>>) {
         let photos = distinct(photos.into_values(), MOST_HELD_OUT, policy);
         let is_reference = |(sample, _): &(&Sample, &[f32])| sample.role == Role::Reference;
         let clean = photos.iter().filter(|p| p.iter().any(is_reference)).count();
         let score = |(sample, row): &(&Sample, &[f32])| {
             let known = known.and_then(|known| known.get(&sample.id)).copied();
-            let of = || Near::new(positives, row, |_| true).score(&sample.place.site, policy);
+            let of = || {
+                let near = Near::new((positives, &bank.owners), row, |_| true);
+                near.score(&sample.place.site, policy)
+            };
             (sample.id, known.unwrap_or_else(of))
         };
         let scored: HashMap<Id, Option<f32>> =
@@ -186,6 +245,31 @@ impl HeldOut {
             negatives,
         }
     }
+}
+
+fn is_reference_of(kind: &Option<String>, role: Role, code: &str) -> bool {
+    role == Role::Reference && kind.as_deref().is_none_or(|kind| kind == code)
+}
+
+/// Samples that are wanted, by their photos, without the photos that show the hazard: they show it outside
+/// its box, too.
+fn photos_of<'b>(
+    bank: &'b Bank,
+    shown: &BTreeSet<&str>,
+    wanted: impl Fn(&super::Key, &Sample) -> bool,
+) -> BTreeMap<&'b str, Parts<'b>> {
+    let mut photos: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
+    for (key, group) in &bank.groups {
+        for (row, sample) in group.samples.iter().enumerate() {
+            if wanted(key, sample) && !shown.contains(sample.photo_sha256.as_str()) {
+                photos
+                    .entry(&sample.photo_sha256)
+                    .or_default()
+                    .push((sample, group.gallery.row(row)));
+            }
+        }
+    }
+    photos
 }
 
 /// A photo's samples with their embeddings.

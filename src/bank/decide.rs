@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 
 use super::calibrate::{Calibration, Calibrations, HeldOut};
 use super::near::Near;
+use super::owners::Owners;
 use super::policy::{Policy, allowed, least};
 use super::ruling::{Reason, Ruling, Verdict};
 use super::{Bank, BankError, Group, Neighbour, Place, Role, Sample};
@@ -35,6 +36,7 @@ pub struct Matcher<'a> {
 struct Kind<'a> {
     positives: Option<&'a Group>,
     negatives: Option<&'a Group>,
+    owners: &'a Owners,
     held_out: HeldOut,
     calibration: Calibration,
     /// Margins of the positives, each as if it were new, ascending.
@@ -58,7 +60,7 @@ impl<'a> Matcher<'a> {
             .kinds()
             .into_iter()
             .map(|code| {
-                let held_out = calibrations.kinds.get(code).cloned().unwrap_or_default();
+                let held_out = calibrations.held_out(code, &place.site);
                 (code, Kind::new(bank, code, &place, held_out, &policy))
             })
             .collect();
@@ -135,11 +137,14 @@ impl<'a> Matcher<'a> {
         };
         let probe = probe.values();
         let counts = |s: &Sample| s.counts_at(&self.place);
-        let negatives = kind.negatives.map(|group| Near::new(group, probe, counts));
+        let owners = &self.bank.owners;
+        let negatives = kind
+            .negatives
+            .map(|group| Near::new((group, owners), probe, counts));
         verdict.nearest_negative = negatives.as_ref().and_then(Near::nearest);
         let Some(positives) = kind
             .positives
-            .map(|group| Near::new(group, probe, |_| true))
+            .map(|group| Near::new((group, owners), probe, |_| true))
         else {
             verdict.reason = Reason::OnlyNegatives;
             return Ok(verdict);
@@ -232,6 +237,7 @@ impl<'a> Kind<'a> {
         Self {
             positives,
             negatives,
+            owners: &bank.owners,
             calibration: held_out.calibration(policy, count(positives), count(negatives)),
             held_out,
             margins: OnceLock::new(),
@@ -253,13 +259,14 @@ impl<'a> Kind<'a> {
                 continue;
             }
             let probe = positives.gallery.row(row);
-            let votes =
-                Near::new(negatives, probe, |s| s.counts_at(place)).votes(&place.site, policy);
+            let votes = Near::new((negatives, self.owners), probe, |s| s.counts_at(place))
+                .votes(&place.site, policy);
             let margin = match votes.last() {
                 Some(last) if votes.len() == policy.quorum => {
-                    let nearest = Near::new(positives, probe, |s| s.photo_sha256 != photo)
-                        .nearest()
-                        .map_or(-1.0, |n| n.similarity);
+                    let nearest =
+                        Near::new((positives, self.owners), probe, |s| s.photo_sha256 != photo)
+                            .nearest()
+                            .map_or(-1.0, |n| n.similarity);
                     last - nearest
                 }
                 _ => f32::NEG_INFINITY,

@@ -18,6 +18,7 @@ mod decide;
 mod gallery;
 mod lists;
 mod near;
+mod owners;
 mod policy;
 pub mod portable;
 mod propose;
@@ -31,6 +32,7 @@ mod votes;
 pub use calibrate::{Calibration, Calibrations};
 pub use decide::Matcher;
 pub use gallery::{Gallery, MOST_DIMENSIONS};
+pub use owners::Owners;
 pub use policy::{Policy, PolicyError};
 pub use propose::{Grid, keep_best, same_thing};
 pub use ruling::{Reason, Ruling, Verdict};
@@ -83,6 +85,7 @@ pub struct Bank {
     version: i64,
     embedder: EmbedderId,
     groups: BTreeMap<Key, Arc<Group>>,
+    owners: Owners,
 }
 
 /// Hazard code (none: of all kinds) and role.
@@ -113,6 +116,7 @@ impl Bank {
             version,
             embedder,
             groups: BTreeMap::new(),
+            owners: Owners::default(),
         }
     }
 
@@ -124,6 +128,11 @@ impl Bank {
     /// Says which version of the ledger's bank this is after a change.
     pub fn set_version(&mut self, version: i64) {
         self.version = version;
+    }
+
+    /// Says who stands behind the sites.
+    pub fn set_owners(&mut self, owners: Owners) {
+        self.owners = owners;
     }
 
     /// Whose embeddings these are.

@@ -1,9 +1,17 @@
 //! One picture, and how near it is to the samples of a kind and role.
 
+use super::owners::Owners;
 use super::policy::Policy;
-use super::votes::{Poll, Voter, count};
+use super::votes::{Poll, VoteOf, Voter, count};
 use super::{Group, Neighbour, Sample};
 use crate::bank::gallery::Hit;
+
+impl Sample {
+    fn vote(&self) -> VoteOf<'_> {
+        self.case
+            .map_or(VoteOf::Photo(&self.photo_sha256), VoteOf::Case)
+    }
+}
 
 impl Group {
     pub(super) fn photos(&self) -> impl Iterator<Item = &str> {
@@ -18,15 +26,21 @@ const MORE: usize = 8;
 /// The samples of a group that are `wanted`, seen from one picture, nearest first.
 pub(super) struct Near<'a, W> {
     group: &'a Group,
+    owners: &'a Owners,
     probe: &'a [f32],
     wanted: W,
     first: Vec<Hit>,
 }
 
 impl<'a, W: Fn(&Sample) -> bool> Near<'a, W> {
-    pub(super) fn new(group: &'a Group, probe: &'a [f32], wanted: W) -> Self {
+    pub(super) fn new(
+        (group, owners): (&'a Group, &'a Owners),
+        probe: &'a [f32],
+        wanted: W,
+    ) -> Self {
         let mut near = Self {
             group,
+            owners,
             probe,
             wanted,
             first: Vec::new(),
@@ -42,12 +56,12 @@ impl<'a, W: Fn(&Sample) -> bool> Near<'a, W> {
     }
 
     pub(super) fn score(&self, own_site: &str, policy: &Policy) -> Option<f32> {
-        let votes = self.count(&policy.poll_to_confirm(own_site));
+        let votes = self.count(&policy.poll_to_confirm(own_site, self.owners));
         votes.last().copied()
     }
 
     pub(super) fn votes(&self, site: &str, policy: &Policy) -> Vec<f32> {
-        self.count(&policy.poll_to_suppress(site))
+        self.count(&policy.poll_to_suppress(site, self.owners))
     }
 
     /// The votes of all, of which no more than the nearest are looked at that decide.
@@ -57,7 +71,7 @@ impl<'a, W: Fn(&Sample) -> bool> Near<'a, W> {
                 let sample = &self.group.samples[hit.row];
                 Voter {
                     similarity: hit.similarity,
-                    photo: &sample.photo_sha256,
+                    of: sample.vote(),
                     site: &sample.place.site,
                 }
             });
@@ -112,6 +126,7 @@ mod tests {
             for (n, (site, towards, number, photo)) in (0..).zip(samples) {
                 let mut sample = sample(n, Role::Positive, "EQP-02", &format!("s{}", site.min(photo)));
                 sample.photo_sha256 = format!("{photo:064x}");
+                sample.case = (photo > 35).then(|| crate::bank::tests::id(photo));
                 // few looks: many are equally near
                 bank.insert(sample, &look(towards, 0.5, number)).unwrap();
             }
@@ -120,16 +135,19 @@ mod tests {
             let policy = Policy { votes, quorum: votes, ..Policy::default() };
             let own = format!("s{own}");
             let wanted = |s: &Sample| s.photo_sha256.ends_with(['1', '2', '3']) || s.place.site == "s3";
-            let near = Near::new(group, probe.values(), wanted);
+            let owners = Owners::new([("s1", "e"), ("s2", "e")].map(|(site, owner)| {
+                (site.to_owned(), owner.to_owned())
+            }));
+            let near = Near::new((group, &owners), probe.values(), wanted);
             let all = || {
                 let samples = group.samples.iter().zip(group.gallery.similarities(probe.values()));
                 samples.filter(|(s, _)| wanted(s)).map(|(sample, similarity)| Voter {
                     similarity,
-                    photo: &sample.photo_sha256,
+                    of: sample.vote(),
                     site: &sample.place.site,
                 })
             };
-            for poll in [policy.poll_to_confirm(&own), policy.poll_to_suppress(&own)] {
+            for poll in [policy.poll_to_confirm(&own, &owners), policy.poll_to_suppress(&own, &owners)] {
                 prop_assert_eq!(near.count(&poll), count(all(), &poll, |_| true));
             }
             let best = all().map(|v| v.similarity).max_by(f32::total_cmp);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::owners::Owners;
 use super::votes::Poll;
 
 /// What is asked of a decision.
@@ -66,20 +67,22 @@ impl Policy {
         Ok(self)
     }
 
-    pub(super) fn poll_to_confirm<'a>(self, own_site: &'a str) -> Poll<'a> {
+    pub(super) fn poll_to_confirm<'a>(self, own_site: &'a str, owners: &'a Owners) -> Poll<'a> {
         Poll {
             needed: self.votes,
             own_site,
+            owners,
             others_most: (self.votes / 2).max(1),
             // an office may teach a kind with photos of one site; there is nobody to outvote
             lone_site_counts: true,
         }
     }
 
-    pub(super) fn poll_to_suppress<'a>(self, own_site: &'a str) -> Poll<'a> {
+    pub(super) fn poll_to_suppress<'a>(self, own_site: &'a str, owners: &'a Owners) -> Poll<'a> {
         Poll {
             needed: self.quorum,
             own_site,
+            owners,
             others_most: (self.quorum / 2).max(1),
             // one site must not make all others blind
             lone_site_counts: false,

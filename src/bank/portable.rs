@@ -319,6 +319,7 @@ mod tests {
             photo_sha256: "ab".to_owned(),
             area: [0.0, 0.1, 0.3, 1.0 / 3.0],
             mask: crate::bank::Mask::parse("0,0.1,0.3,0.1,0.3,0.3333333333333333", [1.0; 2]).ok(),
+            case: None,
         };
         let embedding = Embedding::new(vec![0.6, -0.8]).unwrap();
         writer.sample(&sample, &embedding).unwrap();

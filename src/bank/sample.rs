@@ -47,7 +47,7 @@ impl Role {
     }
 }
 
-/// Where a dismissed look-alike counts.
+/// Where a dismissed look-alike, or a place as it should be, counts.
 #[derive(
     Debug,
     Clone,
@@ -224,7 +224,7 @@ pub struct Sample {
     pub role: Role,
     /// Hazard code; none for a clean reference of all kinds.
     pub hazard: Option<String>,
-    /// Where a negative counts.
+    /// Where a negative or a reference counts.
     pub scope: Scope,
     /// Where the picture was taken.
     #[serde(flatten)]
@@ -236,13 +236,16 @@ pub struct Sample {
     /// The outline within that part, where one was drawn; what lies outside it is embedded as grey.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Mask>,
+    /// The finding whose review it is from: all its samples have one vote together.
+    #[serde(skip)]
+    pub case: Option<Id>,
 }
 
 impl Sample {
     /// Whether it counts for a picture taken there.
     pub fn counts_at(&self, place: &Place) -> bool {
         match (self.role, self.scope) {
-            (Role::Negative, Scope::Site) => self.place.site == place.site,
+            (Role::Negative | Role::Reference, Scope::Site) => self.place.site == place.site,
             (Role::Negative, Scope::Camera) => {
                 self.place.site == place.site && self.place.camera == place.camera
             }

@@ -2,6 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod trust;
+
 /// A unit vector of this number.
 pub(super) fn unit(dimensions: usize, number: u64) -> Vec<f32> {
     let mut rng = fastrand::Rng::with_seed(number);
@@ -17,7 +19,7 @@ pub(super) fn look(towards: u64, noise: f32, number: u64) -> Embedding {
     Embedding::normalised(a.iter().zip(&b).map(|(a, b)| a + noise * b).collect()).unwrap()
 }
 
-fn id(n: u64) -> Id {
+pub(super) fn id(n: u64) -> Id {
     Id::from_uuid(uuid::Uuid::from_u128(u128::from(n)))
 }
 
@@ -31,6 +33,7 @@ pub(super) fn sample(n: u64, role: Role, hazard: &str, site: &str) -> Sample {
         photo_sha256: format!("{n:064x}"),
         area: [0.0, 0.0, 1.0, 1.0],
         mask: None,
+        case: None,
     }
 }
 
@@ -175,69 +178,6 @@ fn five_dismissals_suppress_the_sixth_and_true_ones_stay() {
     let elsewhere = judge(&bank, "a", &hose(5));
     assert_ne!(elsewhere.ruling, Ruling::Suppress);
     assert_eq!(elsewhere.nearest_negative, None);
-}
-
-#[test]
-fn a_quorum_has_to_agree() {
-    let mut bank = taught(6, "a");
-    for n in 0..2 {
-        bank.insert(
-            sample(200 + n, Role::Negative, "EQP-02", "a"),
-            &look(HOSE, 0.3, n),
-        )
-        .unwrap();
-    }
-    let again = judge(&bank, "a", &look(HOSE, 0.3, 9));
-    assert_eq!(again.reason, Reason::NoQuorum { has: 2, needs: 3 });
-    // a third picture is one more vote, the same picture once more is none
-    let mut same = sample(300, Role::Negative, "EQP-02", "a");
-    same.photo_sha256 = sample(200, Role::Negative, "EQP-02", "a").photo_sha256;
-    bank.insert(same, &look(HOSE, 0.3, 0)).unwrap();
-    assert_eq!(
-        judge(&bank, "a", &look(HOSE, 0.3, 9)).ruling,
-        Ruling::Unknown
-    );
-    bank.insert(
-        sample(301, Role::Negative, "EQP-02", "a"),
-        &look(HOSE, 0.3, 3),
-    )
-    .unwrap();
-    assert_eq!(
-        judge(&bank, "a", &look(HOSE, 0.3, 9)).ruling,
-        Ruling::Suppress
-    );
-}
-
-#[test]
-fn one_poisoned_site_swings_no_kind() {
-    // 20 innocent looks as "wiring", and true wiring as "dismissed"
-    let mut bank = taught(6, "good");
-    for n in 0..6 {
-        bank.insert(
-            sample(50 + n, Role::Positive, "EQP-02", "fair"),
-            &look(WIRING, 0.5, 50 + n),
-        )
-        .unwrap();
-    }
-    let forklift = |n: u64| look(5, 0.1, n);
-    for n in 0..20 {
-        bank.insert(
-            sample(300 + n, Role::Positive, "EQP-02", "evil"),
-            &forklift(n),
-        )
-        .unwrap();
-        bank.insert(
-            sample(400 + n, Role::Negative, "EQP-02", "evil"),
-            &look(WIRING, 0.1, 900 + n),
-        )
-        .unwrap();
-    }
-    let innocent = judge(&bank, "good", &forklift(99));
-    assert_eq!(innocent.ruling, Ruling::Unknown, "{innocent:?}");
-    let true_one = judge(&bank, "good", &look(WIRING, 0.1, 999));
-    assert_eq!(true_one.ruling, Ruling::Confirm, "{true_one:?}");
-    // it deceives itself only
-    assert_eq!(judge(&bank, "evil", &forklift(99)).ruling, Ruling::Confirm);
 }
 
 #[test]

@@ -1,13 +1,26 @@
-//! Whose similarity counts: one vote for each photo, and no other site may decide alone.
+//! Whose similarity counts: one vote for each photo or reviewed finding, and no other site nor owner of sites may
+//! decide alone.
 
 use std::collections::BTreeMap;
+
+use super::owners::Owners;
+use crate::id::Id;
 
 /// One sample, as near as it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Voter<'a> {
     pub(super) similarity: f32,
-    pub(super) photo: &'a str,
+    pub(super) of: VoteOf<'a>,
     pub(super) site: &'a str,
+}
+
+/// What has one vote, however many samples it gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum VoteOf<'a> {
+    /// A photo, by its digest.
+    Photo(&'a str),
+    /// A finding that was decided on once.
+    Case(Id),
 }
 
 /// How votes are counted.
@@ -17,7 +30,9 @@ pub(super) struct Poll<'a> {
     pub(super) needed: usize,
     /// The site of the picture in question: its own samples count in full.
     pub(super) own_site: &'a str,
-    /// Most votes of one other site.
+    /// Who stands behind the sites.
+    pub(super) owners: &'a Owners,
+    /// Most votes of one other site of the same owner, and of one other owner with all their sites.
     pub(super) others_most: usize,
     /// Whether a site counts in full when no other has a sample.
     pub(super) lone_site_counts: bool,
@@ -30,30 +45,45 @@ pub(super) fn count<'a>(
     poll: &Poll<'_>,
     only: impl Fn(&str) -> bool,
 ) -> Vec<f32> {
-    // the best of each photo
-    let mut photos: BTreeMap<(&str, &str), f32> = BTreeMap::new();
+    // the best of each; of equals that of the own site
+    let mut votes: BTreeMap<VoteOf<'_>, (f32, bool, &str)> = BTreeMap::new();
     for v in voters {
-        photos
-            .entry((v.site, v.photo))
-            .and_modify(|best| *best = best.max(v.similarity))
-            .or_insert(v.similarity);
+        let vote = (v.similarity, v.site == poll.own_site, v.site);
+        let better = |kept: &(f32, bool, &str)| {
+            let order = vote.0.total_cmp(&kept.0).then(vote.1.cmp(&kept.1));
+            order.then(kept.2.cmp(vote.2)).is_gt()
+        };
+        votes
+            .entry(v.of)
+            .and_modify(|kept| {
+                if better(kept) {
+                    *kept = vote;
+                }
+            })
+            .or_insert(vote);
     }
-    let mut sites = photos.keys().map(|(site, _)| *site);
+    let mut sites = votes.values().map(|(_, _, site)| *site);
     let lone = poll.lone_site_counts
         && sites
             .next()
             .is_some_and(|site| sites.all(|s| s == site) && only(site));
-    let mut all: Vec<(&str, f32)> = photos
-        .into_iter()
-        .map(|((site, _), similarity)| (site, similarity))
+    let mut all: Vec<(&str, f32)> = votes
+        .into_values()
+        .map(|(similarity, _, site)| (site, similarity))
         .collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
+    let own_owner = poll.owners.of(poll.own_site);
     let mut used: BTreeMap<&str, usize> = BTreeMap::new();
     all.into_iter()
         .filter(|(site, _)| {
-            let used = used.entry(site).or_default();
+            if lone || *site == poll.own_site {
+                return true;
+            }
+            let owner = poll.owners.of(site);
+            let whose = if owner == own_owner { site } else { owner };
+            let used = used.entry(whose).or_default();
             *used += 1;
-            lone || *site == poll.own_site || *used <= poll.others_most
+            *used <= poll.others_most
         })
         .map(|(_, similarity)| similarity)
         .take(poll.needed)
@@ -65,15 +95,20 @@ mod tests {
     use super::*;
 
     fn counted(voters: &[(&str, &str, f32)], own_site: &str, lone_site_counts: bool) -> Vec<f32> {
+        let owners = Owners::new(
+            [("e-1", "e"), ("e-2", "e"), ("e-3", "e")]
+                .map(|(site, owner)| (site.to_owned(), owner.to_owned())),
+        );
         let poll = Poll {
             needed: 3,
             own_site,
+            owners: &owners,
             others_most: 1,
             lone_site_counts,
         };
         let voters = voters.iter().map(|(site, photo, similarity)| Voter {
             similarity: *similarity,
-            photo,
+            of: VoteOf::Photo(photo),
             site,
         });
         count(voters, &poll, |_| true)
@@ -99,5 +134,19 @@ mod tests {
     fn a_photo_has_one_vote_however_often_it_is_there() {
         let voters = [("", "1", 0.9), ("", "1", 0.95), ("", "2", 0.1)];
         assert_eq!(counted(&voters, "", false), [0.95, 0.1]);
+        // nor is it more if it is said to be of several sites
+        let voters = [("a", "1", 0.9), ("b", "1", 0.9), ("c", "1", 0.9)];
+        assert_eq!(counted(&voters, "own", false), [0.9]);
+        assert_eq!(counted(&voters, "c", false), [0.9]);
+    }
+
+    #[test]
+    fn the_sites_of_one_owner_have_one_share_elsewhere() {
+        let voters = [("e-1", "1", 0.9), ("e-2", "2", 0.8), ("e-3", "3", 0.7)];
+        assert_eq!(counted(&voters, "own", true), [0.9]);
+        assert_eq!(counted(&voters, "e-1", true), [0.9, 0.8, 0.7]);
+        // so have those of an office that lent its bank
+        let lent = [("n/1", "1", 0.9), ("n/2", "2", 0.8), ("own", "3", 0.1)];
+        assert_eq!(counted(&lent, "own", true), [0.9, 0.1]);
     }
 }

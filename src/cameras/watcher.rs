@@ -95,14 +95,19 @@ fn once(
     let mut watch = config
         .begin(&pipeline, setup.address.is_some())?
         .with_bank(Box::new(|| inner.bank.latest()), place);
+    let mut after = None;
     let epoch = match remembered {
         Some(Remembered { epoch, memory }) => {
+            after = memory.until.map(std::time::SystemTime::from);
             watch.recall(memory);
             epoch
         }
         None => inner.ledger.new_id(),
     };
-    let mut options = setup.options.clone();
+    let mut options = source::CameraOptions {
+        after: after.filter(|_| setup.address.is_some()),
+        ..setup.options.clone()
+    };
     let address = match &setup.address {
         Some(address) => {
             options.ring = Some(RingOptions {

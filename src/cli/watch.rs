@@ -10,9 +10,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 pub(super) use self::line::Line;
 use self::output::{Format, Output};
@@ -41,7 +41,7 @@ use crate::zone::Zones;
 /// People and objects are followed; a finding opens when enough frames of some seconds show the
 /// hazard, and closing is suggested when they show that it is gone. Without zones the whole picture is
 /// one work area. Files are watched to their end, one after the other; cameras at the same time, until
-/// a signal or --for ends it. Needs the program ffmpeg.
+/// a signal ends it. --for ends both. Needs the program ffmpeg.
 ///
 /// Exit codes: 0 all was watched; 1 a video could not be; 2 wrong usage; 4 nothing was done.
 #[derive(Debug, clap::Args)]
@@ -177,7 +177,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             ..WatchConfig::default()
         },
         bank,
-        output: Output::new(args.format, pipeline.settings().lang),
+        output: Output::new(
+            args.format,
+            pipeline.settings().lang,
+            rules.only().is_some(),
+        ),
         state: state.map(Mutex::new),
         ends: args
             .for_s
@@ -191,6 +195,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             .collect();
         let mut failed = Vec::new();
         for source in files {
+            if session.is_over() {
+                break;
+            }
             failed.push(session.told(source, session.file(source)));
         }
         for camera in cameras {
@@ -263,7 +270,7 @@ pub(super) fn findings(
     };
     let limit = pipeline.settings().limits.max_pixels;
     let watch = begin(pipeline, config, bank, false)?;
-    watch_file(path, config.fps, limit, watch, None, &mut tell).map_err(plain)?;
+    watch_file(path, config.fps, limit, watch, None, &|| false, &mut tell).map_err(plain)?;
     Ok(findings_of(&events))
 }
 
@@ -322,6 +329,11 @@ impl Session<'_> {
         Ok(Some(evidence))
     }
 
+    /// Whether `--for` has ended it.
+    fn is_over(&self) -> bool {
+        self.ends.is_some_and(|end| Instant::now() >= end)
+    }
+
     fn file(&self, source: &Address) -> anyhow::Result<()> {
         let Place::File(path) = &source.place else {
             return Ok(());
@@ -342,8 +354,24 @@ impl Session<'_> {
         let evidence = self.evidence(source, false)?;
         let watch = self.begin(false)?;
         let mut tell = |told: Told| self.output.told(source, told);
-        let whole = watch_file(path, self.watch.fps, limit, watch, evidence, &mut tell);
+        let stop = || self.is_over();
+        let whole = watch_file(
+            path,
+            self.watch.fps,
+            limit,
+            watch,
+            evidence,
+            &stop,
+            &mut tell,
+        );
         let whole = whole.map_err(plain)?;
+        if whole.stopped {
+            super::eprintln_line(&format!(
+                "sitewarden: {name}: stopped by --for at {:.1} s of the video; of the rest nothing is known",
+                whole.until_s
+            ));
+            return Ok(());
+        }
         self.output.print(&Line::watched(name, whole))
     }
 
@@ -359,7 +387,7 @@ impl Session<'_> {
             Tiles::Off => self.pipeline.input_side().max(LEAST_SIDE),
             Tiles::Auto => u32::from(u16::MAX),
         };
-        let options = CameraOptions {
+        let mut options = CameraOptions {
             fps: args.fps,
             max_side,
             transport: args.rtsp_transport,
@@ -378,13 +406,12 @@ impl Session<'_> {
         if let Some(state) = &self.state
             && let Some(memory) = state::lock(state).of(&name)
         {
+            options.after = memory.until.map(SystemTime::from);
             watch.recall(memory);
         }
         let evidence = self.evidence(source, true)?;
         let camera = Camera::open(source.clone(), options);
-        let stop = || {
-            self.asked.load(Ordering::Relaxed) || self.ends.is_some_and(|end| Instant::now() >= end)
-        };
+        let stop = || self.asked.load(Ordering::Relaxed) || self.is_over();
         let mut tell = |told: Told, watch: &ClipWatch<'_>| {
             if let (Some(state), Told::Finding(_)) = (&self.state, &told) {
                 state::lock(state).keep(&name, watch.memory())?;
@@ -395,7 +422,11 @@ impl Session<'_> {
         if let Some(state) = &self.state {
             state::lock(state).keep(&name, watch.memory())?;
         }
-        self.output.told(source, Told::Status(camera.status()))?;
-        watched.map_err(plain)
+        let status = camera.status();
+        let seen = status.frames > 0 || !camera.is_stream();
+        self.output.told(source, Told::Status(status))?;
+        watched.map_err(plain)?;
+        ensure!(seen, "no picture came of it: nothing was watched");
+        Ok(())
     }
 }

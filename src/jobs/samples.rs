@@ -257,6 +257,7 @@ fn brought_up(known: &Taught, changes: rows::Changes) -> Option<Bank> {
         }
     }
     bank.set_version(changes.version);
+    bank.set_owners(changes.owners);
     (bank.len() == changes.embedded).then_some(bank)
 }
 

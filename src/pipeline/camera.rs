@@ -165,6 +165,9 @@ pub fn watch_camera<E>(
                     moving: moving.as_deref(),
                 };
                 camera.set_mode(eyes.mode(frame.time_s));
+                if !camera.is_stream() {
+                    watch.looked_until(frame.wall);
+                }
                 (frame.time_s, frame.size, watch.shot(shot, Some(&glance))?)
             }
             None if !camera.is_stream() => continue,

@@ -1,6 +1,7 @@
 //! A clip or camera, frame by frame: detect, track, apply the rules, confirm. One finding for each
 //! real hazard, not one for each frame.
 
+mod answers;
 mod bank;
 mod event;
 mod life;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 
 use image::RgbImage;
 
+use self::answers::Answers;
 pub use self::bank::BankNow;
 use self::bank::ViewBank;
 pub use self::event::{BankSaid, EventKind, FindingEvent, KindAnswer};
@@ -22,7 +24,7 @@ use crate::attention::{self, Attention};
 use crate::confirm::{ConfirmConfig, Witness};
 use crate::detection::Detection;
 use crate::geometry::BBox;
-use crate::hazard::{Answer, Severity, Text};
+use crate::hazard::{Severity, Text};
 use crate::health::{Ailment, Health};
 use crate::motion::Glance;
 use crate::pipeline::photo::{JudgeError, PhotoPipeline, Scratch, Watched};
@@ -86,7 +88,8 @@ pub struct ClipWatch<'a> {
     last: Option<Watched>,
     /// What was seen last in each part of the frame, best first.
     known: Vec<Detection>,
-    answers: BTreeMap<String, (Answer, Text)>,
+    answers: Answers,
+    until: Option<jiff::Timestamp>,
 }
 
 impl<'a> ClipWatch<'a> {
@@ -115,7 +118,8 @@ impl<'a> ClipWatch<'a> {
             bank: None,
             last: None,
             known: Vec::new(),
-            answers: BTreeMap::new(),
+            answers: Answers::default(),
+            until: None,
         }
     }
 
@@ -231,13 +235,10 @@ impl<'a> ClipWatch<'a> {
 
     /// Of each kind of hazard, the answer for all that was watched.
     pub fn answers(&self) -> Vec<KindAnswer> {
-        let lang = self.pipeline.settings().lang;
-        let told = |(code, (answer, reason)): (&String, &(Answer, Text))| KindAnswer {
-            code: code.clone(),
-            answer: *answer,
-            reason: reason.get(lang).to_owned(),
-        };
-        self.answers.iter().map(told).collect()
+        let kinds = self.pipeline.rules().kinds().iter();
+        let by_bank = |code: &str| self.bank.as_ref().is_some_and(|bank| bank.looks_for(code));
+        self.answers
+            .all(kinds, &self.view, by_bank, self.pipeline.settings().lang)
     }
 
     /// The part of the frame that the model looks at; nothing: all of it.
@@ -358,9 +359,12 @@ impl<'a> ClipWatch<'a> {
             });
             witnesses.insert((subject, say.code), (say.witness, found, say.confirm));
         }
-        self.answer(watched);
+        for said in &watched.evaluation.answers {
+            self.answers.frame(said);
+        }
         let mut events = Vec::new();
         for ((subject, code), (witness, found, confirm)) in witnesses {
+            self.answers.witness(&code, witness);
             let confirm = confirm.unwrap_or_else(|| self.confirm_of(&code));
             events.extend(self.witness(shot, subject, code, witness, found, &confirm));
         }
@@ -414,31 +418,6 @@ impl<'a> ClipWatch<'a> {
             .find(|k| k.code == code);
         kind.and_then(|k| k.confirm.clone())
             .unwrap_or_else(|| self.confirm.clone())
-    }
-
-    fn answer(&mut self, watched: &Watched) {
-        let rank = |a: Answer| match a {
-            Answer::NonCompliant => 0,
-            Answer::CannotDetermine => 1,
-            Answer::Compliant => 2,
-            Answer::NotApplicable => 3,
-        };
-        let kinds = self.pipeline.rules().kinds().iter();
-        // what a photo alone never settles has no answer of single frames
-        let judged = kinds.map(|k| !k.rules.is_empty());
-        let said = watched.evaluation.answers.iter().zip(judged);
-        for said in said.filter_map(|(said, judged)| judged.then_some(said)) {
-            // one frame accuses nobody: until a finding opens, it is open
-            let answer = match said.answer {
-                Answer::NonCompliant => Answer::CannotDetermine,
-                other => other,
-            };
-            let kept = self.answers.get(&said.code).map(|(a, _)| rank(*a));
-            if kept.is_none_or(|kept| rank(answer) < kept) {
-                let told = (answer, said.reason.clone());
-                self.answers.insert(said.code.clone(), told);
-            }
-        }
     }
 }
 

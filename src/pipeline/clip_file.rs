@@ -116,11 +116,13 @@ impl WatchConfig {
 pub struct Whole {
     /// Media time of the last frame, seconds.
     pub until_s: f64,
-    /// Of each kind of hazard that single frames can judge, for the whole clip.
+    /// Of each kind of hazard, for the whole clip.
     pub answers: Vec<KindAnswer>,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
 }
 
-/// Watches a clip to its end and tells each turn of a finding as it comes: every frame is taken,
+/// Watches a clip to its end, or until `stop` says so, and tells each turn of a finding as it comes: every frame is taken,
 /// however long it takes. What was found before a clip breaks off is told all the same.
 ///
 /// # Errors
@@ -131,11 +133,12 @@ pub fn watch_file<E>(
     max_pixels: u64,
     mut watch: ClipWatch<'_>,
     evidence: Option<Evidence>,
+    stop: &dyn Fn() -> bool,
     tell: &mut dyn FnMut(Told) -> Result<(), E>,
 ) -> Result<Whole, WatchError<E>> {
     let mut eyes = Eyes::new(Beat::default());
     let mut evidence = evidence.map(|e| (e, Kept::File(path)));
-    let (mut until_s, mut broken) = (0.0, None);
+    let (mut until_s, mut broken, mut stopped) = (0.0, None, false);
     for frame in Clip::open(path, fps, max_pixels).map_err(WatchError::Open)? {
         let frame = match frame {
             Ok(frame) => frame,
@@ -144,6 +147,10 @@ pub fn watch_file<E>(
                 break;
             }
         };
+        if stop() {
+            stopped = true;
+            break;
+        }
         until_s = frame.time_s;
         let glance = Glance::of(&frame.picture);
         let calm = eyes.mode(until_s) == Mode::Idle;
@@ -179,7 +186,11 @@ pub fn watch_file<E>(
     }
     match broken {
         Some(source) => Err(WatchError::Broken { until_s, source }),
-        None => Ok(Whole { until_s, answers }),
+        None => Ok(Whole {
+            until_s,
+            answers,
+            stopped,
+        }),
     }
 }
 

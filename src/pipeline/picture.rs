@@ -86,6 +86,10 @@ pub fn frame_view(
         }
         if let Some(options) = options {
             picture = render::annotate(&picture, record, options);
+            // it is drawn larger where letters would be too small
+            let (width, height) = picture.dimensions();
+            let whole = BBox::new(0.0, 0.0, width as f32, height as f32);
+            picture = resized_piece(&picture, whole, max_side)?;
         }
         encode_jpeg(&picture)
     })

@@ -205,7 +205,10 @@ fn a_kind_is_taught_searched_forgotten_and_brought_back() {
     ]);
     let list = text(&list.stdout);
     assert!(list.contains("5 samples at version 4"), "{list}");
-    assert!(list.contains("电线私拉乱接") && list.contains("hall"), "{list}");
+    assert!(
+        list.contains("电线私拉乱接") && list.contains("hall"),
+        "{list}"
+    );
     let shown = image::open(pictures.join(format!("{}.jpg", added[0]))).unwrap();
     assert!(shown.to_rgb8().get_pixel(30, 20).0[0] > 200);
     assert_eq!(fs::read_dir(&pictures).unwrap().count(), 5);

@@ -80,6 +80,7 @@ fn teach(
             photo_sha256: format!("{photo:064x}"),
             area: fractions(*region, SIZE),
             mask: None,
+            case: None,
         };
         bank.insert(sample, &embedding).unwrap();
     }

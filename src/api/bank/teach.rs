@@ -12,7 +12,7 @@ use crate::api::App;
 use crate::api::auth::{Caller, Task};
 use crate::api::etag::created;
 use crate::api::idempotency::{self, Once};
-use crate::api::problem::Problem;
+use crate::api::problem::{Kind, Problem};
 use crate::api::upload;
 use crate::bank::{Grid, Role, Scope};
 use crate::evidence::Digest;
@@ -33,7 +33,8 @@ struct SampleForm {
     role: String,
     /// Hazard code. May be left out for a reference of all kinds.
     code: Option<String>,
-    /// Where a negative counts: `everywhere`, `site` or `camera`.
+    /// Where a negative counts: `everywhere`, `site` or `camera`; a reference: `everywhere` or `site`. Of callers
+    /// who are limited to enterprises: `site` or `camera`.
     scope: Option<String>,
     /// The site of the photos. May be left out by whoever sees all enterprises.
     #[schema(value_type = Option<Id>)]
@@ -89,7 +90,7 @@ pub(super) async fn add(
             None => None,
             Some(code) => Some(app.kind(code)?.code.clone()),
         },
-        scope: fields.scope.unwrap_or(Scope::Everywhere),
+        scope: scope(&caller, role, fields.scope)?,
         place: fields.place(&app, &caller).await?,
         photo_sha256: String::new(),
         photo_kept: true,
@@ -132,6 +133,21 @@ pub(super) async fn add(
     let answer = once.commit(tx, created(change)).await?;
     app.jobs.bank().wake();
     Ok(answer)
+}
+
+/// Where a sample counts. What callers who are limited to enterprises call clean or no hazard says nothing of
+/// others' sites.
+fn scope(caller: &Caller, role: Role, asked: Option<Scope>) -> Result<Scope, Problem> {
+    let limited = caller.enterprises().is_some() && role != Role::Positive;
+    match asked {
+        Some(Scope::Everywhere) if limited => Err(Problem::new(
+            Kind::Forbidden,
+            "What counts everywhere would count at the sites of other enterprises.",
+            "Leave `scope` out, or send `site` or `camera`.",
+        )),
+        None if limited => Ok(Scope::Site),
+        asked => Ok(asked.unwrap_or_default()),
+    }
 }
 
 /// The same form has the same one, whatever its boundary was.

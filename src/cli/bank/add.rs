@@ -32,8 +32,8 @@ pub(super) struct Args {
     /// photo that a scan looks at
     #[arg(long)]
     reference: bool,
-    /// Where a look-alike counts
-    #[arg(long, value_enum, default_value_t, requires = "negative")]
+    /// Where a look-alike counts, or a reference (everywhere or at its site)
+    #[arg(long, value_enum, default_value_t)]
     scope: Scope,
     /// The part of the photos that is meant, in pixels of the upright photo; the whole when absent
     #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]

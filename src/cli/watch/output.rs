@@ -23,11 +23,17 @@ pub(super) enum Format {
 pub(super) struct Output {
     format: Format,
     lang: Lang,
+    /// Kinds were asked for by their codes: each gets its row.
+    asked: bool,
 }
 
 impl Output {
-    pub(super) fn new(format: Format, lang: Lang) -> Self {
-        Self { format, lang }
+    pub(super) fn new(format: Format, lang: Lang, asked: bool) -> Self {
+        Self {
+            format,
+            lang,
+            asked,
+        }
     }
 
     /// Whether a file's heading is wanted.
@@ -91,7 +97,21 @@ impl Output {
                     let answer = table::pad(a.answer.as_str(), 16);
                     format!("{path}  {code}  {answer}  {}\n", table::plain(&a.reason))
                 };
-                answers.iter().map(row).collect()
+                let told = |a: &&KindAnswer| a.judged || self.asked;
+                let rows: String = answers.iter().filter(told).map(row).collect();
+                let silent = answers.iter().filter(|a| !told(a));
+                let silent: Vec<&str> = silent.map(|a| a.code.as_str()).collect();
+                if silent.is_empty() {
+                    return rows;
+                }
+                let codes = silent.join(", ");
+                let text = match self.lang {
+                    Lang::En => {
+                        format!("not judged: {codes} (why: --hazards CODE, or --format jsonl)")
+                    }
+                    Lang::Zh => format!("未判断：{codes}（原因见--hazards CODE或--format jsonl）"),
+                };
+                format!("{rows}{path}  {text}\n")
             }
         }
     }

@@ -53,16 +53,20 @@ pub fn check(new: &NewSample) -> Result<()> {
     }
     match (new.role, new.scope) {
         (_, Scope::Everywhere) => {}
-        (Role::Positive | Role::Reference, _) => {
+        (Role::Positive, _) | (Role::Reference, Scope::Camera) => {
             return Err(Error::invalid(
                 "scope",
-                "only a dismissed look-alike has one",
+                "a dismissed look-alike may have one, a reference that of its site, a hazard none",
             ));
         }
         (_, Scope::Site) => required("site", &new.place.site)?,
         (_, Scope::Camera) => required("camera", &new.place.camera)?,
     }
     name("site", &new.place.site)?;
+    // sites with a slash are those of offices that lent their banks
+    if new.place.site.contains('/') && !new.origin.starts_with("import:") {
+        return Err(Error::invalid("site", "must not have a slash"));
+    }
     name("camera", &new.place.camera)?;
     required("origin", &new.origin)?;
     let digest = &new.photo_sha256;
@@ -266,28 +270,45 @@ async fn has_embedding(tx: &mut Tx, id: Id, embedder: &EmbedderId) -> Result<boo
 
 /// The sample that is alive and is the same as this.
 async fn find(tx: &mut Tx, new: &NewSample) -> Result<Option<SampleRow>> {
+    let alive = alive_of(tx, &new.photo_sha256, new.role).await?;
+    let same = |there: &Sample| {
+        there.hazard == new.hazard
+            && there.scope == new.scope
+            && there.place == new.place
+            && there.area == new.area
+            && there.mask == new.mask
+    };
+    Ok(alive.into_iter().find(|row| same(&row.sample)))
+}
+
+/// Whether another sample is alive that is the same as this.
+pub(super) async fn has_twin(tx: &mut Tx, id: Id) -> Result<bool> {
+    let one = super::get(tx, id).await?.sample;
+    let alive = alive_of(tx, &one.photo_sha256, one.role).await?;
+    let same = |other: &Sample| {
+        let other = Sample {
+            id,
+            case: one.case,
+            ..other.clone()
+        };
+        other == one
+    };
+    Ok(alive
+        .iter()
+        .any(|row| row.sample.id != id && same(&row.sample)))
+}
+
+async fn alive_of(tx: &mut Tx, photo_sha256: &str, role: Role) -> Result<Vec<SampleRow>> {
     let rows = sqlx::query(
         "SELECT s.* FROM bank_samples s \
          JOIN bank_spans p ON p.sample_id = s.id AND p.until_version IS NULL \
          WHERE s.photo_sha256 = $1 AND s.role = $2",
     )
-    .bind(new.photo_sha256.clone())
-    .bind(new.role.as_str())
+    .bind(photo_sha256.to_owned())
+    .bind(role.as_str())
     .fetch_all(tx.conn())
     .await?;
-    for row in &rows {
-        let row = SampleRow::from_row(row)?;
-        let there = &row.sample;
-        if there.hazard == new.hazard
-            && there.scope == new.scope
-            && there.place == new.place
-            && there.area == new.area
-            && there.mask == new.mask
-        {
-            return Ok(Some(row));
-        }
-    }
-    Ok(None)
+    rows.iter().map(SampleRow::from_row).collect()
 }
 
 fn row(tx: &Tx, id: Id, new: &NewSample) -> SampleRow {
@@ -301,6 +322,7 @@ fn row(tx: &Tx, id: Id, new: &NewSample) -> SampleRow {
             photo_sha256: new.photo_sha256.clone(),
             area: new.area,
             mask: new.mask.clone(),
+            case: new.finding_id,
         },
         photo_kept: new.photo_kept,
         origin: new.origin.clone(),

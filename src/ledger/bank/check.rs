@@ -46,8 +46,9 @@ impl Told {
             "bank.added" => {
                 self.next(data)?;
                 for sample in list(data, "samples")? {
-                    let row: SampleRow =
+                    let mut row: SampleRow =
                         serde_json::from_value(sample.clone()).map_err(|e| e.to_string())?;
+                    row.sample.case = row.finding_id;
                     let id = row.sample.id;
                     self.samples.insert(id, row);
                     self.begins(id)?;

@@ -12,7 +12,7 @@ use sqlx::any::AnyRow;
 use super::page::{self, Conditions, Entity};
 use super::sql::{Bind, Columns, from_json};
 use super::{Db, Error, Page, Paged, Result, Scope as View};
-use crate::bank::{Bank, EmbedderId, Mask, Place, Role, Sample, Scope};
+use crate::bank::{Bank, EmbedderId, Mask, Owners, Place, Role, Sample, Scope};
 use crate::embedding::Embedding;
 use crate::finding::Actor;
 use crate::id::Id;
@@ -96,6 +96,7 @@ fn sample(row: &AnyRow) -> Result<Sample> {
             .maybe_text("mask")?
             .map(|text| from_json(&text))
             .transpose()?,
+        case: row.maybe_id("finding_id")?,
     })
 }
 
@@ -268,6 +269,17 @@ pub async fn without_embedding(
     rows.iter().map(SampleRow::from_row).collect()
 }
 
+/// Enterprises by their sites.
+async fn owners(db: &mut impl Db) -> Result<Owners> {
+    let rows = sqlx::query("SELECT id, enterprise_id FROM sites")
+        .fetch_all(db.conn())
+        .await?;
+    let pairs = rows
+        .iter()
+        .map(|row| Ok((row.text("id")?, row.text("enterprise_id")?)));
+    Ok(Owners::new(pairs.collect::<Result<Vec<_>>>()?))
+}
+
 /// A bank out of its rows.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -314,6 +326,7 @@ pub async fn load(
         }
     }
     let mut bank = Bank::new(at, embedder.clone());
+    bank.set_owners(owners(db).await?);
     let mut unknown = std::collections::BTreeMap::new();
     let damaged = |id: Id, what: &dyn std::fmt::Display| {
         Error::Corrupt(format!("the embedding of sample {id}: {what}"))
@@ -384,6 +397,8 @@ pub struct Changes {
     pub come: Vec<(Sample, Embedding)>,
     /// How many samples that are alive have an embedding.
     pub embedded: usize,
+    /// Who stands behind the sites.
+    pub owners: Owners,
 }
 
 /// What changed since version `since`: a bank of many samples need not be read again for a few.
@@ -426,6 +441,7 @@ pub async fn changes(db: &mut impl Db, embedder: &EmbedderId, since: i64) -> Res
         gone,
         come,
         embedded: usize::try_from(embedded).unwrap_or(0),
+        owners: owners(db).await?,
     })
 }
 

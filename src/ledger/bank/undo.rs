@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::sql::Columns;
 use super::super::{Db, Error, Result, Tx};
-use super::change::{Change, begin, by_a_person, close_span, open_span};
+use super::change::{Change, begin, by_a_person, close_span, has_twin, open_span};
 use super::version;
 use crate::id::Id;
 
@@ -82,12 +82,22 @@ pub async fn undo(tx: &mut Tx, undone: Option<i64>) -> Result<Change> {
          (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL) ORDER BY sample_id",
     )
     .await?;
-    let added = ids(
+    // not what is there already, nor what should never have been added: its adding was undone
+    let away = ids(
         tx,
         "SELECT sample_id FROM bank_spans p WHERE until_version = $1 AND NOT EXISTS \
-         (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL) ORDER BY sample_id",
+         (SELECT 1 FROM bank_spans a WHERE a.sample_id = p.sample_id AND a.until_version IS NULL) AND NOT EXISTS \
+         (SELECT 1 FROM bank_spans f JOIN bank_changes u ON u.undoes = f.from_version AND u.version <> $1 \
+         WHERE f.sample_id = p.sample_id AND NOT EXISTS \
+         (SELECT 1 FROM bank_changes r WHERE r.undoes = u.version)) ORDER BY sample_id",
     )
     .await?;
+    let mut added = Vec::new();
+    for id in away {
+        if !has_twin(tx, id).await? {
+            added.push(id);
+        }
+    }
     let next = newest + 1;
     let data = json!({ "version": next, "undoes": undone, "added": added, "removed": removed });
     begin(tx, next, "undo", "bank.undone", data, Some(undone)).await?;

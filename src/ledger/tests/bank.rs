@@ -267,6 +267,32 @@ async fn the_same_is_not_added_twice_and_nonsense_not_at_all() {
 }
 
 #[tokio::test]
+async fn undoing_brings_back_no_double_and_nothing_whose_adding_was_undone() {
+    let world = World::new().await;
+    let alive = async || {
+        let mut db = world.ledger.read().await.unwrap();
+        let all = Page {
+            limit: 10,
+            cursor: None,
+        };
+        let rows = bank::list(&mut db, &SampleFilter::default(), &all).await;
+        rows.unwrap().items.len()
+    };
+    let first = world.teach(&[new(1, Role::Positive)]).await.added[0];
+    world.forget(&[first]).await;
+    world.teach(&[new(1, Role::Positive)]).await;
+    // version 2 took it away; meanwhile the same is there again
+    assert_eq!(world.undo(Some(2)).await.unwrap().added, []);
+    assert_eq!(alive().await, 1);
+    let second = world.teach(&[new(2, Role::Positive)]).await;
+    let gone = world.forget(&second.added).await;
+    world.undo(Some(second.version)).await.unwrap();
+    assert_eq!(world.undo(Some(gone.version)).await.unwrap().added, []);
+    assert_eq!(alive().await, 1);
+    world.check().await;
+}
+
+#[tokio::test]
 async fn what_is_there_already_gets_what_it_lacks() {
     let world = World::new().await;
     let bare = NewSample {

@@ -97,6 +97,7 @@ fn teach(bank: &mut Bank, n: u64, role: Role, bytes: &[u8], regions: &[BBox]) {
             photo_sha256: format!("{n:064x}"),
             area: fractions(*region, cutter.size()),
             mask: None,
+            case: None,
         };
         bank.insert(sample, &embedding).unwrap();
     }

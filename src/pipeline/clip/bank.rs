@@ -89,6 +89,11 @@ impl<'a> ViewBank<'a> {
         }
     }
 
+    /// Whether rounds look for this kind.
+    pub(super) fn looks_for(&self, code: &str) -> bool {
+        (self.now)().is_some_and(|taught| taught.matcher(self.place.clone()).can_confirm(code))
+    }
+
     /// What the bank says of a hazard at `region`; nothing of a kind that it does not know.
     fn ask(&self, shot: &Shot<'_>, code: &str, region: BBox) -> Option<BankSaid> {
         let taught = (self.now)()?;

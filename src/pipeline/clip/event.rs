@@ -83,8 +83,15 @@ pub enum EventKind {
 pub struct KindAnswer {
     /// Hazard code.
     pub code: String,
-    /// `non_compliant` where a finding opened; otherwise the gravest answer of any frame.
+    /// `non_compliant` where a finding opened; otherwise the gravest answer of any frame, or of its zones.
     pub answer: Answer,
-    /// Of that frame; for `non_compliant`, see the findings.
+    /// Why, and what to do where it could not be judged.
     pub reason: String,
+    /// Whether this view could be judged for it at all: false where a zone, a scale or any means is missing.
+    #[serde(default = "yes")]
+    pub judged: bool,
+}
+
+const fn yes() -> bool {
+    true
 }

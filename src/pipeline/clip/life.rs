@@ -7,7 +7,7 @@ use super::way::Way;
 use super::{ClipWatch, EventKind, FindingEvent, Shot, Subject, memory};
 use crate::confirm::{ConfirmConfig, Confirmation, Turn, Witness};
 use crate::geometry::BBox;
-use crate::hazard::{Answer, Lang, Severity, Text};
+use crate::hazard::{Lang, Severity, Text};
 use crate::health::Ailment;
 use crate::tracking::look::Look;
 use crate::tracking::{Track, TrackId, at_edge};
@@ -208,8 +208,8 @@ impl ClipWatch<'_> {
             life.way.add(last.time_s, last.bbox);
         }
         let told = (life.open?, life.best?, life.occurrences);
-        if let Some((answer, _)) = self.answers.get_mut(code) {
-            *answer = Answer::NonCompliant;
+        if kind == EventKind::Opened {
+            self.answers.opened(code, time_s);
         }
         Some(self.event(kind, told, Some(subject), code, time_s, reason))
     }

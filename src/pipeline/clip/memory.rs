@@ -22,6 +22,9 @@ pub struct Memory {
     pub open: Vec<Remembered>,
     /// How zones look when clean, as far as it was learned.
     pub references: BTreeMap<String, Patch>,
+    /// Of a folder: the time of the last picture that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<jiff::Timestamp>,
 }
 
 /// An open finding.
@@ -69,6 +72,7 @@ impl ClipWatch<'_> {
     /// Goes on where an earlier watch of the same source has stopped.
     pub fn recall(&mut self, memory: Memory) {
         self.findings = self.findings.max(memory.findings);
+        self.until = memory.until;
         self.view.recall(memory.references);
         for open in memory.open {
             self.kinds
@@ -112,6 +116,13 @@ impl ClipWatch<'_> {
         }
     }
 
+    /// The pictures of a folder were looked at up to this one's time.
+    pub(in crate::pipeline) fn looked_until(&mut self, wall: std::time::SystemTime) {
+        if let Ok(wall) = jiff::Timestamp::try_from(wall) {
+            self.until = self.until.max(Some(wall));
+        }
+    }
+
     /// Findings that are open and in sight.
     pub fn in_sight(&self) -> impl Iterator<Item = Remembered> {
         self.lives.iter().filter_map(|((subject, code), life)| {
@@ -152,6 +163,7 @@ impl ClipWatch<'_> {
             findings: self.findings,
             open: self.in_sight().chain(waiting).collect(),
             references: self.view.learned(),
+            until: self.until,
         }
     }
 }

@@ -96,6 +96,22 @@ impl View {
         self.zones.is_empty() || areas.any(|z| z.is_watched(now) && z.holds(b, size))
     }
 
+    /// Whether protective equipment is judged anywhere.
+    pub(super) fn has_work_area(&self) -> bool {
+        self.zones.is_empty() || self.zones.iter().any(|z| z.kind == ZoneKind::WorkArea)
+    }
+
+    /// Whether metres are known.
+    pub(super) fn has_ground(&self) -> bool {
+        self.ground.is_some()
+    }
+
+    /// Names of the zones that a rule is for.
+    pub(super) fn zones_of(&self, code: &str, rule: &ZoneRule) -> Vec<&str> {
+        let zones = self.zones.iter().filter(|zone| rule.applies(code, zone));
+        zones.map(|zone| zone.name.as_str()).collect()
+    }
+
     /// A picture of the whole view with a zone clean.
     pub(super) fn set_reference(&mut self, zone: usize, picture: &RgbImage) {
         let (Some(sight), Some(zone)) = (self.sights.get_mut(zone), self.zones.get(zone)) else {

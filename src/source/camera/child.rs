@@ -5,6 +5,7 @@
 //! standard error (`showinfo`), one line for each picture in the same order. A `showinfo` before those that
 //! are left out tells which decoded pictures are key frames, for [`Damage`].
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child as Process, Command, Stdio};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use super::address::Address;
+use super::address::{Address, Place};
 use super::damage::Damage;
 use super::{CameraOptions, Mode};
 use crate::source::clip::{ClipError, read_header};
@@ -68,7 +69,7 @@ impl Child {
         tell: Sender<Told>,
     ) -> Result<Self, ClipError> {
         let mut command = Command::new("ffmpeg");
-        command.args(arguments(options, mode, ring));
+        command.args(arguments(&address.place, options, mode, ring));
         let spawned = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -78,7 +79,9 @@ impl Child {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(ClipError::NoFfmpeg),
             other => other?,
         };
-        if let Some(mut stdin) = process.stdin.take() {
+        if let Some(mut stdin) = process.stdin.take()
+            && address.place == Place::Stream
+        {
             // a child that dies at once is told by its end
             let _ = stdin.write_all(play_list(address, options).as_bytes());
         }
@@ -125,9 +128,14 @@ fn lock(log: &Mutex<Log>) -> std::sync::MutexGuard<'_, Log> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<String> {
-    let mut args: Vec<String> = Vec::new();
-    let mut add = |words: &[&str]| args.extend(words.iter().map(|w| (*w).to_owned()));
+fn arguments(
+    place: &Place,
+    options: &CameraOptions,
+    mode: Mode,
+    ring: Option<&Path>,
+) -> Vec<OsString> {
+    let mut args: Vec<OsString> = Vec::new();
+    let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
     add(&["-hide_banner", "-nostats", "-v", "info"]);
     if let Some(hwaccel) = &options.hwaccel {
         add(&["-hwaccel", hwaccel]);
@@ -137,16 +145,20 @@ fn arguments(options: &CameraOptions, mode: Mode, ring: Option<&Path>) -> Vec<St
     if mode == Mode::Idle {
         add(&["-skip_frame", "nokey"]);
     }
-    add(&[
-        "-f",
-        "concat",
-        "-safe",
-        "0",
-        "-protocol_whitelist",
-        PROTOCOLS,
-        "-i",
-        "pipe:0",
-    ]);
+    match place {
+        Place::File(file) => {
+            // over and over, at its own speed; told to be a file: its name cannot be an address
+            add(&["-re", "-stream_loop", "-1", "-i"]);
+            let mut input = OsString::from("file:");
+            input.push(file);
+            args.push(input);
+        }
+        _ => {
+            add(&["-f", "concat", "-safe", "0"]);
+            add(&["-protocol_whitelist", PROTOCOLS, "-i", "pipe:0"]);
+        }
+    }
+    let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
     let side = options.max_side;
     // at most so many a second, and on after a clock that jumps back
     let interval = 0.9 / options.fps;
@@ -383,8 +395,12 @@ mod tests {
             "{list}"
         );
         assert!(list.contains("rtsp_transport tcp"));
-        let args = arguments(&options, Mode::Active, None).join(" ");
-        assert!(!args.contains("host") && args.contains("pipe:0"));
-        assert!(arguments(&options, Mode::Idle, None).contains(&"nokey".to_owned()));
+        let args = |mode| {
+            let args = arguments(&address.place, &options, mode, None);
+            args.join(" ".as_ref()).into_string().unwrap()
+        };
+        let active = args(Mode::Active);
+        assert!(!active.contains("host") && active.contains("pipe:0"));
+        assert!(args(Mode::Idle).contains(" nokey "));
     }
 }

@@ -32,17 +32,26 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
                 continue;
             }
         };
+        let (found, others) = found;
         // names that are gone may come again
         let names: BTreeSet<&PathBuf> = found.iter().map(|(_, p)| p).collect();
         done.retain(|p| names.contains(p));
-        if lock(&shared.known).state != State::Live {
-            shared.set_state(State::Live, "");
+        let frames = lock(&shared.known).frames;
+        match others {
+            _ if frames > 0 => shared.set_state(State::Live, ""),
+            0 => shared.set_state(State::Connecting, "no picture has come yet"),
+            n => {
+                let reason = format!(
+                    "no picture has come yet; {n} other files lie there (videos are sources of their own)"
+                );
+                shared.set_state(State::Connecting, reason);
+            }
         }
         for (modified, path) in &found {
             if shared.stopped() {
                 return;
             }
-            if done.contains(path) {
+            if done.contains(path) || options.after.is_some_and(|after| *modified <= after) {
                 continue;
             }
             let limits = PhotoLimits {
@@ -80,8 +89,9 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
     }
 }
 
-fn list(folder: &Path) -> std::io::Result<Vec<(SystemTime, PathBuf)>> {
-    let mut found = Vec::new();
+/// Pictures by their time and name, and how many other files there are.
+fn list(folder: &Path) -> std::io::Result<(Vec<(SystemTime, PathBuf)>, usize)> {
+    let (mut found, mut others) = (Vec::new(), 0);
     for entry in std::fs::read_dir(folder)? {
         // one that is gone again is no error
         let Ok(entry) = entry else { continue };
@@ -89,10 +99,12 @@ fn list(folder: &Path) -> std::io::Result<Vec<(SystemTime, PathBuf)>> {
         let Ok(meta) = entry.metadata() else { continue };
         if meta.is_file() && is_picture(&path) {
             found.push((meta.modified()?, path));
+        } else if meta.is_file() {
+            others += 1;
         }
     }
     found.sort();
-    Ok(found)
+    Ok((found, others))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -82,6 +82,8 @@ pub struct CameraOptions {
     pub ring: Option<RingOptions>,
     /// Pictures of a folder are removed once they were read: it is a queue of our own.
     pub consume: bool,
+    /// Pictures of a folder that are not newer were looked at before.
+    pub after: Option<SystemTime>,
 }
 
 impl Default for CameraOptions {
@@ -97,6 +99,7 @@ impl Default for CameraOptions {
             mode: Mode::Active,
             ring: None,
             consume: false,
+            after: None,
         }
     }
 }
@@ -131,7 +134,7 @@ struct Shared {
 }
 
 impl Camera {
-    /// Opens a stream or a folder. Whatever is wrong with it is told by its status.
+    /// Opens a stream or a folder; a video file is played over and over at its own speed. Whatever is wrong with it is told by its status.
     pub fn open(address: Address, options: CameraOptions) -> Self {
         let shared = Arc::new(Shared {
             queue: Queue::new(),
@@ -142,7 +145,7 @@ impl Camera {
             stop: AtomicBool::new(false),
         });
         let of_thread = Arc::clone(&shared);
-        let is_stream = address.place == Place::Stream;
+        let is_stream = !matches!(address.place, Place::Folder(_));
         let supervisor = std::thread::spawn(move || {
             match address.place.clone() {
                 Place::Folder(folder) => folder::watch(&folder, &options, &of_thread),

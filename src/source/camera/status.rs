@@ -117,6 +117,8 @@ impl Known {
 
 /// What a child's last complaint means, and what to do.
 pub(super) fn classify(complaint: &str, had_frames: bool) -> (State, String) {
+    // the play list that the address is in is our own business
+    let complaint = complaint.strip_prefix("pipe:0: ").unwrap_or(complaint);
     let has = |words: &[&str]| words.iter().any(|w| complaint.contains(w));
     let (state, todo) = if has(UNAUTHORISED) {
         (State::Unauthorised, "check user name and password")
