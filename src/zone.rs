@@ -263,6 +263,12 @@ impl Zone {
                 "corners are relative: give numbers from 0 to 1, not pixels",
             ));
         }
+        if crosses_itself(&self.polygon) {
+            return Err(self.wrong(
+                "polygon",
+                "crosses itself; list the corners in the order of the outline",
+            ));
+        }
         if area(&self.polygon) < 1e-5 {
             return Err(self.wrong("polygon", "has no area; list the corners in their order"));
         }
@@ -343,6 +349,19 @@ impl Schedule {
         let yesterday = Day::from_monday_zero(now.day as i8 - 1);
         day(now.day) && now.minute >= from || day(yesterday) && now.minute < to
     }
+}
+
+/// Whether two sides that are no neighbours meet.
+fn crosses_itself(polygon: &[[f32; 2]]) -> bool {
+    let n = polygon.len();
+    let side = |i: usize| (polygon[i], polygon[(i + 1) % n]);
+    let turn = |a: [f32; 2], b: [f32; 2], c: [f32; 2]| {
+        let [ax, ay, bx, by, cx, cy] = [a[0], a[1], b[0], b[1], c[0], c[1]].map(f64::from);
+        (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    };
+    let cross =
+        |(a, b), (c, d)| turn(a, b, c) * turn(a, b, d) < 0.0 && turn(c, d, a) * turn(c, d, b) < 0.0;
+    (0..n).any(|i| (i + 2..n).any(|j| (i, j) != (0, n - 1) && cross(side(i), side(j))))
 }
 
 /// `HH:MM` as minutes since midnight; `24:00` is the end of the day.

@@ -24,9 +24,11 @@ use super::etag::{self, versioned};
 use super::extract::{Json, Path, Query};
 use super::idempotency::{self, Once};
 use super::job_view::Job;
+use super::paging::{Page, Paging};
 use super::problem::{Kind, Problem};
 use super::{App, inspections, time, upload};
 use crate::cameras::{Look, PushError, Seen, View};
+use crate::evidence::EvidenceError;
 use crate::hazard::Lang;
 use crate::id::Id;
 use crate::ledger::camera_watch;
@@ -38,7 +40,8 @@ use crate::zone::Zones;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(show))
+        .routes(routes!(list))
+        .routes(routes!(show, retire))
         .routes(routes!(snapshot))
         .routes(routes!(live))
         .routes(routes!(events))
@@ -88,6 +91,61 @@ struct Doing {
     status: Option<Status>,
 }
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Only of this site.
+    site: Option<Id>,
+}
+
+/// Lists cameras
+///
+/// Of all sites, the newest first, with how they are doing.
+#[utoipa::path(get, path = "/cameras", tag = "cameras", params(Filter, Paging),
+    responses((status = 200, body = Page<Doing>, description = "Cameras"), Problem))]
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(filter): Query<Filter>,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Doing>>, Problem> {
+    caller.may(Task::Read)?;
+    let mut db = app.ledger.read().await?;
+    let page = sites::cameras(&mut db, &caller.scope, filter.site, &paging.into()).await?;
+    let seen = Page::new(page, |camera| Ok(Doing::of(&app, camera)))?;
+    Ok(Json(seen))
+}
+
+/// Retires a camera
+///
+/// It is watched no more, and its source is free for another one; what it has seen stays.
+#[utoipa::path(delete, path = "/cameras/{id}", tag = "cameras", params(("id" = Id, Path, description = "The camera")),
+    responses((status = 200, body = Camera, description = "Retired"), Problem))]
+async fn retire(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<Id>,
+) -> Result<Json<Camera>, Problem> {
+    caller.may(Task::EditRegister)?;
+    visible(&app, &caller, id).await?;
+    let mut tx = app.ledger.begin(&caller.actor()).await?;
+    let camera = sites::retire_camera(&mut tx, id).await?;
+    tx.commit().await?;
+    app.cameras.retire(id);
+    Ok(Json(camera))
+}
+
+impl Doing {
+    fn of(app: &App, camera: Camera) -> Self {
+        let is_retired = camera.retired_at.is_some();
+        Self {
+            configured: app.cameras.knows(&camera) && !is_retired,
+            status: app.cameras.view(camera.id).map(|view| view.status()),
+            camera,
+        }
+    }
+}
+
 /// Shows a camera
 ///
 /// With its status: `connecting`, `live`, `stalled`, `unauthorised`, `unreachable`, `unreadable`, `failed` or
@@ -101,11 +159,7 @@ async fn show(
 ) -> Result<Json<Doing>, Problem> {
     caller.may(Task::Read)?;
     let camera = visible(&app, &caller, id).await?;
-    Ok(Json(Doing {
-        configured: app.cameras.knows(&camera),
-        status: app.cameras.view(id).map(|view| view.status()),
-        camera,
-    }))
+    Ok(Json(Doing::of(&app, camera)))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -325,20 +379,13 @@ async fn draw_zones(
     let next = "Correct it and send the zones again.";
     zones
         .check()
+        .and_then(|()| app.jobs.check_zones(&zones))
         .map_err(|e| Problem::invalid(format!("The zones are refused: {e}."), next))?;
     if zones.zones.iter().any(|zone| zone.reference.is_some()) {
         return Err(Problem::invalid(
             "A zone names a file as its reference.",
             "Leave `reference` out: the clean view is learned.",
         ));
-    }
-    for code in zones.zones.iter().flat_map(|zone| &zone.hazards) {
-        if app.jobs.kind(&code.to_uppercase()).is_none() {
-            return Err(Problem::invalid(
-                format!("There is no hazard kind {code:?} in the catalogue."),
-                next,
-            ));
-        }
     }
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     let version = camera_watch::draw_zones(&mut tx, &camera, version, &zones).await?;
@@ -371,7 +418,14 @@ async fn push(
 ) -> Result<StatusCode, Problem> {
     caller.may(Task::Upload)?;
     let (camera, _) = watched(&app, &caller, id).await?;
-    let taken_at = sent.taken_at.unwrap_or_else(|| app.ledger.now());
+    let now = app.ledger.now();
+    let taken_at = sent.taken_at.unwrap_or(now);
+    if taken_at > now + AHEAD {
+        return Err(Problem::invalid(
+            "The picture's time is yet to come.",
+            "Set the sender's clock, or leave `taken_at` out.",
+        ));
+    }
     let cameras = app.cameras.clone();
     let limits = app.photo_limits.clone();
     tokio::task::spawn_blocking(move || {
@@ -390,6 +444,9 @@ async fn push(
     Ok(StatusCode::ACCEPTED)
 }
 
+/// Senders' clocks are at most so far ahead.
+const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
 fn not_taken(error: PushError) -> Problem {
     match error {
         PushError::NotPushed => Problem::new(
@@ -402,7 +459,7 @@ fn not_taken(error: PushError) -> Problem {
             Duration::from_secs(2),
         ),
         PushError::Io(e) if e.kind() == std::io::ErrorKind::StorageFull => {
-            upload::not_kept(crate::evidence::EvidenceError::Full)
+            upload::not_kept(EvidenceError::Full)
         }
         PushError::Io(e) => Problem::fault(&e),
     }
@@ -456,6 +513,7 @@ async fn pin(
         .map_err(upload::not_kept)?;
     let upload = NewUpload {
         account_id: caller.account_id,
+        camera_id: Some(camera.id),
         enterprise_id: site.enterprise_id,
         site_id: site.id,
         inspection_id: Some(pin.inspection),

@@ -59,6 +59,8 @@ struct Filter {
     enterprise: Option<Id>,
     /// Only of this site.
     site: Option<Id>,
+    /// Only those that this camera has seen first.
+    camera: Option<Id>,
     /// Only of this inspection.
     inspection: Option<Id>,
     /// Only in this state.
@@ -96,6 +98,7 @@ async fn list(
         scope: caller.scope,
         enterprise_id: filter.enterprise,
         site_id: filter.site,
+        camera_id: filter.camera,
         inspection_id: filter.inspection,
         states: filter.state.into_iter().collect(),
         hazard_code: filter.code,

@@ -1,15 +1,19 @@
 //! What every request passes on its way in, and every answer on its way out.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Query, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::{OpenApi, RefOr};
 
 use super::App;
 use super::auth::Caller;
@@ -114,6 +118,66 @@ fn route(request: &Request) -> String {
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned())
+}
+
+/// The parameters of the query that each operation knows, by method and path.
+pub(super) struct Parameters(HashMap<(Method, String), Vec<String>>);
+
+impl Parameters {
+    /// Those that the description of the API names.
+    pub(super) fn of(document: &OpenApi) -> Self {
+        let mut all = HashMap::new();
+        for (path, item) in &document.paths.paths {
+            let operations = [
+                (Method::GET, &item.get),
+                (Method::POST, &item.post),
+                (Method::PUT, &item.put),
+                (Method::PATCH, &item.patch),
+                (Method::DELETE, &item.delete),
+            ];
+            for (method, operation) in operations {
+                let Some(operation) = operation else { continue };
+                let named = operation.parameters.iter().flatten();
+                // all are written in place
+                let named = named.filter_map(|p| match p {
+                    RefOr::T(parameter) => Some(parameter),
+                    RefOr::Ref(_) => None,
+                });
+                let query = named.filter(|p| p.parameter_in == ParameterIn::Query);
+                let names = query.map(|p| p.name.clone()).collect();
+                all.insert((method, path.clone()), names);
+            }
+        }
+        Self(all)
+    }
+
+    /// The first parameter of the query that is not known, with those that are.
+    fn unknown(&self, request: &Request) -> Option<(String, &[String])> {
+        request.uri().query()?;
+        let path = route(request);
+        let path = path.strip_prefix("/api/v1").unwrap_or(&path).to_owned();
+        let known = self.0.get(&(request.method().clone(), path))?;
+        // one that cannot be read is refused by whoever reads it
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).ok()?;
+        let mut names = pairs.into_iter().map(|(name, _)| name);
+        Some((names.find(|name| !known.contains(name))?, known))
+    }
+}
+
+/// Refuses a query with a parameter that would be ignored: a filter that filters nothing shows too much.
+pub(super) async fn parameters(
+    State(known): State<Arc<Parameters>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some((name, known)) = known.unknown(&request) else {
+        return next.run(request).await;
+    };
+    let next = match known {
+        [] => "Leave it out: this address takes none.".to_owned(),
+        known => format!("This address takes {}.", known.join(", ")),
+    };
+    Problem::invalid(format!("There is no parameter {name:?} here."), next).into_response()
 }
 
 /// Holds every caller to a rate.

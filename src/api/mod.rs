@@ -195,7 +195,10 @@ impl App {
                     .merge(cameras::push_routes())
                     .merge(bank::upload_routes())
                     .layer(DefaultBodyLimit::max(self.config.max_upload_bytes)),
-            )
+            );
+        let parameters = Arc::new(gate::Parameters::of(known.get_openapi()));
+        let known = known
+            .layer(middleware::from_fn_with_state(parameters, gate::parameters))
             // an unknown address tells nothing to whoever is not known
             .fallback(no_such_address)
             .layer(middleware::from_fn_with_state(

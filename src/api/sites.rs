@@ -14,7 +14,7 @@ use super::etag::{self, created, versioned};
 use super::extract::{Json, Path, Query};
 use super::idempotency::{self, Once};
 use super::paging::{Page, Paging};
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use crate::id::Id;
 use crate::ledger::Db;
 use crate::ledger::sites::{self, Camera, NewSite, Point, Site};
@@ -183,11 +183,15 @@ async fn list_cameras(
     let mut db = app.ledger.read().await?;
     visible(&mut db, &caller, id).await?;
     Ok(Json(
-        sites::cameras(&mut db, id, &paging.into()).await?.into(),
+        sites::cameras(&mut db, &caller.scope, Some(id), &paging.into())
+            .await?
+            .into(),
     ))
 }
 
 /// Adds a camera
+///
+/// Sources are for whoever sees all enterprises to give away: who names one gets its pictures.
 #[utoipa::path(post, path = "/sites/{id}/cameras", tag = "sites", request_body = AddCamera,
     params(("id" = Id, Path, description = "The site"), idempotency::Header),
     responses((status = 201, body = Camera, description = "Added"), Problem))]
@@ -199,6 +203,13 @@ async fn add_camera(
     Json(new): Json<AddCamera>,
 ) -> Result<Response, Problem> {
     caller.may(Task::EditRegister)?;
+    if caller.enterprises().is_some() {
+        return Err(Problem::new(
+            Kind::Forbidden,
+            "A camera is added by somebody who sees all enterprises: its source may be another's.",
+            "Ask whoever runs the service.",
+        ));
+    }
     let mut tx = app.ledger.begin(&caller.actor()).await?;
     visible(&mut tx, &caller, id).await?;
     let added = sites::add_camera(&mut tx, id, new.point, &new.name, &new.source).await?;

@@ -283,6 +283,7 @@ impl Form {
             .transpose()?;
         let upload = NewUpload {
             account_id: caller.account_id,
+            camera_id: None,
             enterprise_id: site.enterprise_id,
             site_id: site.id,
             inspection_id,

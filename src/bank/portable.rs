@@ -25,6 +25,7 @@ use crate::embedding::Embedding;
 const FORMAT: &str = "sitewarden-bank 1";
 /// Longest line: a photo of 128 MiB in base64.
 const LONGEST_LINE: u64 = 180 << 20;
+const LARGEST_PICTURE: usize = 128 << 20;
 /// Shortest key: as long as the digest.
 const SHORTEST_KEY: usize = 32;
 
@@ -162,17 +163,21 @@ impl<W: Write> Writer<W> {
         Ok(self.out.write_all(&text)?)
     }
 
-    /// A photo; before its first sample.
+    /// A photo; before its first sample. Whether it goes with it: one larger than what is read does not.
     ///
     /// # Errors
     /// What the system said.
-    pub fn picture(&mut self, sha256: &str, data: &[u8]) -> Result<(), PortableError> {
+    pub fn picture(&mut self, sha256: &str, data: &[u8]) -> Result<bool, PortableError> {
+        if data.len() > LARGEST_PICTURE {
+            return Ok(false);
+        }
         self.put(&Raw::Picture {
             picture: RawPicture {
                 sha256: sha256.to_owned(),
                 data: STANDARD.encode(data),
             },
-        })
+        })?;
+        Ok(true)
     }
 
     /// A sample.

@@ -60,12 +60,19 @@ struct Inner {
     stopping: AtomicBool,
 }
 
+/// Cameras that decode all frames at once when the service starts, for each core; the next ones have their turn
+/// so much later, seconds.
+const AWAKE_EACH: usize = 4;
+const TURN_S: f64 = 25.0;
 /// How often the ledger is asked for new cameras.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Events that wait for a slow listener; it misses older ones.
 const EVENTS: usize = 256;
 /// Pictures that were sent and wait; more are refused.
 const MAX_PUSHED: usize = 100;
+
+/// Ending of those that have not come whole.
+const PART: &str = ".part";
 
 /// Why a picture that was sent is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -140,12 +147,17 @@ impl Cameras {
             camera.id,
             self.0.events.clone(),
         ));
+        // all at once would be more than the processors can do
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let awake_s = (views.len() / (AWAKE_EACH * cores)) as f64 * TURN_S;
         views.insert(camera.id, view.clone());
         drop(views);
         let (cameras, setup, judge) = (self.clone(), setup.clone(), judge.clone());
         let runtime = Handle::current();
         let thread = std::thread::spawn(move || {
-            watcher::watch(&cameras.0, &runtime, &judge, &camera, &setup, &view);
+            watcher::watch(
+                &cameras.0, &runtime, &judge, &camera, &setup, &view, awake_s,
+            );
         });
         lock(&self.0.threads).push(thread);
     }
@@ -156,6 +168,13 @@ impl Cameras {
             view.begin_again();
         }
         self.0.wake.notify_waiters();
+    }
+
+    /// A camera was retired: its watch ends.
+    pub fn retire(&self, camera: Id) {
+        if let Some(view) = lock(&self.0.views).remove(&camera) {
+            view.retire();
+        }
     }
 
     /// What is known of a camera that is watched.
@@ -194,12 +213,13 @@ impl Cameras {
             return Err(PushError::Full);
         }
         let name = self.0.ledger.new_id();
-        let part = folder.join(format!("{name}.part"));
-        let mut file = std::fs::File::create(&part)?;
-        std::io::Write::write_all(&mut file, bytes)?;
+        // gone with its handle if it does not get its name
+        let mut part = tempfile::Builder::new().suffix(PART).tempfile_in(&folder)?;
+        std::io::Write::write_all(&mut part, bytes)?;
         // pictures of a folder are taken in the order of their times
-        file.set_modified(taken_at.into())?;
-        std::fs::rename(&part, folder.join(format!("{name}.{ending}")))?;
+        part.as_file().set_modified(taken_at.into())?;
+        let named = part.persist(folder.join(format!("{name}.{ending}")));
+        named.map_err(|e| e.error)?;
         Ok(())
     }
 

@@ -45,6 +45,7 @@ pub struct View {
     latest: watch::Sender<Option<Arc<Seen>>>,
     events: broadcast::Sender<CameraEvent>,
     again: AtomicBool,
+    retired: AtomicBool,
 }
 
 impl View {
@@ -61,6 +62,7 @@ impl View {
             latest: watch::Sender::new(None),
             events,
             again: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
         }
     }
 
@@ -117,6 +119,15 @@ impl View {
         };
         // nobody may be listening
         let _ = self.events.send(event);
+    }
+
+    /// The watch ends for good.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 
     /// The watch begins anew with what is configured by then.

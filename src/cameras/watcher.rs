@@ -1,5 +1,6 @@
 //! The thread of one camera.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::pipeline::camera::{Beat, watch_camera};
 use crate::pipeline::clip::Memory;
 use crate::pipeline::clip_file::{BeginError, WatchConfig};
 use crate::pipeline::evidence::{Evidence, KEPT_S};
-use crate::source::camera::{self as source, Address, RingOptions};
+use crate::source::camera::{self as source, Address, Mode, RingOptions};
 use crate::zone::Zones;
 
 use super::Setup;
@@ -47,10 +48,14 @@ pub(super) fn watch(
     camera: &Camera,
     setup: &Setup,
     view: &Arc<View>,
+    mut awake_s: f64,
 ) {
-    while !inner.stopping() {
+    while !inner.stopping() && !view.is_retired() {
         view.begins();
-        let Err(trouble) = once(inner, runtime, judge, camera, setup, view) else {
+        let watched = once(inner, runtime, judge, camera, setup, view, awake_s);
+        // once it was begun again by itself it is alone
+        awake_s = 0.0;
+        let Err(trouble) = watched else {
             continue;
         };
         // the reason goes to the log; who asks over the API is told where to look
@@ -60,7 +65,7 @@ pub(super) fn watch(
                 .into(),
         );
         let mut waited = Duration::ZERO;
-        while waited < RETRY && !inner.stopping() {
+        while waited < RETRY && !inner.stopping() && !view.is_retired() {
             std::thread::sleep(Duration::from_millis(100));
             waited += Duration::from_millis(100);
         }
@@ -74,6 +79,7 @@ fn once(
     camera: &Camera,
     setup: &Setup,
     view: &Arc<View>,
+    awake_s: f64,
 ) -> Result<(), Trouble> {
     let (remembered, drawn, zone) = runtime.block_on(recall(inner, camera))?;
     let config = WatchConfig {
@@ -87,6 +93,11 @@ fn once(
     match std::fs::remove_dir_all(&scratch) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
         _ => {}
+    }
+    // of a process that was killed: rings of other children, pictures that did not come whole
+    let left = |name: &str| name.starts_with(source::RING) || name.ends_with(super::PART);
+    for folder in [&spool, &inner.pushed(camera.id)] {
+        remove_left(folder, left)?;
     }
     let place = Place {
         site: camera.site_id.to_string(),
@@ -104,7 +115,9 @@ fn once(
         }
         None => inner.ledger.new_id(),
     };
+    let calm = setup.idle && awake_s > 0.0;
     let mut options = source::CameraOptions {
+        mode: if calm { Mode::Idle } else { Mode::Active },
         after: after.filter(|_| setup.address.is_some()),
         ..setup.options.clone()
     };
@@ -125,6 +138,7 @@ fn once(
     };
     let beat = Beat {
         calm_s: Beat::default().calm_s.filter(|_| setup.idle),
+        awake_s,
         ..Beat::default()
     };
     let evidence = Evidence::new(&scratch, "finding")?;
@@ -133,7 +147,7 @@ fn once(
     let mut filer = Filer::new(
         inner, runtime, judge, &pipeline, camera, zone, epoch, scratch,
     );
-    let stop = || inner.stopping() || view.is_to_begin_again();
+    let stop = || inner.stopping() || view.is_to_begin_again() || view.is_retired();
     let (mut teller, to_file) = Teller::new(camera, view);
     let (watched, filed) = std::thread::scope(|scope| {
         let filer = &mut filer;
@@ -155,6 +169,26 @@ fn once(
     filer.remember(&watch)?;
     view.opened(None);
     watched.map_err(|error| Trouble::Watch(error.to_string()))
+}
+
+/// Removes what is left in a folder, which need not be there.
+fn remove_left(folder: &Path, left: impl Fn(&str) -> bool) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if !left(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())?;
+        } else {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 type Before = (Option<Remembered<Memory>>, Option<Zones>, String);

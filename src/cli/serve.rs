@@ -97,7 +97,7 @@ async fn serve(args: &Args, config: &Config) -> anyhow::Result<()> {
         secure_cookies: Some(config.serve.secure_cookies.unwrap_or(!loopback)),
         ..config.serve.clone()
     };
-    let setups = setups(config)?;
+    let setups = setups(config, &rules)?;
     let cameras = Cameras::new(
         ledger.clone(),
         store.clone(),

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, ensure};
+use sha2::{Digest, Sha256};
 
 pub(super) use self::line::Line;
 use self::output::{Format, Output};
@@ -29,7 +30,7 @@ use crate::pipeline::camera::{Beat, Told, WatchError, watch_camera};
 use crate::pipeline::clip::ClipWatch;
 use crate::pipeline::clip_file::{DEFAULT_FPS, WatchConfig, findings_of, sha256_of, watch_file};
 use crate::pipeline::evidence::{Evidence, KEPT_S};
-use crate::pipeline::photo::{PhotoPipeline, PhotoSettings};
+use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, hex};
 use crate::source::camera::{Address, Camera, CameraOptions, Mode, Place, RingOptions, Transport};
 use crate::source::clip::ClipError;
 use crate::tiling::Tiles;
@@ -129,16 +130,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
     let sources = sources::read(&args.sources)?;
     let rules = scan::rule_set(&config, &args.hazards)?;
     let zones = zones(args.zones.as_deref())?;
-    for code in zones.zones.iter().flat_map(|z| &z.hazards) {
-        let known = rules
-            .kinds()
-            .iter()
-            .any(|k| k.code.eq_ignore_ascii_case(code));
-        anyhow::ensure!(
-            known || rules.only().is_some(),
-            "--zones: there is no hazard {code}; see `sitewarden hazards`"
-        );
-    }
+    rules.check_zones(&zones, None).context("--zones")?;
     let settings = PhotoSettings {
         limits: config.limits.clone(),
         tiles: config.scan.tiles,
@@ -315,15 +307,14 @@ impl Session<'_> {
         let Some(folder) = &self.args.evidence else {
             return Ok(None);
         };
-        // a camera's numbers begin anew when nobody kept them
-        let name = if live {
-            format!(
-                "{source}-{}",
-                jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ")
-            )
-        } else {
-            source.to_string()
-        };
+        // names of files are shorter and plainer than sources: the digest tells them apart
+        let digest = hex(&Sha256::digest(source.to_string()));
+        let mut name = format!("{source}-{}", &digest[..8]);
+        if live {
+            // a camera's numbers begin anew when nobody kept them
+            let now = jiff::Timestamp::now().strftime("-%Y%m%dT%H%M%SZ");
+            name += &now.to_string();
+        }
         let evidence = Evidence::new(folder, &name)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         Ok(Some(evidence))

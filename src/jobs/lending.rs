@@ -11,6 +11,7 @@ use crate::embedding::Embedding;
 use crate::evidence::{Digest, EvidenceError, Store};
 use crate::ledger::bank::{self as rows, Change, NewSample};
 use crate::ledger::{self, Tx};
+use crate::source::photo::{Photo, PhotoError, PhotoLimits};
 
 /// Why a bank is not lent or not taken. Every message says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,14 @@ pub enum LendError {
         "a photo in it is not the one that its name says ({0}): ask its office for another file"
     )]
     Photo(String),
+    /// Nothing that a sample could be cut out of.
+    #[error("the photo {sha256} in it cannot be used ({source}): ask its office for another file")]
+    NoPhoto {
+        /// Its digest.
+        sha256: String,
+        /// Why.
+        source: PhotoError,
+    },
     /// Nothing in it.
     #[error("it holds no samples: ask its office whether that was meant")]
     Empty,
@@ -87,7 +96,7 @@ pub fn check_key(key: &[u8]) -> Result<(), LendError> {
 pub struct Exported {
     /// Samples.
     pub samples: usize,
-    /// Photos that are not here: their samples go with embeddings only.
+    /// Photos that are not here, or larger than 128 MiB: their samples go with embeddings only.
     pub without_photo: usize,
 }
 
@@ -119,8 +128,8 @@ pub fn export(
         {
             let digest = sample.photo_sha256.parse::<Digest>();
             match digest.ok().and_then(|d| store.read(&d).ok()) {
-                Some(bytes) => writer.picture(&sample.photo_sha256, &bytes)?,
-                None => without_photo += 1,
+                Some(bytes) if writer.picture(&sample.photo_sha256, &bytes)? => {}
+                _ => without_photo += 1,
             }
         }
         let embedding = Embedding::new(row.to_vec()).map_err(std::io::Error::other)?;
@@ -166,6 +175,7 @@ impl Offer {
         mut input: impl BufRead + Seek,
         key: &[u8],
         store: &Store,
+        limits: &PhotoLimits,
         known: Option<&EmbedderId>,
     ) -> Result<Self, LendError> {
         let lines = portable::verify(&mut input, key)?;
@@ -188,6 +198,10 @@ impl Offer {
                     if Digest::of(&data).to_string() != sha256 {
                         return Err(LendError::Photo(sha256));
                     }
+                    Photo::open(&data, limits).map_err(|source| LendError::NoPhoto {
+                        sha256: sha256.clone(),
+                        source,
+                    })?;
                     store.put(&data)?;
                     kept.insert(sha256);
                 }

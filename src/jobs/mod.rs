@@ -24,6 +24,7 @@ use crate::evidence::{Digest, Store};
 use crate::id::Id;
 use crate::ledger::Ledger;
 use crate::rules::{Facts, HazardKind, RuleSet};
+use crate::zone::{ZoneError, Zones};
 use received::Received;
 use samples::SampleBank;
 
@@ -108,6 +109,17 @@ impl Jobs {
     /// The hazard kind of this code in the catalogue in force, whether or not there is a model.
     pub fn kind(&self, code: &str) -> Option<&HazardKind> {
         self.0.rules.kinds().iter().find(|kind| kind.code == code)
+    }
+
+    /// Refuses zones in which something is looked for that the catalogue in force does not have.
+    ///
+    /// # Errors
+    /// With the zone, the field, and what there is.
+    pub fn check_zones(&self, zones: &Zones) -> Result<(), ZoneError> {
+        let judge = self.judge();
+        let pipeline = judge.as_ref().map(|judge| judge.pipeline());
+        let labels = pipeline.as_ref().map(|pipeline| pipeline.labels());
+        self.0.rules.check_zones(zones, labels)
     }
 
     /// The facts of an enterprise that the catalogue in force knows.

@@ -117,7 +117,7 @@ fn ask_bank(
     }
     let place = Place {
         site: claim.site_id.to_string(),
-        camera: String::new(),
+        camera: claim.camera_id.map(|id| id.to_string()).unwrap_or_default(),
     };
     let asked = match runtime.block_on(jobs.bank.now()) {
         Ok(None) => return None,

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::events::{Context, NewEvent};
 use super::findings::{self, Area, EvidenceRole, Filed, NewEvidence, Picture, Sighting};
 use super::queue::{ClaimedPhoto, JudgedPhoto};
-use super::{Result, Tx, inspections};
+use super::{Result, Tx, inspections, sites};
 use crate::bank::Role;
 use crate::geometry::BBox;
 use crate::id::Id;
@@ -15,6 +15,13 @@ use crate::record::PhotoRecord;
 /// Files everything that a photo shows.
 pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto) -> Result<()> {
     let record = &judged.record;
+    let zone = match claim.camera_id {
+        Some(camera) => match sites::camera(tx, camera).await?.point_id {
+            Some(point) => sites::zone_of_point(tx, point).await?,
+            None => String::new(),
+        },
+        None => String::new(),
+    };
     // the claim ends with this change: nothing of it was filed before
     let (mut picture, mut new) = (None, Vec::new());
     for (n, candidate) in record.candidates.iter().enumerate() {
@@ -26,8 +33,8 @@ pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto
         let seen = Sighting {
             source_key: format!("photo:{}:{}:{n}", claim.id, candidate.code),
             site_id: claim.site_id,
-            zone: String::new(),
-            camera_id: None,
+            zone: zone.clone(),
+            camera_id: claim.camera_id,
             inspection_id: claim.inspection_id,
             hazard_code: candidate.code.clone(),
             suggested: candidate.severity,

@@ -56,6 +56,11 @@ const ALL: &[Step] = &[
         "cameras: memory, zones",
         include_str!("migrations/0110_cameras.sql"),
     ),
+    both(
+        111,
+        "cameras: retired, pinned",
+        include_str!("migrations/0111_cameras.sql"),
+    ),
     both(200, "bank", include_str!("migrations/0200_bank.sql")),
     both(201, "bank: masks", include_str!("migrations/0201_bank.sql")),
 ];

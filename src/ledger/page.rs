@@ -159,16 +159,19 @@ impl Conditions {
         column: &'static str,
         args: impl IntoIterator<Item = Arg>,
     ) {
+        let one = self.one_of(column, args);
         self.and("", []);
+        self.text.push_str(&one);
+    }
+
+    fn one_of(&mut self, column: &str, args: impl IntoIterator<Item = Arg>) -> String {
         let first = self.args.len() + 1;
         self.args.extend(args);
         if self.args.len() < first {
-            self.text.push_str("1 = 0");
-            return;
+            return "1 = 0".to_owned();
         }
         let places: Vec<String> = (first..=self.args.len()).map(|n| format!("${n}")).collect();
-        self.text
-            .push_str(&format!("{column} IN ({})", places.join(", ")));
+        format!("{column} IN ({})", places.join(", "))
     }
 
     /// Only what `scope` may see.
@@ -178,15 +181,16 @@ impl Conditions {
         }
     }
 
-    /// Only what is of a site of an enterprise in `scope`; the column is `site`.
-    pub(in crate::ledger) fn and_site_in(&mut self, scope: &Scope) {
+    /// Only what is of a site of an enterprise in `scope`.
+    pub(in crate::ledger) fn and_site_in(&mut self, column: &'static str, scope: &Scope) {
         match scope {
             Scope::All => {}
             Scope::Enterprises(ids) if ids.is_empty() => self.and("1 = 0", []),
             Scope::Enterprises(ids) => {
-                let of = "site IN (SELECT id FROM sites WHERE enterprise_id";
-                self.and_in(of, ids.iter().map(|id| Arg::from(*id)));
-                self.text.push(')');
+                let of = self.one_of("enterprise_id", ids.iter().map(|id| Arg::from(*id)));
+                self.and("", []);
+                let sites = format!("{column} IN (SELECT id FROM sites WHERE {of})");
+                self.text.push_str(&sites);
             }
         }
     }

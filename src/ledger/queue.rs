@@ -24,6 +24,8 @@ pub struct ClaimedPhoto {
     pub enterprise_id: Id,
     /// What it shows.
     pub site_id: Id,
+    /// Of whose live view it is.
+    pub camera_id: Option<Id>,
     /// What it belongs to.
     pub inspection_id: Option<Id>,
     /// Name as sent.
@@ -177,7 +179,7 @@ async fn claim_next(tx: &mut Tx) -> Result<Option<ClaimedPhoto>> {
     let row = sqlx::query(
         "UPDATE photos SET state = 'working', attempts = attempts + 1 WHERE id = \
          (SELECT id FROM photos WHERE state = 'queued' ORDER BY attempts, id LIMIT 1) \
-         RETURNING id, attempts, enterprise_id, site_id, inspection_id, name, sha256, \
+         RETURNING id, attempts, enterprise_id, site_id, camera_id, inspection_id, name, sha256, \
          taken_ms, received_ms, \
          (SELECT time_zone FROM sites WHERE sites.id = photos.site_id) AS time_zone, \
          (SELECT facts FROM enterprises WHERE enterprises.id = photos.enterprise_id) AS facts",
@@ -229,6 +231,7 @@ fn claimed(row: &AnyRow) -> Result<ClaimedPhoto> {
         jiff::tz::TimeZone::get(&zone).map_err(|e| Error::Corrupt(format!("time_zone: {e}")))?;
     Ok(ClaimedPhoto {
         id: row.id("id")?,
+        camera_id: row.maybe_id("camera_id")?,
         attempt: row.int("attempts")?,
         enterprise_id: row.id("enterprise_id")?,
         site_id: row.id("site_id")?,

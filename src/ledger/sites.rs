@@ -290,6 +290,10 @@ pub struct Camera {
     pub name: String,
     /// Name of its source in the configuration. No address is taken from a user.
     pub source: String,
+    /// Since when it is watched no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub retired_at: Option<Timestamp>,
 }
 
 impl Entity for Camera {
@@ -300,6 +304,7 @@ impl Entity for Camera {
             point_id: row.maybe_id("point_id")?,
             name: row.text("name")?,
             source: row.text("source")?,
+            retired_at: row.maybe_time("retired_ms")?,
         })
     }
 
@@ -318,10 +323,22 @@ pub async fn add_camera(
 ) -> Result<Camera> {
     let site = get(tx, site_id).await?;
     required("name", name)?;
+    super::name("source", source)?;
     if source.contains("://") {
         return Err(Error::invalid(
             "source",
             "must be the name of a source in the configuration, not an address",
+        ));
+    }
+    // else each hazard would be filed twice, perhaps with another enterprise
+    let taken = sqlx::query("SELECT id FROM cameras WHERE source = $1 AND retired_ms IS NULL")
+        .bind(source.to_owned())
+        .fetch_optional(tx.conn())
+        .await?;
+    if taken.is_some() && !source.is_empty() {
+        return Err(Error::invalid(
+            "source",
+            "belongs to a camera already; retire that one first",
         ));
     }
     if let Some(point_id) = point_id {
@@ -337,6 +354,7 @@ pub async fn add_camera(
         point_id,
         name: name.to_owned(),
         source: source.to_owned(),
+        retired_at: None,
     };
     let now = tx.now();
     sqlx::query(
@@ -363,14 +381,36 @@ pub async fn add_camera(
     Ok(camera)
 }
 
+/// Retires a camera: it is watched no more, and what it has seen stays. Its source is free for another one.
+pub async fn retire_camera(tx: &mut Tx, id: Id) -> Result<Camera> {
+    let old = camera(tx, id).await?;
+    if old.retired_at.is_some() {
+        return Ok(old);
+    }
+    let now = tx.now();
+    sqlx::query("UPDATE cameras SET retired_ms = $1 WHERE id = $2")
+        .time(now)
+        .id(id)
+        .execute(tx.conn())
+        .await?;
+    let camera = Camera {
+        retired_at: Some(now),
+        ..old
+    };
+    let site = get(tx, camera.site_id).await?;
+    let (kind, data) = ("camera.retired", json!(camera));
+    record(tx, kind, "camera", id, site.enterprise_id, data).await?;
+    Ok(camera)
+}
+
 /// One camera.
 pub async fn camera(db: &mut impl Db, id: Id) -> Result<Camera> {
     page::get(db, "camera", "SELECT * FROM cameras WHERE id = $1", id).await
 }
 
-/// Every camera there is.
+/// Every camera that is not retired.
 pub async fn all_cameras(db: &mut impl Db) -> Result<Vec<Camera>> {
-    let rows = sqlx::query("SELECT * FROM cameras ORDER BY id")
+    let rows = sqlx::query("SELECT * FROM cameras WHERE retired_ms IS NULL ORDER BY id")
         .fetch_all(db.conn())
         .await?;
     rows.iter().map(Camera::from_row).collect()
@@ -382,9 +422,16 @@ pub async fn zone_of_point(db: &mut impl Db, point: Id) -> Result<String> {
     Ok(point.zone)
 }
 
-/// A page of a site's cameras, newest first.
-pub async fn cameras(db: &mut impl Db, site_id: Id, page: &Page) -> Result<Paged<Camera>> {
+/// A page of the cameras of a site, or of all sites in `scope`, that are not retired; newest first.
+pub async fn cameras(
+    db: &mut impl Db,
+    scope: &Scope,
+    site_id: Option<Id>,
+    page: &Page,
+) -> Result<Paged<Camera>> {
     let mut conditions = Conditions::default();
-    conditions.and("site_id = {}", [site_id.into()]);
+    conditions.and("retired_ms IS NULL", []);
+    conditions.and_site_in("site_id", scope);
+    conditions.and_maybe("site_id = {}", site_id);
     page::list(db, "SELECT * FROM cameras", conditions, page).await
 }

@@ -19,6 +19,8 @@ use crate::id::Id;
 pub struct NewUpload {
     /// Who sends them.
     pub account_id: Id,
+    /// Of whose live view they are.
+    pub camera_id: Option<Id>,
     /// Whose site it is.
     pub enterprise_id: Id,
     /// What they show.
@@ -258,8 +260,8 @@ async fn insert(tx: &mut Tx, new: &NewUpload, photo: &NewPhoto) -> Result<Id> {
     let taken = by_sender.or(photo.taken);
     sqlx::query(
         "INSERT INTO photos (id, enterprise_id, site_id, inspection_id, account_id, name, sha256, \
-         bytes, taken_ms, taken_by, received_ms, state) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued')",
+         bytes, taken_ms, taken_by, received_ms, state, camera_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued', $12)",
     )
     .id(id)
     .id(new.enterprise_id)
@@ -272,6 +274,7 @@ async fn insert(tx: &mut Tx, new: &NewUpload, photo: &NewPhoto) -> Result<Id> {
     .maybe_time(taken.map(|t| t.at))
     .bind(taken.map(|t| t.by.as_str()))
     .time(now)
+    .maybe_id(new.camera_id)
     .execute(tx.conn())
     .await?;
     Ok(id)

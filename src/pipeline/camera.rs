@@ -21,6 +21,9 @@ pub struct Beat {
     pub idle_s: f64,
     /// Nothing has moved for so long: key frames will do, seconds. `None`: never.
     pub calm_s: Option<f64>,
+    /// All frames are decoded from this time on, until it is calm, seconds; before that only if something moves.
+    /// Where many cameras begin at once, each has its turn.
+    pub awake_s: f64,
 }
 
 impl Default for Beat {
@@ -30,6 +33,7 @@ impl Default for Beat {
             // slow changes add up to a movement, which is looked at when it is there
             idle_s: 60.0,
             calm_s: Some(20.0),
+            awake_s: 0.0,
         }
     }
 }
@@ -74,7 +78,7 @@ pub(super) struct Eyes {
     beat: Beat,
     /// What the model looked at last, and when.
     seen: Option<(Glance, f64)>,
-    moved_s: f64,
+    moved_s: Option<f64>,
 }
 
 impl Eyes {
@@ -82,7 +86,7 @@ impl Eyes {
         Self {
             beat,
             seen: None,
-            moved_s: 0.0,
+            moved_s: None,
         }
     }
 
@@ -104,8 +108,8 @@ impl Eyes {
             None => Vec::new(),
         };
         let still = self.seen.is_some() && moving.is_empty();
-        if !still {
-            self.moved_s = time_s;
+        if !moving.is_empty() {
+            self.moved_s = Some(time_s);
         }
         let due = self
             .seen
@@ -119,9 +123,14 @@ impl Eyes {
     }
 
     pub(super) fn mode(&self, time_s: f64) -> Mode {
-        match self.beat.calm_s {
-            Some(calm_s) if time_s - self.moved_s >= calm_s => Mode::Idle,
-            _ => Mode::Active,
+        let Some(calm_s) = self.beat.calm_s else {
+            return Mode::Active;
+        };
+        let turn = Some(self.beat.awake_s).filter(|awake_s| time_s >= *awake_s);
+        let awake = [self.moved_s, turn].into_iter().flatten();
+        match awake.reduce(f64::max) {
+            Some(since_s) if time_s - since_s < calm_s => Mode::Active,
+            _ => Mode::Idle,
         }
     }
 }
@@ -246,5 +255,19 @@ mod tests {
             eyes.wake(6.0 + f64::from(i), &glance(280), (640, 360), false);
         }
         assert_eq!(eyes.mode(66.0), Mode::Idle);
+        // one of many waits for its turn, unless something moves
+        let mut eyes = Eyes::new(Beat {
+            awake_s: 60.0,
+            ..Beat::default()
+        });
+        let mut see = |time_s: f64, x: u32| {
+            eyes.wake(time_s, &glance(x), (640, 360), false);
+            eyes.mode(time_s)
+        };
+        assert_eq!(see(0.0, 100), Mode::Idle);
+        assert_eq!(see(2.0, 300), Mode::Active);
+        assert_eq!(see(30.0, 300), Mode::Idle);
+        assert_eq!(see(61.0, 300), Mode::Active);
+        assert_eq!(see(81.0, 300), Mode::Idle);
     }
 }

@@ -86,6 +86,9 @@ impl WatchConfig {
     ) -> Result<ClipWatch<'a>, BeginError> {
         let limits = &pipeline.settings().limits;
         self.zones.check()?;
+        pipeline
+            .rules()
+            .check_zones(&self.zones, Some(pipeline.labels()))?;
         let watch = ClipWatch::new(pipeline, self.tracker.clone(), self.confirm.clone());
         let watch = if self.parts {
             watch.with_parts()

@@ -87,10 +87,10 @@ impl Evidence {
         std::fs::create_dir_all(folder)?;
         let plain: String = source
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .map(|c| if c.is_alphanumeric() { c } else { '-' })
             .collect();
         // the end of an address or path tells more than its beginning
-        let from = plain.len().saturating_sub(60);
+        let from = plain.char_indices().rev().nth(59).map_or(0, |(at, _)| at);
         let (due, to_write) = channel::<(Job, Source)>();
         let (tell, told) = channel();
         let hurry = Arc::new(AtomicBool::new(false));

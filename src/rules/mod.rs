@@ -33,6 +33,7 @@ use outcome::{Find, Outcome};
 use crate::detection::{Detection, LabelMap};
 use crate::geometry::BBox;
 use crate::hazard::{Answer, Candidate, HazardAnswer, Text, not_here};
+use crate::zone::{ZoneError, Zones};
 
 /// The kinds asked for, with their rules.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +80,63 @@ impl RuleSet {
             .collect();
         rules.only = Some(rules.kinds.iter().map(|k| k.code.clone()).collect());
         Ok(rules)
+    }
+
+    /// Refuses zones that name hazards or objects which nothing looks for: they would be watched in vain. `labels`:
+    /// those of the model, where it is known. Nothing is refused where only some kinds are asked for.
+    ///
+    /// # Errors
+    /// With the zone, the field, and what there is.
+    pub fn check_zones(&self, zones: &Zones, labels: Option<&LabelMap>) -> Result<(), ZoneError> {
+        if self.only.is_some() {
+            return Ok(());
+        }
+        for zone in &zones.zones {
+            let wrong = |field, problem| ZoneError::Field {
+                zone: zone.name.clone(),
+                field,
+                problem,
+            };
+            for code in &zone.hazards {
+                if !self.kinds.iter().any(|k| k.code.eq_ignore_ascii_case(code)) {
+                    let problem = format!("there is no hazard {code}; see `sitewarden hazards`");
+                    return Err(wrong("hazards", problem));
+                }
+            }
+            let mut known: Vec<&str> = Vec::new();
+            for kind in &self.kinds {
+                for rule in &kind.watch {
+                    if let WatchRule::Zone(rule) = rule
+                        && rule.applies(&kind.code, zone)
+                    {
+                        let labels = rule.objects.iter().flat_map(|group| &group.labels);
+                        known.extend(labels.map(String::as_str));
+                    }
+                }
+            }
+            let seen = |name: &str| {
+                let same = |label: &String| label.eq_ignore_ascii_case(name);
+                labels.is_none_or(|labels| labels.names().iter().any(same))
+            };
+            known.retain(|name| seen(name));
+            known.sort_unstable();
+            known.dedup();
+            let unknown = |object: &&String| !known.iter().any(|k| k.eq_ignore_ascii_case(object));
+            if let Some(object) = zone.objects.iter().find(unknown) {
+                let problem = match &known[..] {
+                    [] => format!(
+                        "nothing that a zone of the kind {} is for looks for objects; leave it out",
+                        zone.kind.as_str()
+                    ),
+                    known => format!(
+                        "nothing here looks for {object:?}; there are: {}",
+                        known.join(", ")
+                    ),
+                };
+                return Err(wrong("objects", problem));
+            }
+        }
+        Ok(())
     }
 
     /// The codes asked for; `None` for the whole catalogue.

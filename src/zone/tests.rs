@@ -26,6 +26,8 @@ fn a_file_is_read_and_its_mistakes_are_named() {
     assert!(error("\"exit\"", "\"door\"").contains("exit"));
     assert!(error("22:00", "25:00").contains("HH:MM"));
     assert!(error("[0.4, 1.0], [0.1, 1.0]", "[0.7, 0.5]").contains("no area"));
+    let crossed = error("[0.4, 1.0], [0.1, 1.0]", "[0.1, 1.0], [0.4, 0.9]");
+    assert!(crossed.contains("crosses itself"), "{crossed}");
     let twice = format!("{FILE}{FILE}");
     assert!(
         Zones::parse(&twice)

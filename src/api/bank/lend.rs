@@ -174,10 +174,10 @@ pub(super) async fn import(
     }
     // what is lent may be of an embedder that is not here
     let known = app.jobs.bank().embedder_id().await.ok();
-    let store = app.store.clone();
+    let (store, limits) = (app.store.clone(), app.photo_limits.clone());
     let offer = tokio::task::spawn_blocking(move || {
         let input = BufReader::with_capacity(1 << 20, file);
-        Offer::read(input, key.as_bytes(), &store, known.as_ref())
+        Offer::read(input, key.as_bytes(), &store, &limits, known.as_ref())
     })
     .await
     .map_err(|e| Problem::fault(&e))?

@@ -87,7 +87,7 @@ pub(super) async fn export(desk: &Desk, args: ExportArgs) -> anyhow::Result<u8> 
     if exported.without_photo > 0 {
         writeln!(
             out,
-            "{} not here: their samples go with embeddings only",
+            "{} not here, or too large: their samples go with embeddings only",
             table::count(exported.without_photo, "photo")
         )?;
         return Ok(exit::INCOMPLETE);
@@ -102,7 +102,14 @@ pub(super) async fn import(desk: &Desk, args: ImportArgs) -> anyhow::Result<u8> 
     // what is lent may be of an embedder that is not here
     let known = desk.embedder().ok().map(|embedder| embedder_id(&*embedder));
     let input = BufReader::with_capacity(1 << 20, file);
-    let offer = Offer::read(input, &key, &desk.store, known.as_ref()).with_context(what)?;
+    let offer = Offer::read(
+        input,
+        &key,
+        &desk.store,
+        &desk.config.limits,
+        known.as_ref(),
+    )
+    .with_context(what)?;
     let mut tx = desk.ledger.begin(&desk.actor).await?;
     let change = offer.take(&mut tx).await.with_context(what)?;
     tx.commit().await?;

@@ -9,11 +9,12 @@ use crate::cameras::mqtt::MqttConfig;
 use crate::cli::watch;
 use crate::config::{CameraConfig, Config};
 use crate::pipeline::clip_file::WatchConfig;
+use crate::rules::RuleSet;
 use crate::source::camera::{Address, CameraOptions};
 
-pub(super) fn setups(config: &Config) -> anyhow::Result<BTreeMap<String, Setup>> {
+pub(super) fn setups(config: &Config, rules: &RuleSet) -> anyhow::Result<BTreeMap<String, Setup>> {
     let each = config.cameras.iter().map(|(name, camera)| {
-        let setup = setup(camera, config).with_context(|| format!("[cameras.{name}]"))?;
+        let setup = setup(camera, config, rules).with_context(|| format!("[cameras.{name}]"))?;
         Ok((name.clone(), setup))
     });
     each.collect()
@@ -28,7 +29,7 @@ pub(super) fn with_password(mqtt: &MqttConfig) -> anyhow::Result<MqttConfig> {
     })
 }
 
-fn setup(camera: &CameraConfig, config: &Config) -> anyhow::Result<Setup> {
+fn setup(camera: &CameraConfig, config: &Config, rules: &RuleSet) -> anyhow::Result<Setup> {
     ensure!(
         camera.address.is_some() != camera.pushed,
         "give the camera an `address`, or `pushed = true` if its pictures are sent to the service"
@@ -38,6 +39,7 @@ fn setup(camera: &CameraConfig, config: &Config) -> anyhow::Result<Setup> {
         None => None,
     };
     let zones = watch::zones(camera.zones.as_deref())?;
+    rules.check_zones(&zones, None)?;
     let defaults = CameraOptions::default();
     Ok(Setup {
         address,

@@ -1,5 +1,6 @@
 //! Which sources to watch: the command line, `${NAME}` out of the environment, lists in files.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -36,6 +37,15 @@ pub(super) fn read(arguments: &[OsString]) -> anyhow::Result<Vec<Address>> {
         sources.push(source);
     }
     ensure!(!sources.is_empty(), "the list of sources is empty");
+    // what is told, kept and written goes by what is shown of a source
+    let mut shown = BTreeMap::new();
+    for source in &mut sources {
+        let n = shown.entry(source.to_string()).or_insert(0);
+        *n += 1;
+        if *n > 1 {
+            source.number(*n);
+        }
+    }
     Ok(sources)
 }
 
@@ -74,6 +84,9 @@ mod tests {
         .unwrap();
         let sources = read_one(&format!("@{}", list.display())).unwrap();
         assert_eq!(sources.len(), 2);
+        std::fs::write(&list, "http://host/a?channel=1\nhttp://host/a?channel=2\n").unwrap();
+        let channels = read_one(&format!("@{}", list.display())).unwrap();
+        assert_eq!(channels[1].to_string(), "http://host/a?… (2)");
         assert!(sources[0].holds_secret() && !sources[0].to_string().contains("s3cret"));
         assert!(read_one("rtsp://${SITEWARDEN_NO_SUCH_VARIABLE}@host/").is_err());
     }

@@ -151,7 +151,7 @@ pub async fn list(
         "EXISTS (SELECT 1 FROM bank_spans p WHERE p.sample_id = bank_samples.id AND p.until_version IS NULL)",
         [],
     );
-    conditions.and_site_in(&filter.scope);
+    conditions.and_site_in("site", &filter.scope);
     conditions.and_maybe("hazard_code = {}", filter.hazard.clone());
     conditions.and_maybe("role = {}", filter.role.map(Role::as_str));
     conditions.and_maybe("site = {}", filter.site.clone());
@@ -192,7 +192,7 @@ pub struct Cover {
 pub async fn coverage(db: &mut impl Db, scope: &View) -> Result<Vec<Cover>> {
     let mut conditions = Conditions::default();
     conditions.and("p.until_version IS NULL", []);
-    conditions.and_site_in(scope);
+    conditions.and_site_in("site", scope);
     let rows = conditions
         .query(
             "SELECT hazard_code, site, role, COUNT(*) AS n FROM bank_samples s \

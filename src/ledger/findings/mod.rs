@@ -144,6 +144,8 @@ pub struct FindingFilter {
     pub enterprise_id: Option<Id>,
     /// Of this site only.
     pub site_id: Option<Id>,
+    /// First seen by this camera only.
+    pub camera_id: Option<Id>,
     /// Of this inspection only.
     pub inspection_id: Option<Id>,
     /// In one of these states only.
@@ -172,6 +174,7 @@ pub async fn list(
     conditions.and_scope("enterprise_id", &filter.scope);
     conditions.and_maybe("enterprise_id = {}", filter.enterprise_id);
     conditions.and_maybe("site_id = {}", filter.site_id);
+    conditions.and_maybe("camera_id = {}", filter.camera_id);
     conditions.and_maybe("inspection_id = {}", filter.inspection_id);
     conditions.and_maybe("hazard_code = {}", filter.hazard_code.clone());
     conditions.and_maybe("severity = {}", filter.severity.map(severity_name));

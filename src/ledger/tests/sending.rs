@@ -20,6 +20,7 @@ async fn accept(world: &World, account: Id, digests: &[&str]) -> Accepted {
         }),
     };
     let new = NewUpload {
+        camera_id: None,
         account_id: account,
         enterprise_id: world.enterprise.id,
         site_id: world.site.id,

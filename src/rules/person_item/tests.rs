@@ -261,7 +261,7 @@ fn what_is_too_small_is_not_judged() {
         ],
         CannotDetermine,
         0,
-        "3 of 3 persons found cannot be judged (2: too far away: the head would be at most about 12 px high as the model sees it, at least 16 px are needed: come nearer, or scan with --tiles auto if that was not done; 1: cut",
+        "3 of 3 persons found cannot be judged (2: too far away: the head would be at most about 12 px high as the model sees it, at least 16 px are needed: come nearer or zoom in; photos can be scanned with --tiles auto; 1: cut",
     );
 }
 

@@ -130,21 +130,21 @@ impl PersonItem {
         match cause {
             Cause::Small(px) => Text::new(
                 format!(
-                    "{} only {most_en}{px:.0} px high as the model saw it, at least {min:.0} px are needed: come nearer, or scan with --tiles auto if that was not done",
+                    "{} only {most_en}{px:.0} px high as the model saw it, at least {min:.0} px are needed: come nearer or zoom in; photos can be scanned with --tiles auto",
                     part.en
                 ),
                 format!(
-                    "{}在模型所见画面中{most_zh}仅高{px:.0}像素，至少需{min:.0}像素；请靠近拍摄，若未分块检测可加 --tiles auto 重新扫描",
+                    "{}在模型所见画面中{most_zh}仅高{px:.0}像素，至少需{min:.0}像素；请靠近或变焦拍摄；照片可加 --tiles auto 重新扫描",
                     part.zh
                 ),
             ),
             Cause::TooFar(px) => Text::new(
                 format!(
-                    "too far away: the {} would be {most_en}about {px:.0} px high as the model sees it, at least {min:.0} px are needed: come nearer, or scan with --tiles auto if that was not done",
+                    "too far away: the {} would be {most_en}about {px:.0} px high as the model sees it, at least {min:.0} px are needed: come nearer or zoom in; photos can be scanned with --tiles auto",
                     part.en
                 ),
                 format!(
-                    "距离过远，{}在模型所见画面中估计{most_zh}仅高约{px:.0}像素，至少需{min:.0}像素；请靠近拍摄，若未分块检测可加 --tiles auto 重新扫描",
+                    "距离过远，{}在模型所见画面中估计{most_zh}仅高约{px:.0}像素，至少需{min:.0}像素；请靠近或变焦拍摄；照片可加 --tiles auto 重新扫描",
                     part.zh
                 ),
             ),

@@ -32,6 +32,9 @@ pub enum AddressError {
         "`{0}://` is no source of video; give rtsp://, rtsps://, http://, https://, a file or a folder"
     )]
     Scheme(String),
+    /// It begins like an address and is none.
+    #[error("`{0}:` is to be followed by `//`; write the address as {0}://…")]
+    Slashes(String),
     /// A control character: it could smuggle an option into ffmpeg's play list.
     #[error("an address must not hold control characters; write it on one line")]
     Control,
@@ -45,15 +48,24 @@ impl Address {
     /// # Errors
     /// [`AddressError`].
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let scheme = text.split_once("://").map(|(s, _)| s);
-        let Some(scheme) = scheme.filter(|s| s.chars().all(|c| c.is_ascii_alphanumeric())) else {
-            return Ok(Self::of_path(Path::new(text)));
+        let text = text.trim();
+        let lower = text.to_ascii_lowercase();
+        let Some((scheme, _)) = text.split_once("://") else {
+            // with a slash too few it would be taken for a file, and shown with its password
+            let bare = SCHEMES.iter().find(|s| lower.starts_with(&format!("{s}:")));
+            return match bare {
+                Some(scheme) => Err(AddressError::Slashes((*scheme).to_owned())),
+                None => Ok(Self::of_path(Path::new(text))),
+            };
         };
         if text.chars().any(char::is_control) {
             return Err(AddressError::Control);
         }
         if !SCHEMES.contains(&scheme.to_ascii_lowercase().as_str()) {
-            return Err(AddressError::Scheme(scheme.to_owned()));
+            let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+            let shown = scheme.chars().all(plain) && scheme.len() <= 20;
+            let shown = if shown { scheme } else { "…" };
+            return Err(AddressError::Scheme(shown.to_owned()));
         }
         Ok(Self {
             place: Place::Stream,
@@ -62,14 +74,19 @@ impl Address {
         })
     }
 
-    /// A file or folder.
+    /// Says which one it is of several that look the same without their secrets.
+    pub fn number(&mut self, n: usize) {
+        self.shown = format!("{} ({n})", self.shown);
+    }
+
+    /// A file or folder; one that is not there yet is a folder if its name ends in a slash.
     pub fn of_path(path: &Path) -> Self {
-        let place = if path.is_dir() {
+        let shown = path.to_string_lossy().into_owned();
+        let place = if path.is_dir() || shown.ends_with('/') {
             Place::Folder(path.to_owned())
         } else {
             Place::File(path.to_owned())
         };
-        let shown = path.to_string_lossy().into_owned();
         Self {
             place,
             whole: shown.clone(),
@@ -131,14 +148,36 @@ impl fmt::Debug for Address {
 
 /// Scheme, user information, the rest up to the query, the query.
 fn parts(url: &str) -> Option<(&str, &str, &str, &str)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let (rest, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
-    let authority = rest.find('/').unwrap_or(rest.len());
+    let (scheme, all) = url.split_once("://")?;
+    let (before, query) = all.split_once(['?', '#']).unwrap_or((all, ""));
+    let authority = &before[..before.find('/').unwrap_or(before.len())];
     // a password may hold an @ that somebody forgot to write as %40
-    match rest[..authority].rfind('@') {
-        Some(at) => Some((scheme, &rest[..at], &rest[at + 1..], query)),
-        None => Some((scheme, "", rest, query)),
+    if let Some(at) = authority.rfind('@') {
+        return Some((scheme, &before[..at], &before[at + 1..], query));
     }
+    // or a slash, ? or #: what may be one is taken for one
+    if authority.contains(':') {
+        if let Some(at) = before.rfind('@') {
+            return Some((scheme, &before[..at], &before[at + 1..], query));
+        }
+        if let Some(at) = all.rfind('@') {
+            return Some((scheme, &all[..at], &all[at + 1..], ""));
+        }
+    }
+    Some((scheme, "", before, query))
+}
+
+/// Where a path names a password, as some recorders have it (`/user=admin_password=…_channel=1.sdp`): what
+/// comes before it, and from there to the end of that part of the path.
+fn password_in(path: &str) -> Option<(usize, &str)> {
+    let lower = path.to_ascii_lowercase();
+    let words = ["password=", "passwd=", "pwd=", "pass=", "token="];
+    let begins = words
+        .iter()
+        .filter_map(|word| Some(lower.find(word)? + word.len()));
+    let at = begins.min()?;
+    let rest = &path[at..];
+    Some((at, &rest[..rest.find('/').unwrap_or(rest.len())]))
 }
 
 fn redacted(url: &str) -> String {
@@ -146,15 +185,26 @@ fn redacted(url: &str) -> String {
         return "…".to_owned();
     };
     let query = if query.is_empty() { "" } else { "?…" };
+    let rest = match password_in(rest) {
+        Some((at, secret)) => format!("{}…{}", &rest[..at], &rest[at + secret.len()..]),
+        None => rest.to_owned(),
+    };
     format!("{scheme}://{rest}{query}")
 }
 
 /// What of it must not be told, the longest first.
 fn secrets(url: &str) -> Vec<String> {
-    let Some((_, user, _, query)) = parts(url) else {
+    let Some((_, user, rest, query)) = parts(url) else {
         return Vec::new();
     };
     let mut secrets: Vec<String> = vec![user.to_owned(), query.to_owned()];
+    // ffmpeg takes an address apart where a password has what belongs between parts
+    secrets.extend(user.split([':', '/', '?', '#', '@']).map(str::to_owned));
+    if let Some((_, secret)) = password_in(rest) {
+        secrets.push(secret.to_owned());
+        // up to its end, as far as that can be told
+        secrets.extend(secret.split(['_', '&']).next().map(str::to_owned));
+    }
     secrets.extend(
         user.split_once(':')
             .map(|(_, password)| password.to_owned()),
@@ -200,6 +250,55 @@ mod tests {
             !other.contains("xyzxyz") && other.contains("cdn.example/a.ts"),
             "{other}"
         );
+    }
+
+    #[test]
+    fn secrets_in_odd_places_are_not_shown_either() {
+        for (address, secret, left) in [
+            (
+                "rtsp://warden:Sec/retPW1@10.0.0.7/cam",
+                "ret",
+                "10.0.0.7/cam",
+            ),
+            (
+                "rtsp://warden:Sec?retPW1@10.0.0.7/cam",
+                "Sec",
+                "10.0.0.7/cam",
+            ),
+            (
+                "rtsp://warden:Sec#retPW1@10.0.0.7/cam",
+                "Sec",
+                "10.0.0.7/cam",
+            ),
+            (
+                " rtsp://warden:retPW1@10.0.0.7/cam\n",
+                "ret",
+                "10.0.0.7/cam",
+            ),
+            (
+                "rtsp://10.0.0.7:554/user=admin_password=retPW1_channel=1.sdp",
+                "ret",
+                "10.0.0.7:554/user",
+            ),
+        ] {
+            let parsed = Address::parse(address).unwrap();
+            let shown = parsed.to_string();
+            assert!(!shown.contains(secret) && shown.contains(left), "{shown}");
+            assert!(parsed.holds_secret(), "{address}");
+            let log = parsed.clean(&format!("cannot open {}: retPW1", address.trim()));
+            assert!(!log.contains("retPW1"), "{log}");
+        }
+        for address in [
+            "rtsp+tcp://bob:s3cret@host",
+            "rtsp:/bob:s3cret@host",
+            "RTSP:bob:s3cret@host",
+        ] {
+            let error = Address::parse(address).unwrap_err().to_string();
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        let plain = Address::parse("rtsp://10.0.0.7:554/stream/1").unwrap();
+        assert!(!plain.holds_secret());
+        assert_eq!(plain.to_string(), "rtsp://10.0.0.7:554/stream/1");
     }
 
     #[test]

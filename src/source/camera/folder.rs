@@ -14,14 +14,46 @@ use crate::source::photo::{self, Photo, PhotoError, PhotoLimits};
 
 /// How often the folder is listed.
 const TICK: Duration = Duration::from_millis(200);
-/// A picture that cannot be read may still be on its way; it is tried so many times.
+/// A picture that cannot be read may still be on its way; it is tried so many times after it changed last.
 const TRIES: u32 = 10;
+/// A picture's time that is so much earlier than the last one's is of another clock, seconds.
+const BACK_S: f64 = 5.0;
+
+/// A file as it was when it was looked at.
+type Version = (SystemTime, u64);
+
+/// Media time out of the times of files, which clocks that jump and hands may have set.
+#[derive(Default)]
+struct FileTime {
+    /// A file's time, and the media time that it stands for.
+    anchor: Option<(SystemTime, f64)>,
+    last_s: f64,
+}
+
+impl FileTime {
+    /// Never backwards; a time to come is now.
+    fn of(&mut self, modified: SystemTime, now: SystemTime) -> f64 {
+        let modified = modified.min(now);
+        let (anchor, anchor_s) = *self.anchor.get_or_insert((modified, 0.0));
+        let since = match modified.duration_since(anchor) {
+            Ok(after) => after.as_secs_f64(),
+            Err(before) => -before.duration().as_secs_f64(),
+        };
+        let mut time_s = anchor_s + since;
+        if time_s < self.last_s - BACK_S {
+            time_s = self.last_s + 1.0;
+            self.anchor = Some((modified, time_s));
+        }
+        // two pictures of one moment
+        self.last_s = time_s.max(self.last_s + 1e-3);
+        self.last_s
+    }
+}
 
 pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
-    let mut done: BTreeSet<PathBuf> = BTreeSet::new();
-    let mut tries: BTreeMap<PathBuf, u32> = BTreeMap::new();
-    let mut first: Option<SystemTime> = None;
-    let mut last_s = 0.0f64;
+    let mut done: BTreeMap<PathBuf, Version> = BTreeMap::new();
+    let mut tries: BTreeMap<PathBuf, (Version, u32)> = BTreeMap::new();
+    let mut time = FileTime::default();
     while !shared.stopped() {
         let found = match list(folder) {
             Ok(found) => found,
@@ -34,8 +66,9 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
         };
         let (found, others) = found;
         // names that are gone may come again
-        let names: BTreeSet<&PathBuf> = found.iter().map(|(_, p)| p).collect();
-        done.retain(|p| names.contains(p));
+        let names: BTreeSet<&PathBuf> = found.iter().map(|(_, p, _)| p).collect();
+        done.retain(|p, _| names.contains(p));
+        tries.retain(|p, _| names.contains(p));
         let frames = lock(&shared.known).frames;
         match others {
             _ if frames > 0 => shared.set_state(State::Live, ""),
@@ -47,11 +80,15 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
                 shared.set_state(State::Connecting, reason);
             }
         }
-        for (modified, path) in &found {
+        for (modified, path, length) in &found {
             if shared.stopped() {
                 return;
             }
-            if done.contains(path) || options.after.is_some_and(|after| *modified <= after) {
+            let version = (*modified, *length);
+            // one that is written over is another picture
+            if done.get(path) == Some(&version)
+                || options.after.is_some_and(|after| *modified <= after)
+            {
                 continue;
             }
             let limits = PhotoLimits {
@@ -60,21 +97,22 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
             };
             match read(path, &limits, options.max_side) {
                 Ok((picture, size)) => {
-                    let since = modified.duration_since(*first.get_or_insert(*modified));
-                    // a clock that was set back, or two pictures of one moment
-                    last_s = since.map_or(0.0, |d| d.as_secs_f64()).max(last_s + 1e-3);
+                    let time_s = time.of(*modified, SystemTime::now());
                     shared.took(size);
                     shared.queue.push_waiting(LiveFrame {
-                        time_s: last_s,
+                        time_s,
                         wall: *modified,
                         picture,
                         size,
                     });
                 }
                 Err(e) => {
-                    let tried = tries.entry(path.clone()).or_default();
-                    *tried += 1;
-                    if *tried < TRIES {
+                    let tried = tries.entry(path.clone()).or_insert((version, 0));
+                    if tried.0 != version {
+                        *tried = (version, 0);
+                    }
+                    tried.1 += 1;
+                    if tried.1 < TRIES {
                         continue;
                     }
                     tracing::warn!("{}: {e}", path.display());
@@ -82,7 +120,7 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
             }
             tries.remove(path);
             if !options.consume || std::fs::remove_file(path).is_err() {
-                done.insert(path.clone());
+                done.insert(path.clone(), version);
             }
         }
         shared.sleep(TICK);
@@ -90,7 +128,7 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
 }
 
 /// Pictures by their time and name, and how many other files there are.
-fn list(folder: &Path) -> std::io::Result<(Vec<(SystemTime, PathBuf)>, usize)> {
+fn list(folder: &Path) -> std::io::Result<(Vec<(SystemTime, PathBuf, u64)>, usize)> {
     let (mut found, mut others) = (Vec::new(), 0);
     for entry in std::fs::read_dir(folder)? {
         // one that is gone again is no error
@@ -98,7 +136,7 @@ fn list(folder: &Path) -> std::io::Result<(Vec<(SystemTime, PathBuf)>, usize)> {
         let path = entry.path();
         let Ok(meta) = entry.metadata() else { continue };
         if meta.is_file() && is_picture(&path) {
-            found.push((meta.modified()?, path));
+            found.push((meta.modified()?, path, meta.len()));
         } else if meta.is_file() {
             others += 1;
         }
@@ -130,4 +168,33 @@ fn read(
     let whole = BBox::new(0.0, 0.0, width as f32, height as f32);
     let picture = preprocess::resized_upright(decoded.stored(), whole, target)?;
     Ok((picture, (width, height)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_to_come_and_clocks_set_back_do_not_stop_time() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let ago = |s: u64| now - Duration::from_secs(s);
+        let mut time = FileTime::default();
+        let to_come = now + Duration::from_secs(1_000_000_000);
+        // one of 2033, then five of a minute ago, each a second after the other, then after an hour's gap
+        let files = [
+            to_come,
+            ago(60),
+            ago(59),
+            ago(58),
+            ago(57),
+            ago(57),
+            ago(10),
+        ];
+        let seen: Vec<f64> = files.iter().map(|at| time.of(*at, now)).collect();
+        for (seen, expected) in seen.iter().zip([0.001, 1.001, 2.001, 3.001, 4.001]) {
+            assert!((seen - expected).abs() < 1e-6, "{seen} {expected}");
+        }
+        assert!(seen[5] > seen[4] && seen[5] < seen[4] + 0.01, "{seen:?}");
+        assert!((seen[6] - seen[4] - 47.0).abs() < 0.01, "{seen:?}");
+    }
 }

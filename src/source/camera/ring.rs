@@ -29,6 +29,8 @@ impl RingOptions {
 /// One file of evidence takes no longer, whatever happens to ffmpeg.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// Begin of the names of folders of children.
+pub(crate) const RING: &str = "sitewarden-ring-";
 /// Folders of children that are kept: the present one and those before it.
 const KEPT: usize = 3;
 
@@ -50,7 +52,7 @@ impl Ring {
     pub(super) fn folder(&mut self, options: &RingOptions, child: u64) -> std::io::Result<PathBuf> {
         std::fs::create_dir_all(&options.folder)?;
         let folder = tempfile::Builder::new()
-            .prefix("sitewarden-")
+            .prefix(RING)
             .tempdir_in(&options.folder)?;
         let path = folder.path().to_owned();
         self.parts.push(Part {

@@ -16,6 +16,8 @@ const FIRST: u32 = 2;
 const SETTLED: Duration = Duration::from_secs(30);
 /// Key frames may be this far apart.
 const KEY_FRAMES: Duration = Duration::from_secs(30);
+/// For a clock that jumps all the time it is not opened again all the time.
+const LEAPS: Duration = Duration::from_secs(60);
 /// How often the supervisor looks up.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -28,6 +30,7 @@ pub(super) fn run(address: &Address, options: &CameraOptions, shared: &Shared) {
         tell,
         told,
         number: 0,
+        leapt: None,
     };
     let mut tries = 0;
     while !shared.stopped() {
@@ -54,6 +57,8 @@ struct Supervisor<'a> {
     tell: Sender<Told>,
     told: Receiver<Told>,
     number: u64,
+    /// When the stream's clock jumped last.
+    leapt: Option<Instant>,
 }
 
 impl Supervisor<'_> {
@@ -99,7 +104,16 @@ impl Supervisor<'_> {
             match self.told.recv_timeout(TICK) {
                 Ok((number, Event::Picture(picture))) if number == child.number => {
                     (had, last) = (true, Instant::now());
+                    let leapt = lock(&self.shared.time).jumped(picture.stamp_s, picture.arrived);
                     self.deliver(&child, *picture);
+                    // ffmpeg would cut what is kept by the old clock: in pieces, or not at all
+                    if leapt && self.leapt.is_none_or(|at| at.elapsed() > LEAPS) {
+                        self.leapt = Some(Instant::now());
+                        return (
+                            State::Stalled,
+                            "its clock has jumped; it is opened again".into(),
+                        );
+                    }
                 }
                 Ok((number, Event::Picture(picture))) => {
                     // the first picture of the other mode: now it takes over

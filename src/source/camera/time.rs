@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 /// A stream's own clock may run ahead or behind the time of arrival by this much; beyond, it jumped.
 const JUMP_S: f64 = 5.0;
+/// More than any network holds back: the clock was set.
+const LEAP_S: f64 = 30.0;
 
 /// Turns a child's time stamps into seconds since the source began.
 #[derive(Debug, Clone)]
@@ -12,6 +14,8 @@ pub(super) struct MediaTime {
     /// Media time minus time stamp of the present child.
     offset: Option<f64>,
     last_s: f64,
+    /// The last time stamp, and when it came.
+    stamped: Option<(f64, f64)>,
 }
 
 impl MediaTime {
@@ -20,12 +24,23 @@ impl MediaTime {
             began: now,
             offset: None,
             last_s: 0.0,
+            stamped: None,
         }
     }
 
     /// Another child, another clock.
     pub(super) fn restart(&mut self) {
         self.offset = None;
+        self.stamped = None;
+    }
+
+    /// Whether the clock of the stream has jumped by so much since the last frame that what is made of its
+    /// stamps elsewhere cannot be right.
+    pub(super) fn jumped(&mut self, stamp_s: Option<f64>, now: Instant) -> bool {
+        let arrived = now.saturating_duration_since(self.began).as_secs_f64();
+        let Some(stamp) = stamp_s else { return false };
+        let before = self.stamped.replace((stamp, arrived));
+        before.is_some_and(|(s, a)| ((stamp - s) - (arrived - a)).abs() > LEAP_S)
     }
 
     /// Media time of a frame with this time stamp that arrives now, and the offset in force.
@@ -73,6 +88,8 @@ mod tests {
         ];
         for (arrived, stamp) in seen {
             let now = t0 + Duration::from_secs_f64(arrived);
+            let leapt = [4.0, 6.0].contains(&arrived) || stamp == -9000.0 && last < 7.9;
+            assert_eq!(time.jumped(Some(stamp), now), leapt, "{arrived} {stamp}");
             let (s, _) = time.of(Some(stamp), now);
             assert!(
                 s > last && (s - arrived).abs() < 0.2,

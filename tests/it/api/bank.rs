@@ -410,6 +410,32 @@ async fn who_may_teach_and_who_sees_what() {
             .await;
         reply.problem(status);
     }
+    // what counts everywhere would count at others' sites
+    for role in ["negative", "reference"] {
+        let at = |scope| {
+            [
+                ("role", role),
+                ("code", "EQP-02"),
+                ("site", yard.as_str()),
+                scope,
+            ]
+        };
+        let add = async |fields: &[(&str, &str)]| {
+            office
+                .form(&limited, SAMPLES, &[], fields, std::slice::from_ref(&new))
+                .await
+        };
+        add(&at(("scope", "everywhere"))).await.problem(403);
+        let added = add(&at(("camera", ""))[..3]).await.is(201).json();
+        let id = added["added"][0].as_str().unwrap();
+        let kept = service.get(&limited, &format!("{SAMPLES}/{id}")).await;
+        assert_eq!(kept.json()["scope"], "site");
+        let undo = json!({ "version": added["version"] });
+        service
+            .post(&limited, "/api/v1/bank/undo", undo)
+            .await
+            .is(200);
+    }
     // its own are, and a search shows no others
     office
         .form(&limited, SAMPLES, &[], &fields, std::slice::from_ref(&new))

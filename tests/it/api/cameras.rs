@@ -56,6 +56,12 @@ async fn until(case: &Case, key: &str, path: &str, wished: impl Fn(&Reply) -> bo
     }
 }
 
+/// It waits for its first picture, or has it.
+fn is_watched(reply: &Reply) -> bool {
+    let state = &reply.json()["status"]["state"];
+    state == "live" || state == "connecting"
+}
+
 impl Case {
     fn path(&self, rest: &str) -> String {
         format!("/api/v1/cameras/{}{rest}", self.camera)
@@ -119,7 +125,7 @@ impl Case {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
     let mut case = case("gate").await;
-    let status = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    let status = is_watched;
     until(&case, &case.inspector, &case.path(""), status).await;
     case.push_all(0, 8).await;
     let path = format!("/api/v1/findings?site={}&code=PPE-01", case.site);
@@ -194,7 +200,7 @@ async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_dismissed_before_is_not_filed_and_what_is_has_its_samples() {
     let case = case("gate").await;
-    let live = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    let live = is_watched;
     until(&case, &case.inspector, &case.path(""), live).await;
     // the detector takes everything bright for a bare head
     let add = async |role: &str, colour: [u8; 3], n: u8| {
@@ -257,7 +263,7 @@ async fn what_was_dismissed_before_is_not_filed_and_what_is_has_its_samples() {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_see_what_the_camera_sees_now() {
     let case = case("gate").await;
-    let state = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    let state = is_watched;
     until(&case, &case.inspector, &case.path(""), state).await;
     let early = case
         .service
@@ -340,7 +346,7 @@ async fn people_see_what_the_camera_sees_now() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_to_a_camera_is_a_picture_and_it_takes_some() {
     let case = case("gate").await;
-    let state = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    let state = is_watched;
     until(&case, &case.inspector, &case.path(""), state).await;
     let told = case.push(b"no picture".to_vec(), "").await.problem(422);
     assert!(told["detail"].as_str().unwrap().contains("JPEG"), "{told}");
@@ -349,6 +355,10 @@ async fn what_is_sent_to_a_camera_is_a_picture_and_it_takes_some() {
     case.push(photo(1), "?taken_at=yesterday")
         .await
         .problem(400);
+    // it would be the newest for years
+    let told = case.push(photo(1), "?taken_at=2099-01-01T00:00:00Z").await;
+    let told = told.problem(422);
+    assert!(told["next"].as_str().unwrap().contains("clock"), "{told}");
     let admin = case.service.admin.clone();
     let path = case.path("/frames");
     let sent = request(Method::POST, &admin, &path, &[], Body::from(photo(1)));
@@ -373,7 +383,7 @@ async fn what_is_sent_to_a_camera_is_a_picture_and_it_takes_some() {
         "{told}"
     );
     let recorder = add("recorder").await;
-    let doing = |reply: &Reply| reply.json()["status"]["state"] == "live";
+    let doing = is_watched;
     until(
         &case,
         &case.inspector,
@@ -415,6 +425,9 @@ async fn zones_are_drawn_by_one_person_at_a_time() {
     };
     draw("\"0\"", zone("work_area", json!({}))).await.is(200);
     draw("\"0\"", zone("exit", json!({}))).await.problem(412);
+    let told = draw("\"1\"", zone("exit", json!({"objects": ["persn"]}))).await;
+    let told = told.problem(422);
+    assert!(told["detail"].as_str().unwrap().contains("persn"), "{told}");
     let drawn = case.service.get(&case.inspector, &path).await.is(200);
     assert_eq!(drawn.header("etag"), "\"1\"");
     assert_eq!(drawn.json()["zone"][0]["kind"], "work_area");
@@ -435,4 +448,69 @@ async fn zones_are_drawn_by_one_person_at_a_time() {
         .put(&case.company, &path, &[("if-match", "\"1\"")], json!({}))
         .await;
     company.problem(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_is_one_camera_and_given_by_whoever_sees_all() {
+    let case = case("gate").await;
+    let service = &case.service;
+    let (other, yard) = service.site("Other Ltd", "UTC").await;
+    let limited = service.key("limited", &["inspector"], &[&other]).await;
+    let path = format!("/api/v1/sites/{yard}/cameras");
+    let mine = json!({"name": "mine", "source": "gate"});
+    service
+        .post(&limited, &path, mine.clone())
+        .await
+        .problem(403);
+    let told = service.post(&case.inspector, &path, mine.clone()).await;
+    let told = told.problem(422);
+    assert!(
+        told["detail"].as_str().unwrap().contains("source"),
+        "{told}"
+    );
+
+    let listed = async |key: &str, query: &str| {
+        let path = format!("/api/v1/cameras{query}");
+        service.get(key, &path).await.is(200).json()["items"].clone()
+    };
+    let all = listed(&case.inspector, "").await;
+    assert_eq!(all[0]["id"], case.camera.as_str());
+    assert_eq!(all[0]["configured"], true);
+    assert_eq!(listed(&limited, "").await, json!([]));
+    assert_eq!(
+        listed(&case.inspector, &format!("?site={yard}")).await,
+        json!([])
+    );
+
+    until(&case, &case.inspector, &case.path(""), is_watched).await;
+    let retire = async |key: &str| {
+        let call = request(Method::DELETE, key, &case.path(""), &[], Body::empty());
+        service.send(call).await
+    };
+    retire(&limited).await.problem(404);
+    retire(&case.company).await.problem(403);
+    let retired = retire(&case.inspector).await.is(200).json();
+    assert!(retired["retired_at"].is_string(), "{retired}");
+    assert_eq!(listed(&case.inspector, "").await, json!([]));
+    service
+        .get(&case.inspector, &case.path("/snapshot"))
+        .await
+        .problem(409);
+    let shown = service.get(&case.inspector, &case.path("")).await.is(200);
+    assert_eq!(shown.json()["status"], Value::Null);
+    // its source is free
+    service.post(&case.inspector, &path, mine).await.is(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_that_is_not_known_is_refused() {
+    let service = Service::idle(Default::default()).await;
+    let get = async |path: &str| service.get(&service.admin, path).await;
+    get("/api/v1/findings?state=candidate&limit=2")
+        .await
+        .is(200);
+    let told = get("/api/v1/findings?camra=1").await.problem(422);
+    assert!(told["next"].as_str().unwrap().contains("camera"), "{told}");
+    let told = get("/api/v1/cameras/x/zones?lang=en").await.problem(422);
+    assert!(told["next"].as_str().unwrap().contains("none"), "{told}");
 }
