@@ -355,7 +355,11 @@ async fn zones(
     let camera = visible(&app, &caller, id).await?;
     let mut db = app.ledger.read().await?;
     let drawn = camera_watch::zones::<Zones>(&mut db, camera.id).await?;
-    let (zones, version) = drawn.map_or_else(Default::default, |d| (d.zones, d.version));
+    // where nobody has drawn any, those of the configuration hold
+    let (zones, version) = match drawn {
+        Some(drawn) => (drawn.zones, drawn.version),
+        None => (app.cameras.configured_zones(&camera), 0),
+    };
     versioned(StatusCode::OK, version, zones)
 }
 

@@ -148,14 +148,26 @@ async fn original(
 /// An original to be saved: never shown in the page's own name, since it may be anything.
 pub(super) async fn as_kept(app: &App, sha256: &str) -> Result<Response, Problem> {
     let bytes = read(app, sha256).await?;
+    let (kind, ending) =
+        if bytes.get(4..8) == Some(b"ftyp") && !crate::source::heic::is_heic(&bytes) {
+            ("video/mp4", "mp4")
+        } else {
+            match image::guess_format(&bytes) {
+                Ok(format) => {
+                    let ending = format.extensions_str().first().copied();
+                    (format.to_mime_type(), ending.unwrap_or("bin"))
+                }
+                Err(_) => ("application/octet-stream", "bin"),
+            }
+        };
+    let name = format!("attachment; filename=\"{}.{ending}\"", &sha256[..16]);
+    let name = HeaderValue::from_str(&name).map_err(|e| Problem::fault(&e))?;
     let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CONTENT_DISPOSITION, name),
         (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/octet-stream"),
-        ),
-        (
-            header::CONTENT_DISPOSITION,
-            HeaderValue::from_static("attachment"),
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
         ),
         (header::ETAG, etag::of(sha256)?),
     ];

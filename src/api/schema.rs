@@ -57,6 +57,7 @@ known!(
     crate::zone::Zones,
     ledger::bank::Change,
     ledger::bank::Cover,
+    ledger::bank::Past,
     ledger::bank::SampleRow,
     ledger::checklists::Checklist,
     ledger::checklists::Item,

@@ -27,6 +27,7 @@ use crate::ledger::sites::{self, Camera};
 use crate::ledger::{Error, Ledger};
 use crate::pipeline::clip_file::WatchConfig;
 use crate::source::camera::{Address, CameraOptions};
+use crate::zone::Zones;
 
 /// A source that the configuration knows.
 #[derive(Debug, Clone)]
@@ -190,6 +191,18 @@ impl Cameras {
     /// Whether the configuration knows the source of a camera.
     pub fn knows(&self, camera: &Camera) -> bool {
         self.0.setups.contains_key(&camera.source)
+    }
+
+    /// The zones that the configuration gives a camera, without the names of files.
+    pub fn configured_zones(&self, camera: &Camera) -> Zones {
+        let setup = self.0.setups.get(&camera.source);
+        let mut zones = setup
+            .map(|setup| setup.watch.zones.clone())
+            .unwrap_or_default();
+        for zone in &mut zones.zones {
+            zone.reference = None;
+        }
+        zones
     }
 
     /// Takes a picture that was sent. `ending` is that of its format; `taken_at` its time.

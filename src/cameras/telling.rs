@@ -12,6 +12,7 @@ use crate::ledger::sites::Camera;
 use crate::pipeline::camera::Told;
 use crate::pipeline::clip::{ClipWatch, EventKind, FindingEvent, Memory};
 use crate::pipeline::evidence::Written;
+use crate::source::camera::State;
 
 /// What waits to be filed, at most. With more the watch waits too: frames may be lost, findings not.
 const WAITING: usize = 32;
@@ -68,7 +69,19 @@ impl<'a> Teller<'a> {
 
     pub(super) fn told(&mut self, told: Told, watch: &ClipWatch<'_>) -> Result<(), NobodyFiles> {
         match told {
-            Told::Status(status) => self.view.tell("status", &status),
+            Told::Status(status) => {
+                let (name, state) = (&self.camera.name, status.state.as_str());
+                let id = self.camera.id;
+                match status.state {
+                    State::Connecting | State::Live | State::Ended => {
+                        tracing::info!(camera = %id, name, state, "camera");
+                    }
+                    _ => {
+                        tracing::warn!(camera = %id, name, state, reason = status.reason, "camera")
+                    }
+                }
+                self.view.tell("status", &status);
+            }
             Told::Finding(mut event) => {
                 for sample in event.bank.iter_mut().flat_map(|said| &mut said.samples) {
                     sample.hide_elsewhere(&self.camera.site_id.to_string());

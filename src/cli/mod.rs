@@ -27,6 +27,8 @@ mod exit {
     pub(super) const OK: u8 = 0;
     /// Something could not be read or written; the rest was done.
     pub(super) const INCOMPLETE: u8 = 1;
+    /// Wrong usage, as the parser of arguments ends.
+    pub(super) const USAGE: u8 = 2;
     /// `--fail-on` found what it looks for, or `--fail-below` a figure that is too low.
     pub(super) const FOUND: u8 = 3;
     /// Nothing could be started: wrong configuration, model refused, no runtime library.

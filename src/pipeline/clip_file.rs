@@ -59,14 +59,14 @@ pub enum BeginError {
     #[error(transparent)]
     Zones(#[from] ZoneError),
     /// The clean reference of a zone.
-    #[error("zone `{zone}`: reference {}: {source}", path.display())]
+    #[error("zone `{zone}`: reference {}: {why}", path.display())]
     Reference {
         /// Its name.
         zone: String,
         /// Its picture.
         path: PathBuf,
         /// What is wrong with that.
-        source: JudgeError,
+        why: JudgeError,
     },
 }
 
@@ -103,10 +103,10 @@ impl WatchConfig {
             let clean = read_file(path, limits)
                 .map_err(JudgeError::from)
                 .and_then(|bytes| upright(&bytes, limits, CLEAN_SIDE))
-                .map_err(|source| BeginError::Reference {
+                .map_err(|why| BeginError::Reference {
                     zone: zone.name.clone(),
                     path: path.clone(),
-                    source,
+                    why,
                 })?;
             watch.set_reference(&zone.name, &clean.0);
         }

@@ -15,7 +15,7 @@ pub enum ClipError {
     NoFfmpeg,
     /// The file.
     #[error("cannot read the file: {0}; check its name and permissions")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
     /// ffmpeg could not decode it.
     #[error("ffmpeg cannot decode it ({0}); check that it is a video and plays elsewhere")]
     Undecodable(String),
@@ -32,6 +32,13 @@ pub enum ClipError {
         /// The limit.
         limit: u64,
     },
+}
+
+/// Not as its source: the message holds it.
+impl From<std::io::Error> for ClipError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 /// One frame.

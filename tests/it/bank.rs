@@ -205,6 +205,20 @@ fn a_kind_is_taught_searched_forgotten_and_brought_back() {
     ]);
     let list = text(&list.stdout);
     assert!(list.contains("5 samples at version 4"), "{list}");
+    let log = office.bank(&["log", "-n", "3", "--json"]);
+    let log: Vec<Value> = text(&log.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(log.len(), 3);
+    assert_eq!(
+        (&log[0]["version"], &log[0]["undoes"]),
+        (&4.into(), &3.into())
+    );
+    assert_eq!(log[1]["undone_by"], 4);
+    assert_eq!(log[2]["added"], 20 * 53);
+    let log = text(&office.bank(&["log"]).stdout);
+    assert!(log.contains("undo of 3") && log.contains("ann"), "{log}");
     assert!(
         list.contains("电线私拉乱接") && list.contains("hall"),
         "{list}"
@@ -236,6 +250,9 @@ fn what_does_not_go_is_said_with_the_way_out() {
         assert!(said.contains(word), "{arguments:?}: {said}");
     };
     refused(&["search", orange], "there is no bank in");
+    let nowhere = program().args(["bank", "list"]).output().unwrap();
+    assert_eq!(nowhere.status.code(), Some(2));
+    assert!(text(&nowhere.stderr).contains("--data DIR"));
     refused(&["add", "--hazard", "EQP-99", orange], "EQP-99");
     let ids = office.add(&["--hazard", "EQP-02"], &[orange.into()]);
     refused(
@@ -260,6 +277,14 @@ fn what_does_not_go_is_said_with_the_way_out() {
             orange,
         ],
         "no photo could be added",
+    );
+    refused(
+        &["add", "--hazard", "EQP-02", "--box", "0,0,99999,10", orange],
+        "no photo could be added",
+    );
+    refused(
+        &["add", "--hazard", "EQP-02", "--site", "a/b", orange],
+        "slash",
     );
     refused(&["search", orange, "--at", "9"], "no version 9");
     refused(&["search", orange, "--false-alarm-rate", "0"], "above 0");

@@ -21,6 +21,7 @@ mod photos;
 mod replay;
 mod rtsp;
 mod scan;
+mod sources;
 mod support;
 mod watch;
 mod zones;

@@ -44,13 +44,13 @@ impl Caller {
         if self.can(task) {
             return Ok(());
         }
+        let names = |roles: &mut dyn Iterator<Item = Role>| {
+            roles.map(Role::as_str).collect::<Vec<_>>().join(", ")
+        };
+        let has = names(&mut self.roles.iter().copied());
+        let takes = names(&mut Role::ALL.into_iter().filter(|role| role.may(task)));
         Err(Problem::forbidden(format!(
-            "The roles of this account ({}) do not allow this.",
-            self.roles
-                .iter()
-                .map(|r| r.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
+            "The roles of this account ({has}) do not allow this; it takes one of: {takes}."
         )))
     }
 

@@ -27,7 +27,7 @@ use super::photos;
 use super::problem::{Kind, Problem};
 use crate::bank::Role;
 use crate::id::Id;
-use crate::ledger::bank::{self as rows, Change, Cover, SampleFilter, SampleRow};
+use crate::ledger::bank::{self as rows, Change, Cover, Past, SampleFilter, SampleRow};
 use crate::ledger::{Db, sites};
 use crate::pipeline::bank::Cutter;
 
@@ -37,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show, remove))
         .routes(routes!(picture))
         .routes(routes!(undo))
+        .routes(routes!(changes))
         .routes(routes!(look::review))
         .routes(routes!(lend::export))
 }
@@ -102,6 +103,22 @@ async fn state(State(app): State<App>, caller: Caller) -> Result<Json<Bank>, Pro
         embedder,
         coverage: rows::coverage(&mut db, &caller.scope).await?,
     }))
+}
+
+/// Lists the changes of the sample bank
+///
+/// The newest first. Each made a version; it can be undone.
+#[utoipa::path(get, path = "/bank/changes", tag = "bank", params(Paging),
+    responses((status = 200, body = Page<Past>, description = "Changes"), Problem))]
+async fn changes(
+    State(app): State<App>,
+    caller: Caller,
+    Query(paging): Query<Paging>,
+) -> Result<Json<Page<Past>>, Problem> {
+    caller.may(Task::ReadOriginals)?;
+    sees_all(&caller)?;
+    let mut db = app.ledger.read().await?;
+    Ok(Json(rows::history(&mut db, &paging.into()).await?.into()))
 }
 
 #[derive(Deserialize, IntoParams)]

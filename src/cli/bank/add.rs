@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 
 use super::Desk;
 use crate::bank::{Grid, Mask, Place, Role, Scope};
@@ -14,12 +14,13 @@ use crate::jobs::samples::embedder_id;
 use crate::ledger::bank::{self as rows, NewSample};
 use crate::pipeline::bank::{Cutter, check_part, fractions};
 use crate::rules::RuleSet;
+use crate::source::discover::{Found, discover};
 use crate::source::photo::{Photo, read_file};
 
 /// Adds photos as samples: of a hazard, of what is taken for one, or of a place as it should be
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Photos
+    /// Photos, folders of them, or patterns
     #[arg(value_name = "PHOTO", required_unless_present = "dataset")]
     photos: Vec<PathBuf>,
     /// Hazard code (see `sitewarden hazards`); may be left out with --reference
@@ -35,7 +36,8 @@ pub(super) struct Args {
     /// Where a look-alike counts, or a reference (everywhere or at its site)
     #[arg(long, value_enum, default_value_t)]
     scope: Scope,
-    /// The part of the photos that is meant, in pixels of the upright photo; the whole when absent
+    /// The part of each photo that is meant, the same of all of them, in pixels of the upright photo; the whole
+    /// when absent
     #[arg(long = "box", value_name = "X,Y,W,H", value_parser = parse_box)]
     bbox: Option<BBox>,
     /// Instead of a box the outline of what is meant, corner by corner in pixels of the upright photo; what lies
@@ -88,6 +90,21 @@ pub(super) fn parse_box(text: &str) -> Result<BBox, String> {
     Ok(bbox)
 }
 
+/// The photos that are named: folders and patterns, too.
+fn found(named: Vec<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
+    let mut photos = Vec::new();
+    for found in discover(named, None) {
+        match found {
+            Found::File(path) => photos.push(path),
+            Found::Stdin => {
+                bail!("a sample's photo is read from a file; write standard input into one")
+            }
+            Found::Missing { path, reason } => bail!("{}: {}", path.display(), reason.en),
+        }
+    }
+    Ok(photos)
+}
+
 /// A photo and the part of it that is meant.
 type Piece = (PathBuf, Option<BBox>);
 
@@ -111,7 +128,10 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
         .map_or("file".to_owned(), |set| format!("dataset:{set}"));
     let pieces: Vec<Piece> = match (&args.dataset, &args.class) {
         (Some(set), Some(class)) => labelled(desk, &args, set, class)?,
-        _ => args.photos.iter().map(|p| (p.clone(), args.bbox)).collect(),
+        _ => found(args.photos.clone())?
+            .into_iter()
+            .map(|path| (path, args.bbox))
+            .collect(),
     };
     let embedder = desk.embedder()?;
     let template = NewSample {
@@ -171,6 +191,11 @@ fn samples(
         _ if mask.is_some() => Vec::new(),
         (Some(bbox), _) => {
             let inside = bbox.clip(width, height);
+            // labels may reach out by the rounding of a pixel or two
+            ensure!(
+                bbox.x2 <= width + 2.0 && bbox.y2 <= height + 2.0,
+                "the box reaches outside the photo of {width} x {height}"
+            );
             ensure!(
                 inside.is_valid(),
                 "the box lies outside the photo of {width} x {height}"

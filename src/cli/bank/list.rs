@@ -75,6 +75,13 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
     if !args.json {
         writeln!(out, "{} at version {version}", table::count(n, "sample"))?;
     }
+    let unknown = |code: &&String| catalogue.kinds().iter().all(|kind| kind.code != **code);
+    if let Some(code) = filter.hazard.as_ref().filter(|_| n == 0).filter(unknown) {
+        eprintln_line(&format!(
+            "sitewarden: the catalogue has no {}; see `sitewarden hazards`",
+            table::plain(code)
+        ));
+    }
     Ok(pictures.map_or(exit::OK, Pictures::done))
 }
 
@@ -121,6 +128,49 @@ fn line(row: &SampleRow, catalogue: &Catalogue, lang: Lang) -> String {
         row.added_at.strftime("%Y-%m-%d").to_string(),
     ];
     format!("{}  {}", s.id, cells.join("  "))
+}
+
+/// Writes the changes of the bank, newest first.
+pub(super) async fn log(desk: &Desk, n: u32, json: bool) -> anyhow::Result<u8> {
+    let mut db = desk.ledger.read().await?;
+    let mut page = Page {
+        limit: n.min(200),
+        cursor: None,
+    };
+    let mut left = n as usize;
+    let mut out = std::io::stdout().lock();
+    while left > 0 {
+        let part = rows::history(&mut db, &page).await?;
+        for change in part.items.iter().take(left) {
+            if json {
+                serde_json::to_writer(&mut out, change)?;
+                writeln!(out)?;
+                continue;
+            }
+            let what = match change.undoes {
+                Some(version) => format!("undo of {version}"),
+                None => change.kind.clone(),
+            };
+            let undone = change.undone_by.map(|by| format!("  undone by {by}"));
+            writeln!(
+                out,
+                "{:>5}  {}  {}  +{} -{}  {}{}",
+                change.version,
+                change.at.strftime("%Y-%m-%d %H:%M:%SZ"),
+                table::pad(&what, 12),
+                change.added,
+                change.removed,
+                table::plain(&by(&change.by)),
+                undone.unwrap_or_default()
+            )?;
+        }
+        left = left.saturating_sub(part.items.len());
+        match part.next {
+            Some(next) => page.cursor = Some(next),
+            None => break,
+        }
+    }
+    Ok(exit::OK)
 }
 
 /// A folder for what samples show.

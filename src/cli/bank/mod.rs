@@ -33,9 +33,9 @@ mod search;
 /// Exit codes: 0 done; 1 a part could not be done; 2 wrong usage; 4 nothing was done.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The data folder, that of `sitewarden serve` or one of its own
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
+    /// The data folder, that of `sitewarden serve` or one of its own (required)
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
     /// The ledger's database, if it is not SQLite in the data folder
     #[arg(
         long,
@@ -141,6 +141,16 @@ enum Command {
         #[arg(long)]
         version: Option<i64>,
     },
+    /// Lists the changes of the bank, newest first: each made a version that can be asked again (`search --at`)
+    /// and undone
+    Log {
+        /// How many
+        #[arg(short, value_name = "N", default_value_t = 20)]
+        n: u32,
+        /// JSON Lines instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     Search(search::Args),
     /// Embeds samples that the embedder has not seen: from review, or of an older embedder. Interrupted,
     /// it goes on where it was
@@ -150,6 +160,9 @@ enum Command {
     Export(lend::ExportArgs),
     Import(lend::ImportArgs),
 }
+
+/// Samples of a change that are named.
+const SHOWN: usize = 60;
 
 /// What every subcommand works with.
 struct Desk {
@@ -167,6 +180,11 @@ struct Place {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<u8> {
+    // a required argument cannot also be given behind the subcommand
+    if args.data.is_none() {
+        super::eprintln_line("sitewarden: name the data folder of the bank: --data DIR");
+        return Ok(exit::USAGE);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -183,19 +201,20 @@ pub(super) fn run(args: Args) -> anyhow::Result<u8> {
 impl Desk {
     async fn open(args: Args, make: bool) -> anyhow::Result<(Self, Command)> {
         let config = Config::load(args.config.as_deref())?;
-        let mut settings = Settings::folder(&args.data);
+        let data = args.data.unwrap_or_default();
+        let mut settings = Settings::folder(&data);
         settings.database_url = args.database;
         if !make && !settings.exists() {
             bail!(
                 "there is no bank in {}: `sitewarden bank --data … add` makes one",
-                args.data.display()
+                data.display()
             );
         }
         let ledger = Ledger::open(&settings, Arc::new(SystemClock)).await?;
-        let store = Arc::new(Store::open(&args.data, config.evidence.clone())?);
+        let store = Arc::new(Store::open(&data, config.evidence.clone())?);
         let desk = Self {
             args: Place {
-                data: args.data,
+                data,
                 embedder: args.embedder,
             },
             config,
@@ -222,6 +241,7 @@ impl Desk {
                 tx.commit().await?;
                 self.say(&change)
             }
+            Command::Log { n, json } => list::log(self, n, json).await,
             Command::Search(args) => search::run(self, args).await,
             Command::Embed => {
                 let embedder = self.embedder()?;
@@ -260,8 +280,13 @@ impl Desk {
         }
         let mut out = std::io::stdout().lock();
         writeln!(out, "version {}: {}", change.version, parts.join(", "))?;
-        for id in change.added.iter().chain(&change.removed) {
+        let ids = || change.added.iter().chain(&change.removed);
+        for id in ids().take(SHOWN) {
             writeln!(out, "  {id}")?;
+        }
+        let more = ids().skip(SHOWN).count();
+        if more > 0 {
+            writeln!(out, "  and {more} more (`list` shows all)")?;
         }
         Ok(exit::OK)
     }

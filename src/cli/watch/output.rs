@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use clap::ValueEnum;
+use jiff::Timestamp;
 
 use super::line::{Filed, Line, Origin, SourceState, Watched};
 use crate::cli::{severity_name, table};
@@ -25,6 +26,18 @@ pub(super) struct Output {
     lang: Lang,
     /// Kinds were asked for by their codes: each gets its row.
     asked: bool,
+}
+
+/// Local time of an event of a live source.
+fn clock(from: &Origin) -> String {
+    let at = from
+        .at
+        .as_deref()
+        .and_then(|at| at.parse::<Timestamp>().ok());
+    at.map_or_else(String::new, |at| {
+        let local = at.to_zoned(jiff::tz::TimeZone::system());
+        format!("{}  ", local.strftime("%H:%M:%S"))
+    })
 }
 
 impl Output {
@@ -68,7 +81,10 @@ impl Output {
     fn row(&self, line: &Line) -> String {
         match line {
             Line::Watching(_) => String::new(),
-            Line::Finding(turn) => self.finding(&table::plain(&turn.from.path), &turn.event),
+            Line::Finding(turn) => {
+                let path = table::plain(&turn.from.path);
+                self.finding(&format!("{path}  {}", clock(&turn.from)), &turn.event)
+            }
             Line::Evidence(Filed { from, written, .. }) => {
                 let files = [&written.picture, &written.clip];
                 let files: Vec<&str> = files.into_iter().flatten().map(String::as_str).collect();
@@ -83,9 +99,17 @@ impl Output {
             }
             Line::Source(SourceState { from, status, .. }) => {
                 let idle = if status.idle { ", key frames only" } else { "" };
+                let counts = match status.frames {
+                    0 => String::new(),
+                    n => format!(
+                        "  {n} frames, {} dropped, {} damaged",
+                        status.dropped, status.damaged
+                    ),
+                };
                 format!(
-                    "{}  {}{idle}  {}\n",
+                    "{}  {}{}{idle}{counts}  {}\n",
                     table::plain(&from.path),
+                    clock(from),
                     status.state.as_str(),
                     table::plain(&status.reason)
                 )
@@ -130,7 +154,7 @@ impl Output {
             .map(|z| format!("  in `{}`", table::plain(z)));
         let [x, y, w, h] = e.bbox.map(|v| v.round() as i64);
         format!(
-            "{path}  {:7.1} s  #{} {}  {}  {}  {}{}  {:.2}  best at {:.1} s, {x},{y} ({w} x {h})\n          {}\n",
+            "{path}{:7.1} s  #{} {}  {}  {}  {}{}  {:.2}  best at {:.1} s, {x},{y} ({w} x {h})\n          {}\n",
             e.time_s,
             e.finding,
             table::pad(what, 7),

@@ -440,7 +440,7 @@ pub async fn remove(tx: &mut Tx, ids: &[Id], reason: &str) -> Result<Change> {
             super::get(tx, *id).await?;
             return Err(Error::invalid(
                 "sample",
-                format!("{id} was taken away before; see `sitewarden bank list`"),
+                format!("{id} was taken away before; name one that the list of samples shows"),
             ));
         }
     }

@@ -181,6 +181,40 @@ async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
     let picture = format!("/api/v1/photos/{}/picture", kept["id"].as_str().unwrap());
     case.service.get(&case.company, &picture).await.is(200);
 
+    // pinned into an inspection it is the same finding, seen once more
+    let plan = json!({"site": case.site, "planned_for": "2026-06-02T09:00:00"});
+    let plan = case
+        .service
+        .post(&case.inspector, "/api/v1/inspections", plan)
+        .await
+        .is(201);
+    let pin = json!({"inspection": plan.json()["id"]});
+    case.push_each(&photo(2), 20, 1).await;
+    let pinned = loop {
+        let pinned = case
+            .service
+            .post(&case.inspector, &case.path("/pins"), pin.clone())
+            .await
+            .is(202)
+            .json();
+        // what was kept with the finding is no new picture
+        if pinned["photos"][0]["sha256"] != digest.as_str() {
+            break pinned;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let photo = format!(
+        "/api/v1/photos/{}",
+        pinned["photos"][0]["id"].as_str().unwrap()
+    );
+    let judged = |reply: &Reply| reply.json()["result"].is_object();
+    let judged = until(&case, &case.inspector, &photo, judged).await.json();
+    assert_eq!(judged["result"]["candidates"][0]["code"], "PPE-01");
+    let occurrences = format!("/api/v1/findings/{id}/occurrences");
+    let seen = case.service.get(&case.inspector, &occurrences).await;
+    assert_eq!(seen.is(200).json()["items"].as_array().unwrap().len(), 2);
+    assert_eq!(case.findings().await.len(), 1);
+
     // the same person after a restart
     case.service = case.service.reopen(0).await;
     case.service.work();
@@ -190,9 +224,8 @@ async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
     let seen = |reply: &Reply| {
         reply.json()["items"]
             .as_array()
-            .is_some_and(|i| i.len() > 1)
+            .is_some_and(|i| i.len() > 2)
     };
-    let occurrences = format!("/api/v1/findings/{id}/occurrences");
     until(&case, &case.inspector, &occurrences, seen).await;
     assert_eq!(case.findings().await.len(), 1);
 }
