@@ -127,8 +127,11 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
     }
 }
 
+/// A picture: its time, name and length.
+type Listed = (SystemTime, PathBuf, u64);
+
 /// Pictures by their time and name, and how many other files there are.
-fn list(folder: &Path) -> std::io::Result<(Vec<(SystemTime, PathBuf, u64)>, usize)> {
+fn list(folder: &Path) -> std::io::Result<(Vec<Listed>, usize)> {
     let (mut found, mut others) = (Vec::new(), 0);
     for entry in std::fs::read_dir(folder)? {
         // one that is gone again is no error
