@@ -16,6 +16,8 @@ use crate::id::Id;
 #[derive(Default)]
 struct Told {
     version: i64,
+    /// Kind, number of its event, and the version that it undoes, by version.
+    changes: BTreeMap<i64, (&'static str, i64, Option<i64>)>,
     samples: BTreeMap<Id, SampleRow>,
     /// From and until.
     spans: BTreeMap<(Id, i64), Option<i64>>,
@@ -44,7 +46,7 @@ impl Told {
                 }
             }
             "bank.added" => {
-                self.next(data)?;
+                self.next("add", event)?;
                 for sample in list(data, "samples")? {
                     let mut row: SampleRow =
                         serde_json::from_value(sample.clone()).map_err(|e| e.to_string())?;
@@ -58,13 +60,13 @@ impl Told {
                 }
             }
             "bank.removed" => {
-                self.next(data)?;
+                self.next("remove", event)?;
                 for id in ids(data, "samples")? {
                     self.ends(id)?;
                 }
             }
             "bank.undone" => {
-                self.next(data)?;
+                self.next("undo", event)?;
                 for id in ids(data, "removed")? {
                     self.ends(id)?;
                 }
@@ -77,12 +79,15 @@ impl Told {
         Ok(())
     }
 
-    fn next(&mut self, data: &Value) -> Result<(), String> {
-        let version = data.get("version").and_then(Value::as_i64);
+    fn next(&mut self, kind: &'static str, event: &Event) -> Result<(), String> {
+        let number = |name: &str| event.data.get(name).and_then(Value::as_i64);
+        let version = number("version");
         if version != Some(self.version + 1) {
             return Err(format!("makes version {version:?} of {}", self.version));
         }
         self.version += 1;
+        let change = (kind, event.seq, number("undoes"));
+        self.changes.insert(self.version, change);
         Ok(())
     }
 
@@ -167,9 +172,42 @@ pub(in crate::ledger) async fn check(db: &mut Read, report: &mut Report) -> Resu
             told.version
         ));
     }
+    changes(db, &told, report).await?;
     samples(db, &mut told, report).await?;
     spans(db, &mut told, report).await?;
     embeddings(db, &mut told, report).await
+}
+
+async fn changes(db: &mut Read, told: &Told, report: &mut Report) -> Result<()> {
+    let mut last = 0;
+    loop {
+        let rows = sqlx::query(
+            "SELECT version, kind, event_seq, undoes FROM bank_changes WHERE version > $1 ORDER BY version \
+             LIMIT 5000",
+        )
+        .bind(last)
+        .fetch_all(db.conn())
+        .await?;
+        let Some(newest) = rows.last() else {
+            return Ok(());
+        };
+        last = newest.int("version")?;
+        for row in &rows {
+            let version = row.int("version")?;
+            let kind = row.text("kind")?;
+            let kept = (
+                kind.as_str(),
+                row.int("event_seq")?,
+                row.maybe_int("undoes")?,
+            );
+            // versions that are not told of are told above
+            if told.changes.get(&version).is_some_and(|told| *told != kept) {
+                report.problem(format!(
+                    "version {version} of the bank is not the change that its event says"
+                ));
+            }
+        }
+    }
 }
 
 async fn samples(db: &mut Read, told: &mut Told, report: &mut Report) -> Result<()> {

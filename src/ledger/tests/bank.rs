@@ -398,6 +398,10 @@ async fn the_self_check_sees_what_was_changed_behind_its_back() {
         ),
         ("DELETE FROM bank_spans", "should be alive"),
         (
+            "UPDATE bank_changes SET kind = 'remove'",
+            "is not the change that its event says",
+        ),
+        (
             "UPDATE bank_embeddings SET embedding = 'AACAPwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='",
             "is not the one that was written",
         ),
