@@ -63,7 +63,7 @@ struct Inner {
 
 /// Cameras that decode all frames at once when the service starts, for each core; the next ones have their turn
 /// so much later, seconds.
-const AWAKE_EACH: usize = 4;
+const AWAKE_EACH: usize = 2;
 const TURN_S: f64 = 25.0;
 /// How often the ledger is asked for new cameras.
 const LOOK_EVERY: Duration = Duration::from_secs(10);

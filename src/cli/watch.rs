@@ -110,8 +110,10 @@ fn parse_hwaccel(text: &str) -> Result<String, String> {
         .ok_or_else(|| "give the name of a decoder, for example vaapi".to_owned())
 }
 
-/// Longer side of a camera's pictures at least: patches of zones need some pixels.
+/// Longer side of a camera's pictures at least, pixels: patches of zones need some.
 const LEAST_SIDE: u32 = 640;
+/// While all frames are decoded: as the service has it where nothing else is said.
+const ACTIVE_SIDE: u32 = 1280;
 
 /// What all sources share.
 struct Session<'a> {
@@ -374,13 +376,16 @@ impl Session<'_> {
             ..Beat::default()
         };
         let settings = self.pipeline.settings();
-        let max_side = match settings.tiles {
-            Tiles::Off => self.pipeline.input_side().max(LEAST_SIDE),
-            Tiles::Auto => u32::from(u16::MAX),
+        let least = self.pipeline.input_side().max(LEAST_SIDE);
+        // parts of the frame are looked at more closely
+        let (max_side, idle_side) = match settings.tiles {
+            Tiles::Off => ((2 * self.pipeline.input_side()).max(ACTIVE_SIDE), least),
+            Tiles::Auto => (u32::from(u16::MAX), u32::from(u16::MAX)),
         };
         let mut options = CameraOptions {
             fps: args.fps,
             max_side,
+            idle_side,
             transport: args.rtsp_transport,
             hwaccel: args.hwaccel.clone(),
             max_pixels: settings.limits.max_pixels,

@@ -353,6 +353,43 @@ fn a_stream_with_b_frames_is_taken_in_and_kept() {
 }
 
 #[test]
+fn h265_is_taken_in_and_its_clips_are_h264() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("h265.mp4");
+    let made = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-f", "lavfi"])
+        .args(["-i", "testsrc2=size=320x240:rate=10", "-t", "30"])
+        .args([
+            "-c:v",
+            "libx265",
+            "-preset",
+            "ultrafast",
+            "-x265-params",
+            "log-level=none",
+        ])
+        .args(["-g", "10", "-bf", "0", "-pix_fmt", "yuv420p"])
+        .arg(&clip)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let options = CameraOptions {
+        fps: 10.0,
+        ring: Some(RingOptions {
+            folder: folder.path().to_owned(),
+            seconds: 20,
+        }),
+        ..quick()
+    };
+    let camera = open(clip.to_str().unwrap(), options);
+    let frames = frames(&camera, 40);
+    let part = kept_around(&camera, &frames[34], 2.0);
+    shows(&part, &frames, 34, 0, folder.path());
+    let (seconds, n) = clip_of(&part, folder.path());
+    assert!((3.9..6.2).contains(&seconds), "{seconds} s");
+    assert!((n - 10.0 * seconds).abs() < 2.0, "{n} in {seconds} s");
+}
+
+#[test]
 fn nobody_there_is_told_with_what_to_do() {
     // bound and closed: nobody listens there
     let port = TcpListener::bind("127.0.0.1:0")

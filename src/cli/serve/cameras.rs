@@ -46,6 +46,8 @@ fn setup(camera: &CameraConfig, config: &Config, rules: &RuleSet) -> anyhow::Res
         options: CameraOptions {
             fps: camera.fps,
             max_side: camera.max_side,
+            // whoever looks at the camera, or pins its picture, sees it as always
+            idle_side: camera.max_side,
             transport: camera.rtsp_transport,
             hwaccel: camera.hwaccel.clone(),
             max_pixels: config.limits.max_pixels,

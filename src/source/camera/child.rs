@@ -159,7 +159,10 @@ fn arguments(
         }
     }
     let mut add = |words: &[&str]| args.extend(words.iter().map(OsString::from));
-    let side = options.max_side;
+    let side = match mode {
+        Mode::Active => options.max_side,
+        Mode::Idle => options.idle_side,
+    };
     // at most so many a second, and on after a clock that jumps back
     let interval = 0.9 / options.fps;
     let filter = format!(

@@ -67,6 +67,8 @@ pub struct CameraOptions {
     pub fps: f64,
     /// Longer side of the pictures, pixels: made smaller by ffmpeg.
     pub max_side: u32,
+    /// The same while key frames only are decoded: they are for seeing that something moves.
+    pub idle_side: u32,
     /// For RTSP.
     pub transport: Transport,
     /// ffmpeg's name of a hardware decoder, for example `vaapi` or `cuda`.
@@ -92,6 +94,7 @@ impl Default for CameraOptions {
         Self {
             fps: 5.0,
             max_side: 640,
+            idle_side: 640,
             transport: Transport::Tcp,
             hwaccel: None,
             max_pixels: PhotoLimits::default().max_pixels,

@@ -127,6 +127,9 @@ pub(super) fn classify(complaint: &str, had_frames: bool) -> (State, String) {
             State::Unreachable,
             "check that the camera is on and the network reaches it",
         )
+    } else if has(&["Is a directory"]) {
+        let todo = "a folder that is not there yet is named with a slash at its end";
+        (State::Unreadable, todo)
     } else if has(NOT_FOUND) {
         (State::Unreadable, "check the path of the address")
     } else if had_frames {
