@@ -85,7 +85,6 @@ impl Calibrations {
             local: BTreeMap::new(),
             scored: BTreeMap::new(),
         };
-        let sites = local_sites(bank);
         for code in bank.kinds() {
             let Some(positives) = bank.group(Some(code), Role::Positive) else {
                 continue;
@@ -94,12 +93,12 @@ impl Calibrations {
             let known = known.filter(|k| Arc::ptr_eq(&k.positives, positives));
             let known = known.map(|k| &k.scores);
             let (held_out, mut scores) = HeldOut::of(bank, code, positives, &self.policy, known);
-            for site in &sites {
-                let held_out = HeldOut::at(bank, code, positives, &self.policy, known, site);
-                after
-                    .local
-                    .insert((code.to_owned(), (*site).to_owned()), held_out.0);
-                scores.extend(held_out.1);
+            for (site, photos) in local_photos(bank, code, positives) {
+                let (held_out, more) =
+                    HeldOut::scored(bank, positives, photos, &self.policy, known);
+                let key = (code.to_owned(), site.to_owned());
+                after.local.insert(key, held_out);
+                scores.extend(more);
             }
             let positives = positives.clone();
             after.kinds.insert(code.to_owned(), held_out);
@@ -128,17 +127,26 @@ impl Calibrations {
     }
 }
 
-/// Sites that have references which count there only.
-fn local_sites(bank: &Bank) -> BTreeSet<&str> {
-    let references = bank
-        .groups
-        .iter()
-        .filter(|((_, role), _)| *role == Role::Reference);
-    references
-        .flat_map(|(_, group)| &group.samples)
-        .filter(|sample| sample.scope != Scope::Everywhere)
-        .map(|sample| sample.place.site.as_str())
-        .collect()
+/// Clean references that count at their site only, by site and photo.
+fn local_photos<'b>(
+    bank: &'b Bank,
+    code: &str,
+    positives: &Group,
+) -> BTreeMap<&'b str, BTreeMap<&'b str, Parts<'b>>> {
+    let shown: BTreeSet<&str> = positives.photos().collect();
+    let mut sites: BTreeMap<&str, BTreeMap<&str, Parts<'_>>> = BTreeMap::new();
+    let groups = bank.groups.iter();
+    for (_, group) in groups.filter(|((kind, role), _)| is_reference_of(kind, *role, code)) {
+        let samples = group.samples.iter().enumerate();
+        for (row, sample) in samples.filter(|(_, s)| s.scope != Scope::Everywhere) {
+            if !shown.contains(sample.photo_sha256.as_str()) {
+                let photos = sites.entry(&sample.place.site).or_default();
+                let parts = photos.entry(&sample.photo_sha256).or_default();
+                parts.push((sample, group.gallery.row(row)));
+            }
+        }
+    }
+    sites
 }
 
 impl HeldOut {
@@ -151,36 +159,17 @@ impl HeldOut {
         known: Option<&HashMap<Id, Option<f32>>>,
     ) -> (Self, HashMap<Id, Option<f32>>) {
         let shown: BTreeSet<&str> = positives.photos().collect();
-        let mut photos = photos_of(bank, &shown, |(kind, role), sample| {
-            is_reference_of(kind, *role, code) && sample.scope == Scope::Everywhere
-        });
+        let references = |(kind, role): &super::Key| is_reference_of(kind, *role, code);
+        let mut photos = photos_of(bank, &shown, references);
         let needs = least(policy.false_alarm_rate);
         if distinct(photos.values().cloned(), needs, policy).len() < needs {
-            let others = photos_of(bank, &shown, |(kind, role), _| {
+            let others = photos_of(bank, &shown, |(kind, role)| {
                 *role == Role::Positive && kind.as_deref().is_some_and(|kind| kind != code)
             });
             for (photo, samples) in others {
                 photos.entry(photo).or_default().extend(samples);
             }
         }
-        Self::scored(bank, positives, photos, policy, known)
-    }
-
-    /// Clean references that count at this site only.
-    fn at(
-        bank: &Bank,
-        code: &str,
-        positives: &Group,
-        policy: &Policy,
-        known: Option<&HashMap<Id, Option<f32>>>,
-        site: &str,
-    ) -> (Self, HashMap<Id, Option<f32>>) {
-        let shown: BTreeSet<&str> = positives.photos().collect();
-        let photos = photos_of(bank, &shown, |(kind, role), sample| {
-            is_reference_of(kind, *role, code)
-                && sample.scope != Scope::Everywhere
-                && sample.place.site == site
-        });
         Self::scored(bank, positives, photos, policy, known)
     }
 
@@ -251,17 +240,18 @@ fn is_reference_of(kind: &Option<String>, role: Role, code: &str) -> bool {
     role == Role::Reference && kind.as_deref().is_none_or(|kind| kind == code)
 }
 
-/// Samples that are wanted, by their photos, without the photos that show the hazard: they show it outside
+/// Samples of wanted groups that count everywhere, by their photos, without the photos that show the hazard: they show it outside
 /// its box, too.
 fn photos_of<'b>(
     bank: &'b Bank,
     shown: &BTreeSet<&str>,
-    wanted: impl Fn(&super::Key, &Sample) -> bool,
+    wanted: impl Fn(&super::Key) -> bool,
 ) -> BTreeMap<&'b str, Parts<'b>> {
     let mut photos: BTreeMap<&str, Parts<'_>> = BTreeMap::new();
-    for (key, group) in &bank.groups {
+    for (_, group) in bank.groups.iter().filter(|(key, _)| wanted(key)) {
         for (row, sample) in group.samples.iter().enumerate() {
-            if wanted(key, sample) && !shown.contains(sample.photo_sha256.as_str()) {
+            let counts = sample.scope == Scope::Everywhere;
+            if counts && !shown.contains(sample.photo_sha256.as_str()) {
                 photos
                     .entry(&sample.photo_sha256)
                     .or_default()

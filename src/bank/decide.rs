@@ -22,6 +22,7 @@ use super::policy::{Policy, allowed, least};
 use super::ruling::{Reason, Ruling, Verdict};
 use super::{Bank, BankError, Group, Neighbour, Place, Role, Sample};
 use crate::embedding::Embedding;
+use crate::id::Id;
 
 /// A bank, asked for pictures of one place.
 #[derive(Debug)]
@@ -250,29 +251,41 @@ impl<'a> Kind<'a> {
         let (Some(positives), Some(negatives)) = (self.positives, self.negatives) else {
             return Vec::new();
         };
-        let mut photos: BTreeMap<&str, f32> = BTreeMap::new();
-        let chosen: BTreeSet<&str> = positives.photos().collect();
-        let chosen: BTreeSet<&str> = chosen.into_iter().take(MOST_LEFT_OUT).collect();
+        // a finding that was decided on counts as one photo
+        let one = |s: &'a Sample| {
+            (
+                s.case,
+                if s.case.is_some() {
+                    ""
+                } else {
+                    s.photo_sha256.as_str()
+                },
+            )
+        };
+        let mut photos: BTreeMap<(Option<Id>, &str), f32> = BTreeMap::new();
+        let chosen: BTreeSet<_> = positives.samples.iter().map(one).collect();
+        let chosen: BTreeSet<_> = chosen.into_iter().take(MOST_LEFT_OUT).collect();
         for (row, sample) in positives.samples.iter().enumerate() {
-            let photo = sample.photo_sha256.as_str();
-            if !chosen.contains(photo) {
+            if !chosen.contains(&one(sample)) {
                 continue;
             }
             let probe = positives.gallery.row(row);
             let votes = Near::new((negatives, self.owners), probe, |s| s.counts_at(place))
                 .votes(&place.site, policy);
+            let other = |s: &Sample| {
+                s.photo_sha256 != sample.photo_sha256 && (s.case.is_none() || s.case != sample.case)
+            };
             let margin = match votes.last() {
                 Some(last) if votes.len() == policy.quorum => {
-                    let nearest =
-                        Near::new((positives, self.owners), probe, |s| s.photo_sha256 != photo)
-                            .nearest()
-                            .map_or(-1.0, |n| n.similarity);
+                    let nearest = Near::new((positives, self.owners), probe, other)
+                        .nearest()
+                        .map_or(-1.0, |n| n.similarity);
                     last - nearest
                 }
                 _ => f32::NEG_INFINITY,
             };
             photos
-                .entry(photo)
+                .entry(one(sample))
                 .and_modify(|most| *most = most.max(margin))
                 .or_insert(margin);
         }

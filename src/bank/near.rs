@@ -2,16 +2,9 @@
 
 use super::owners::Owners;
 use super::policy::Policy;
-use super::votes::{Poll, VoteOf, Voter, count};
+use super::votes::{Poll, Voter, count};
 use super::{Group, Neighbour, Sample};
 use crate::bank::gallery::Hit;
-
-impl Sample {
-    fn vote(&self) -> VoteOf<'_> {
-        self.case
-            .map_or(VoteOf::Photo(&self.photo_sha256), VoteOf::Case)
-    }
-}
 
 impl Group {
     pub(super) fn photos(&self) -> impl Iterator<Item = &str> {
@@ -71,7 +64,8 @@ impl<'a, W: Fn(&Sample) -> bool> Near<'a, W> {
                 let sample = &self.group.samples[hit.row];
                 Voter {
                     similarity: hit.similarity,
-                    of: sample.vote(),
+                    photo: &sample.photo_sha256,
+                    case: sample.case,
                     site: &sample.place.site,
                 }
             });
@@ -126,7 +120,7 @@ mod tests {
             for (n, (site, towards, number, photo)) in (0..).zip(samples) {
                 let mut sample = sample(n, Role::Positive, "EQP-02", &format!("s{}", site.min(photo)));
                 sample.photo_sha256 = format!("{photo:064x}");
-                sample.case = (photo > 35).then(|| crate::bank::tests::id(photo));
+                sample.case = (photo > 25).then(|| crate::bank::tests::id(photo % 5));
                 // few looks: many are equally near
                 bank.insert(sample, &look(towards, 0.5, number)).unwrap();
             }
@@ -143,7 +137,8 @@ mod tests {
                 let samples = group.samples.iter().zip(group.gallery.similarities(probe.values()));
                 samples.filter(|(s, _)| wanted(s)).map(|(sample, similarity)| Voter {
                     similarity,
-                    of: sample.vote(),
+                    photo: &sample.photo_sha256,
+                    case: sample.case,
                     site: &sample.place.site,
                 })
             };

@@ -1,7 +1,7 @@
 //! Whose similarity counts: one vote for each photo or reviewed finding, and no other site nor owner of sites may
 //! decide alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::owners::Owners;
 use crate::id::Id;
@@ -10,17 +10,10 @@ use crate::id::Id;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Voter<'a> {
     pub(super) similarity: f32,
-    pub(super) of: VoteOf<'a>,
+    pub(super) photo: &'a str,
+    /// The finding that it is from, if it was decided on.
+    pub(super) case: Option<Id>,
     pub(super) site: &'a str,
-}
-
-/// What has one vote, however many samples it gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum VoteOf<'a> {
-    /// A photo, by its digest.
-    Photo(&'a str),
-    /// A finding that was decided on once.
-    Case(Id),
 }
 
 /// How votes are counted.
@@ -45,49 +38,47 @@ pub(super) fn count<'a>(
     poll: &Poll<'_>,
     only: impl Fn(&str) -> bool,
 ) -> Vec<f32> {
-    // the best of each; of equals that of the own site
-    let mut votes: BTreeMap<VoteOf<'_>, (f32, bool, &str)> = BTreeMap::new();
-    for v in voters {
-        let vote = (v.similarity, v.site == poll.own_site, v.site);
-        let better = |kept: &(f32, bool, &str)| {
-            let order = vote.0.total_cmp(&kept.0).then(vote.1.cmp(&kept.1));
-            order.then(kept.2.cmp(vote.2)).is_gt()
-        };
-        votes
-            .entry(v.of)
-            .and_modify(|kept| {
-                if better(kept) {
-                    *kept = vote;
-                }
-            })
-            .or_insert(vote);
-    }
-    let mut sites = votes.values().map(|(_, _, site)| *site);
+    let mut all: Vec<Voter<'_>> = voters.collect();
+    all.sort_by(|a, b| {
+        let own = |v: &Voter<'_>| v.site == poll.own_site;
+        let by_likeness = b.similarity.total_cmp(&a.similarity);
+        by_likeness
+            .then(own(b).cmp(&own(a)))
+            .then(a.site.cmp(b.site))
+            .then(a.photo.cmp(b.photo))
+            .then(a.case.cmp(&b.case))
+    });
+    let mut sites = all.iter().map(|v| v.site);
     let lone = poll.lone_site_counts
         && sites
             .next()
             .is_some_and(|site| sites.all(|s| s == site) && only(site));
-    let mut all: Vec<(&str, f32)> = votes
-        .into_values()
-        .map(|(similarity, _, site)| (site, similarity))
-        .collect();
-    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
     let own_owner = poll.owners.of(poll.own_site);
+    let (mut photos, mut cases) = (BTreeSet::new(), BTreeSet::new());
     let mut used: BTreeMap<&str, usize> = BTreeMap::new();
-    all.into_iter()
-        .filter(|(site, _)| {
-            if lone || *site == poll.own_site {
-                return true;
-            }
-            let owner = poll.owners.of(site);
-            let whose = if owner == own_owner { site } else { owner };
+    let mut votes = Vec::new();
+    for v in all {
+        if votes.len() == poll.needed {
+            break;
+        }
+        // the best of each photo, and of each decision, has its vote
+        if photos.contains(v.photo) || v.case.is_some_and(|case| cases.contains(&case)) {
+            continue;
+        }
+        if !lone && v.site != poll.own_site {
+            let owner = poll.owners.of(v.site);
+            let whose = if owner == own_owner { v.site } else { owner };
             let used = used.entry(whose).or_default();
+            if *used == poll.others_most {
+                continue;
+            }
             *used += 1;
-            *used <= poll.others_most
-        })
-        .map(|(_, similarity)| similarity)
-        .take(poll.needed)
-        .collect()
+        }
+        photos.insert(v.photo);
+        cases.extend(v.case);
+        votes.push(v.similarity);
+    }
+    votes
 }
 
 #[cfg(test)]
@@ -108,7 +99,8 @@ mod tests {
         };
         let voters = voters.iter().map(|(site, photo, similarity)| Voter {
             similarity: *similarity,
-            of: VoteOf::Photo(photo),
+            photo,
+            case: None,
             site,
         });
         count(voters, &poll, |_| true)
@@ -138,6 +130,9 @@ mod tests {
         let voters = [("a", "1", 0.9), ("b", "1", 0.9), ("c", "1", 0.9)];
         assert_eq!(counted(&voters, "own", false), [0.9]);
         assert_eq!(counted(&voters, "c", false), [0.9]);
+        // nor does a nearer copy elsewhere take the own one's vote away
+        let voters = [("e-1", "2", 0.99), ("e-1", "1", 0.95), ("own", "1", 0.9)];
+        assert_eq!(counted(&voters, "own", false), [0.99, 0.9]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod telling;
 mod view;
 mod watcher;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,6 +55,7 @@ struct Inner {
     spool: PathBuf,
     events: broadcast::Sender<CameraEvent>,
     views: Mutex<BTreeMap<Id, Arc<View>>>,
+    retired: Mutex<HashSet<Id>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// A camera was added.
     wake: Notify,
@@ -106,6 +107,7 @@ impl Cameras {
             spool: data.join("cameras"),
             events: broadcast::Sender::new(EVENTS),
             views: Mutex::default(),
+            retired: Mutex::default(),
             threads: Mutex::default(),
             wake: Notify::new(),
             stopping: AtomicBool::new(false),
@@ -140,7 +142,9 @@ impl Cameras {
             return;
         };
         let mut views = lock(&self.0.views);
-        if views.contains_key(&camera.id) || self.0.stopping() {
+        let known = views.contains_key(&camera.id);
+        // it may have been retired since it was listed
+        if known || lock(&self.0.retired).contains(&camera.id) || self.0.stopping() {
             return;
         }
         let view = Arc::new(View::new(
@@ -173,7 +177,9 @@ impl Cameras {
 
     /// A camera was retired: its watch ends.
     pub fn retire(&self, camera: Id) {
-        if let Some(view) = lock(&self.0.views).remove(&camera) {
+        let mut views = lock(&self.0.views);
+        lock(&self.0.retired).insert(camera);
+        if let Some(view) = views.remove(&camera) {
             view.retire();
         }
     }
@@ -222,7 +228,11 @@ impl Cameras {
         }
         let folder = self.0.pushed(camera.id);
         std::fs::create_dir_all(&folder)?;
-        if std::fs::read_dir(&folder)?.count() >= MAX_PUSHED {
+        let waits = |entry: &std::io::Result<std::fs::DirEntry>| {
+            let name = entry.as_ref().map(std::fs::DirEntry::file_name);
+            name.is_ok_and(|name| !name.to_string_lossy().ends_with(PART))
+        };
+        if std::fs::read_dir(&folder)?.filter(waits).count() >= MAX_PUSHED {
             return Err(PushError::Full);
         }
         let name = self.0.ledger.new_id();

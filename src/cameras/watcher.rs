@@ -37,10 +37,12 @@ pub(super) enum Trouble {
     Watch(String),
 }
 
+/// A picture takes no longer to come whole.
+const UNFINISHED: Duration = Duration::from_secs(60);
 /// After trouble.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Watches until the service ends; anew after trouble, and when zones were drawn.
+/// Watches until the service ends or the camera is retired; anew after trouble, and when zones were drawn.
 pub(super) fn watch(
     inner: &Inner,
     runtime: &Handle,
@@ -70,6 +72,15 @@ pub(super) fn watch(
             waited += Duration::from_millis(100);
         }
     }
+    if view.is_retired() {
+        // pictures that nobody will look at
+        let spool = inner.spool.join(camera.id.to_string());
+        if let Err(error) = std::fs::remove_dir_all(&spool)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(camera = %camera.id, %error, "what a retired camera left is not removed");
+        }
+    }
 }
 
 fn once(
@@ -95,14 +106,16 @@ fn once(
         _ => {}
     }
     // of a process that was killed: rings of other children, pictures that did not come whole
-    let left = |name: &str| name.starts_with(source::RING) || name.ends_with(super::PART);
-    for folder in [&spool, &inner.pushed(camera.id)] {
-        remove_left(folder, left)?;
-    }
+    source::remove_left_rings(&spool, Duration::ZERO)?;
+    remove_parts(&inner.pushed(camera.id))?;
     let place = Place {
         site: camera.site_id.to_string(),
         camera: camera.id.to_string(),
     };
+    // what was drawn for another model, or an earlier version took, is better watched as far as it goes
+    if let Err(problem) = config.check(&pipeline) {
+        tracing::warn!(camera = %camera.id, %problem, "some of the camera's zones are watched in vain");
+    }
     let mut watch = config
         .begin(&pipeline, setup.address.is_some())?
         .with_bank(Box::new(|| inner.bank.latest()), place);
@@ -171,20 +184,18 @@ fn once(
     watched.map_err(|error| Trouble::Watch(error.to_string()))
 }
 
-/// Removes what is left in a folder, which need not be there.
-fn remove_left(folder: &Path, left: impl Fn(&str) -> bool) -> std::io::Result<()> {
+/// Removes pictures that did not come whole from a folder, which need not be there.
+fn remove_parts(folder: &Path) -> std::io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
     for entry in entries {
         let entry = entry?;
-        if !left(&entry.file_name().to_string_lossy()) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            std::fs::remove_dir_all(entry.path())?;
-        } else {
+        let is_part = entry.file_name().to_string_lossy().ends_with(super::PART);
+        // one that is coming now is not gone a moment later
+        let age = || entry.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if is_part && age().is_some_and(|age| age >= UNFINISHED) {
             std::fs::remove_file(entry.path())?;
         }
     }

@@ -31,7 +31,9 @@ use crate::pipeline::clip::ClipWatch;
 use crate::pipeline::clip_file::{DEFAULT_FPS, WatchConfig, findings_of, sha256_of, watch_file};
 use crate::pipeline::evidence::{Evidence, KEPT_S};
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, hex};
-use crate::source::camera::{Address, Camera, CameraOptions, Mode, Place, RingOptions, Transport};
+use crate::source::camera::{
+    Address, Camera, CameraOptions, Mode, Place, RingOptions, Transport, remove_left_rings,
+};
 use crate::source::clip::ClipError;
 use crate::tiling::Tiles;
 use crate::zone::Zones;
@@ -115,6 +117,9 @@ const LEAST_SIDE: u32 = 640;
 /// While all frames are decoded: as the service has it where nothing else is said.
 const ACTIVE_SIDE: u32 = 1280;
 
+/// A ring that was not written into for so long is nobody's.
+const LEFT: Duration = Duration::from_secs(3600);
+
 /// What all sources share.
 struct Session<'a> {
     args: &'a Args,
@@ -182,6 +187,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<u8> {
             .map(|s| Instant::now() + Duration::from_secs_f64(s.clamp(0.0, 1e9))),
         asked: &asked,
     };
+    if args.evidence.is_some() {
+        // video of people must not stay behind because a watch was killed
+        let folder = std::env::temp_dir();
+        if let Err(e) = remove_left_rings(&folder, LEFT) {
+            tracing::warn!("{}: {e}", folder.display());
+        }
+    }
     let failed = std::thread::scope(|scope| {
         let cameras: Vec<_> = live
             .into_iter()
@@ -275,6 +287,7 @@ fn begin<'a>(
     bank: Option<(&'a Arc<Taught>, crate::bank::Place)>,
     live: bool,
 ) -> anyhow::Result<ClipWatch<'a>> {
+    config.check(pipeline)?;
     let watch = config.begin(pipeline, live)?;
     Ok(match bank {
         Some((taught, place)) => watch.with_bank(Box::new(|| Some(taught.clone())), place),

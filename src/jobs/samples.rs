@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ struct Inner {
     /// Held by whoever brings it up to date; samples that cannot be embedded, and why.
     making: Mutex<BTreeMap<Id, String>>,
     wake: Notify,
+    /// Rows of samples that are there already were written.
+    stale: AtomicBool,
 }
 
 /// Why the bank cannot be asked now.
@@ -101,6 +104,7 @@ impl SampleBank {
             now: RwLock::default(),
             making: Mutex::default(),
             wake: Notify::new(),
+            stale: AtomicBool::new(false),
         }))
     }
 
@@ -131,11 +135,10 @@ impl SampleBank {
         Ok(embedder_id(&*self.load().await?))
     }
 
-    /// Has the bank read anew: samples that were there have got embeddings or photos.
-    pub async fn forget(&self) {
-        let _making = self.0.making.lock().await;
-        let mut now = self.0.now.write().unwrap_or_else(PoisonError::into_inner);
-        *now = None;
+    /// Whoever asks next has the bank read anew: samples that were there have got embeddings or photos.
+    pub fn look_again(&self) {
+        self.0.stale.store(true, Ordering::Release);
+        self.wake();
     }
 
     /// Tells the background that the bank was changed.
@@ -153,6 +156,12 @@ impl SampleBank {
         }
     }
 
+    /// The bank, if it is of this version and nothing is known to be missing from it.
+    fn current(&self, version: i64) -> Option<Arc<Taught>> {
+        let stale = self.0.stale.load(Ordering::Acquire);
+        self.fresh(version).filter(|_| !stale)
+    }
+
     fn fresh(&self, version: i64) -> Option<Arc<Taught>> {
         let now = self.0.now.read().unwrap_or_else(PoisonError::into_inner);
         now.clone().filter(|t| t.bank().version() >= version)
@@ -164,7 +173,7 @@ impl SampleBank {
         if version == 0 {
             return Ok(None);
         }
-        if let Some(taught) = self.fresh(version) {
+        if let Some(taught) = self.current(version) {
             return Ok(Some(taught));
         }
         let embedder = self.load().await?;
@@ -182,9 +191,11 @@ impl SampleBank {
                 Err(_) => return Err(Unready::Embedding),
             },
         };
-        if let Some(taught) = self.fresh(version) {
+        if let Some(taught) = self.current(version) {
             return Ok(Some(taught));
         }
+        // what is written from now on is said again
+        inner.stale.store(false, Ordering::Release);
         let pending = pending().await?;
         if pending > most.saturating_add(failed.len() as i64) {
             self.wake();

@@ -21,7 +21,8 @@ pub struct Beat {
     pub idle_s: f64,
     /// Nothing has moved for so long: key frames will do, seconds. `None`: never.
     pub calm_s: Option<f64>,
-    /// All frames are decoded from this time on, until it is calm, seconds; before that only if something moves.
+    /// All frames are decoded from so long after the first on, until it is calm, seconds; before that only if
+    /// something moves.
     /// Where many cameras begin at once, each has its turn.
     pub awake_s: f64,
 }
@@ -79,6 +80,8 @@ pub(super) struct Eyes {
     /// What the model looked at last, and when.
     seen: Option<(Glance, f64)>,
     moved_s: Option<f64>,
+    /// When the first picture came.
+    first_s: Option<f64>,
 }
 
 impl Eyes {
@@ -87,6 +90,7 @@ impl Eyes {
             beat,
             seen: None,
             moved_s: None,
+            first_s: None,
         }
     }
 
@@ -98,6 +102,7 @@ impl Eyes {
         size: (u32, u32),
         idle: bool,
     ) -> Option<Vec<BBox>> {
+        self.first_s.get_or_insert(time_s);
         let every_s = if idle {
             self.beat.idle_s
         } else {
@@ -126,7 +131,8 @@ impl Eyes {
         let Some(calm_s) = self.beat.calm_s else {
             return Mode::Active;
         };
-        let turn = Some(self.beat.awake_s).filter(|awake_s| time_s >= *awake_s);
+        let turn = self.first_s.unwrap_or(time_s) + self.beat.awake_s;
+        let turn = Some(turn).filter(|turn| time_s >= *turn);
         let awake = [self.moved_s, turn].into_iter().flatten();
         match awake.reduce(f64::max) {
             Some(since_s) if time_s - since_s < calm_s => Mode::Active,

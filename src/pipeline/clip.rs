@@ -364,7 +364,11 @@ impl<'a> ClipWatch<'a> {
         }
         let mut events = Vec::new();
         for ((subject, code), (witness, found, confirm)) in witnesses {
-            self.answers.witness(&code, witness);
+            let zone = match subject {
+                Subject::Zone(i) => Some(i),
+                _ => None,
+            };
+            self.answers.witness(&code, witness, zone);
             let confirm = confirm.unwrap_or_else(|| self.confirm_of(&code));
             events.extend(self.witness(shot, subject, code, witness, found, &confirm));
         }

@@ -74,6 +74,16 @@ pub enum BeginError {
 const CLEAN_SIDE: u32 = 1280;
 
 impl WatchConfig {
+    /// Refuses zones that are wrong, or in which nothing would be looked for.
+    ///
+    /// # Errors
+    /// With the zone, the field and what to do.
+    pub fn check(&self, pipeline: &PhotoPipeline<'_>) -> Result<(), ZoneError> {
+        self.zones.check()?;
+        let labels = Some(pipeline.labels());
+        pipeline.rules().check_zones(&self.zones, labels)
+    }
+
     /// A watch that has seen nothing, with the zones and their clean references. `live`: a camera,
     /// not a file.
     ///
@@ -85,10 +95,6 @@ impl WatchConfig {
         live: bool,
     ) -> Result<ClipWatch<'a>, BeginError> {
         let limits = &pipeline.settings().limits;
-        self.zones.check()?;
-        pipeline
-            .rules()
-            .check_zones(&self.zones, Some(pipeline.labels()))?;
         let watch = ClipWatch::new(pipeline, self.tracker.clone(), self.confirm.clone());
         let watch = if self.parts {
             watch.with_parts()

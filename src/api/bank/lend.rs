@@ -53,6 +53,7 @@ struct Outgoing(mpsc::Sender<io::Result<Bytes>>);
 
 impl Write for Outgoing {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(PIECE)];
         let piece = Bytes::copy_from_slice(bytes);
         let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
         self.0.blocking_send(Ok(piece)).map_err(gone)?;
@@ -195,7 +196,7 @@ pub(super) async fn import(
     let answer = once.commit(tx, Json(taken).into_response()).await?;
     if completed {
         // which samples there are is as before, what is known of them is not
-        app.jobs.bank().forget().await;
+        app.jobs.bank().look_again();
     }
     app.jobs.bank().wake();
     Ok(answer)

@@ -143,7 +143,7 @@ fn scope(caller: &Caller, role: Role, asked: Option<Scope>) -> Result<Scope, Pro
         Some(Scope::Everywhere) if limited => Err(Problem::new(
             Kind::Forbidden,
             "What counts everywhere would count at the sites of other enterprises.",
-            "Leave `scope` out, or send `site` or `camera`.",
+            "Leave `scope` out, or send `site`.",
         )),
         None if limited => Ok(Scope::Site),
         asked => Ok(asked.unwrap_or_default()),

@@ -21,6 +21,8 @@ struct Tally {
     /// Looks at something that showed the hazard, and that showed it is not there.
     hazard: u64,
     clear: u64,
+    /// Of each zone, by its place in the list: looks at which it was clear, and at which it could not be told.
+    zones: BTreeMap<usize, (u64, u64)>,
     /// The gravest answer of a frame.
     frame: Option<(Answer, Text)>,
 }
@@ -39,8 +41,17 @@ impl Answers {
         tally.findings += 1;
     }
 
-    pub(super) fn witness(&mut self, code: &str, witness: Witness) {
+    /// What a look says of a subject, of a zone if it is one.
+    pub(super) fn witness(&mut self, code: &str, witness: Witness, zone: Option<usize>) {
         let tally = self.of(code);
+        if let Some(zone) = zone {
+            let (clear, unclear) = tally.zones.entry(zone).or_default();
+            match witness {
+                Witness::Hazard(_) => {}
+                Witness::InOrder => *clear += 1,
+                Witness::Unclear => *unclear += 1,
+            }
+        }
         match witness {
             Witness::Hazard(_) => tally.hazard += 1,
             Witness::InOrder => tally.clear += 1,
@@ -50,19 +61,20 @@ impl Answers {
 
     /// What a frame by itself says.
     pub(super) fn frame(&mut self, said: &HazardAnswer) {
-        // non_compliant is told by findings only: one frame accuses nobody
+        // non_compliant is told by findings only: one frame accuses nobody, nor does it clear anybody
+        let answer = match said.answer {
+            Answer::NonCompliant => Answer::CannotDetermine,
+            other => other,
+        };
         let rank = |a: Answer| match a {
-            Answer::CannotDetermine => 0,
-            Answer::Compliant | Answer::NonCompliant => 1,
+            Answer::CannotDetermine | Answer::NonCompliant => 0,
+            Answer::Compliant => 1,
             Answer::NotApplicable => 2,
         };
-        if said.answer == Answer::NonCompliant {
-            return;
-        }
         let tally = self.of(&said.code);
         let kept = tally.frame.as_ref().map(|(a, _)| rank(*a));
-        if kept.is_none_or(|kept| rank(said.answer) < kept) {
-            tally.frame = Some((said.answer, said.reason.clone()));
+        if kept.is_none_or(|kept| rank(answer) < kept) {
+            tally.frame = Some((answer, said.reason.clone()));
         }
     }
 
@@ -139,13 +151,7 @@ impl Tally {
         match (kind.watch.first(), &self.frame) {
             (Some(WatchRule::Zone(rule)), _) => self.in_zones(&kind.code, rule, view),
             (Some(WatchRule::Distance(rule)), _) => self.in_metres(rule.min_m),
-            (None, _) if kind.rules.is_empty() => {
-                let text = Text::new(
-                    "The sample bank has confirmed none in this view; what it was not taught, it does not see.",
-                    "样本库在此画面中未确认此类隐患；未收录的形态无法识别。",
-                );
-                (Answer::CannotDetermine, text)
-            }
+            (None, _) if kind.rules.is_empty() => by_bank_only(),
             (None, Some((answer, reason))) => (*answer, reason.clone()),
             (None, None) => (
                 Answer::CannotDetermine,
@@ -156,19 +162,34 @@ impl Tally {
 
     fn in_zones(&self, code: &str, rule: &ZoneRule, view: &View) -> (Answer, Text) {
         let zones = view.zones_of(code, rule);
-        let (n, names) = (self.clear, zones.join(", "));
-        if n == 0 {
+        if zones.is_empty() {
+            // the bank looks for it all over the view
+            return by_bank_only();
+        }
+        let (mut seen, mut hidden) = (Vec::new(), Vec::new());
+        for (i, name) in zones {
+            let (clear, unclear) = self.zones.get(&i).copied().unwrap_or_default();
+            // of a zone that was mostly hidden nothing is said
+            if clear == 0 || unclear > clear {
+                hidden.push(name);
+            } else {
+                seen.push(format!("{name} ({clear})"));
+            }
+        }
+        if !hidden.is_empty() {
+            let names = hidden.join(", ");
             let text = Text::new(
                 format!(
-                    "{names}: hidden, or not seen for long enough to know how it looks when clear."
+                    "{names}: not watched, hidden, or not seen for long enough to know how it looks when clear."
                 ),
-                format!("{names}：被遮挡，或观察时间不足，尚未学到其畅通时的样子。"),
+                format!("{names}：未到监视时段、被遮挡，或观察时间不足，尚未学到其正常时的样子。"),
             );
             return (Answer::CannotDetermine, text);
         }
+        let names = seen.join(", ");
         let text = Text::new(
-            format!("{names}: clear in all {n} looks."),
-            format!("{names}：{n}次查看均畅通。"),
+            format!("Nothing in all looks (so many at each zone): {names}."),
+            format!("各区域均未发现此类隐患（括号内为查看次数）：{names}。"),
         );
         (Answer::Compliant, text)
     }
@@ -190,6 +211,14 @@ impl Tally {
         );
         (Answer::Compliant, text)
     }
+}
+
+fn by_bank_only() -> (Answer, Text) {
+    let text = Text::new(
+        "The sample bank has confirmed none in this view; what it was not taught, it does not see.",
+        "样本库在此画面中未确认此类隐患；未收录的形态无法识别。",
+    );
+    (Answer::CannotDetermine, text)
 }
 
 fn unconfirmed(n: u64) -> Text {

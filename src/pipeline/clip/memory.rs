@@ -72,7 +72,7 @@ impl ClipWatch<'_> {
     /// Goes on where an earlier watch of the same source has stopped.
     pub fn recall(&mut self, memory: Memory) {
         self.findings = self.findings.max(memory.findings);
-        self.until = memory.until;
+        self.until = memory.until.map(|until| until.min(jiff::Timestamp::now()));
         self.view.recall(memory.references);
         for open in memory.open {
             self.kinds

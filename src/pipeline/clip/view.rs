@@ -106,10 +106,11 @@ impl View {
         self.ground.is_some()
     }
 
-    /// Names of the zones that a rule is for.
-    pub(super) fn zones_of(&self, code: &str, rule: &ZoneRule) -> Vec<&str> {
-        let zones = self.zones.iter().filter(|zone| rule.applies(code, zone));
-        zones.map(|zone| zone.name.as_str()).collect()
+    /// Places and names of the zones that a rule is for.
+    pub(super) fn zones_of(&self, code: &str, rule: &ZoneRule) -> Vec<(usize, &str)> {
+        let zones = self.zones.iter().enumerate();
+        let zones = zones.filter(|(_, zone)| rule.applies(code, zone));
+        zones.map(|(i, zone)| (i, zone.name.as_str())).collect()
     }
 
     /// A picture of the whole view with a zone clean.

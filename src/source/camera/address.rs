@@ -161,7 +161,10 @@ fn parts(url: &str) -> Option<(&str, &str, &str, &str)> {
             return Some((scheme, &before[..at], &before[at + 1..], query));
         }
         if let Some(at) = all.rfind('@') {
-            return Some((scheme, &all[..at], &all[at + 1..], ""));
+            // that may have been a query all along
+            let after = &all[at + 1..];
+            let end = after.find(['?', '#', '&', '=']).unwrap_or(after.len());
+            return Some((scheme, &all[..at], &after[..end], &after[end..]));
         }
     }
     Some((scheme, "", before, query))
@@ -286,6 +289,14 @@ mod tests {
             assert!(!shown.contains(secret) && shown.contains(left), "{shown}");
             assert!(parsed.holds_secret(), "{address}");
             let log = parsed.clean(&format!("cannot open {}: retPW1", address.trim()));
+            assert!(!log.contains("retPW1"), "{log}");
+        }
+        for address in [
+            "http://10.0.0.7:8080/video?user=me@x.cn&sig=retPW1",
+            "rtsp://u:a?b@host/c?sig=retPW1",
+        ] {
+            let parsed = Address::parse(address).unwrap();
+            let log = parsed.clean(&format!("{parsed}: cannot open {address}: retPW1"));
             assert!(!log.contains("retPW1"), "{log}");
         }
         for address in [

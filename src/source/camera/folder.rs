@@ -97,11 +97,13 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
             };
             match read(path, &limits, options.max_side) {
                 Ok((picture, size)) => {
-                    let time_s = time.of(*modified, SystemTime::now());
+                    let now = SystemTime::now();
+                    let time_s = time.of(*modified, now);
                     shared.took(size);
                     shared.queue.push_waiting(LiveFrame {
                         time_s,
-                        wall: *modified,
+                        // a time to come would be remembered as one that was
+                        wall: (*modified).min(now),
                         picture,
                         size,
                     });

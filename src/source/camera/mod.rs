@@ -20,8 +20,9 @@ use std::time::{Duration, Instant, SystemTime};
 use image::RgbImage;
 
 pub use address::{Address, AddressError, Place};
-pub(crate) use ring::RING;
-pub use ring::{ClipPart, EvidenceError, RingOptions, cut_file, picture_of_file};
+pub use ring::{
+    ClipPart, EvidenceError, RingOptions, cut_file, picture_of_file, remove_left_rings,
+};
 pub use status::{State, Status};
 
 use queue::Queue;

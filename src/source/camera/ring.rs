@@ -30,7 +30,35 @@ impl RingOptions {
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Begin of the names of folders of children.
-pub(crate) const RING: &str = "sitewarden-ring-";
+const NAME: &str = "sitewarden-ring-";
+
+/// Removes rings in `folder` that killed processes have left: nothing was written into them for so long.
+///
+/// # Errors
+/// What the system said; a folder that is not there is none.
+pub fn remove_left_rings(folder: &Path, unused: Duration) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    let written = |path: &Path| {
+        let files = std::fs::read_dir(path).into_iter().flatten().flatten();
+        let times = files.filter_map(|file| file.metadata().ok()?.modified().ok());
+        let made = std::fs::metadata(path).and_then(|m| m.modified()).ok();
+        times.chain(made).max()
+    };
+    for entry in entries {
+        let entry = entry?;
+        let path = entry.path();
+        let is_ring = entry.file_name().to_string_lossy().starts_with(NAME) && path.is_dir();
+        let age = || written(&path)?.elapsed().ok();
+        if is_ring && age().is_some_and(|age| age >= unused) {
+            std::fs::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Folders of children that are kept: the present one and those before it.
 const KEPT: usize = 3;
 
@@ -52,7 +80,7 @@ impl Ring {
     pub(super) fn folder(&mut self, options: &RingOptions, child: u64) -> std::io::Result<PathBuf> {
         std::fs::create_dir_all(&options.folder)?;
         let folder = tempfile::Builder::new()
-            .prefix(RING)
+            .prefix(NAME)
             .tempdir_in(&options.folder)?;
         let path = folder.path().to_owned();
         self.parts.push(Part {
