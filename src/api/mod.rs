@@ -40,7 +40,7 @@ use std::time::Duration;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::Role;
@@ -121,6 +121,16 @@ impl App {
             photo_limits,
             secure_cookies,
         }))
+    }
+
+    /// Held while an upload is received: so many at once, and no more.
+    fn upload_place(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.uploads.try_acquire().map_err(|_| {
+            Problem::too_many(
+                "The service receives as many uploads as it can.",
+                Duration::from_secs(2),
+            )
+        })
     }
 
     /// At the first start, makes the account `admin` and gives its key, which is stored nowhere.

@@ -88,12 +88,7 @@ async fn upload(
 ) -> Result<Response, Problem> {
     caller.may(Task::Upload)?;
     let name = idempotency::name_of(&headers)?;
-    let place = app.uploads.try_acquire().map_err(|_| {
-        Problem::too_many(
-            "The service receives as many uploads as it can.",
-            Duration::from_secs(2),
-        )
-    })?;
+    let place = app.upload_place()?;
     // what was accepted before is answered again, however much waits
     let account = caller.account_id.to_string();
     let before = match &name {

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek, Write};
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::multipart::{Field, Multipart};
@@ -160,12 +159,7 @@ pub(super) async fn import(
     caller.may(Task::Decide)?;
     sees_all(&caller)?;
     let name = idempotency::name_of(request.headers())?;
-    let place = app.uploads.try_acquire().map_err(|_| {
-        Problem::too_many(
-            "The service receives as many uploads as it can.",
-            Duration::from_secs(2),
-        )
-    })?;
+    let place = app.upload_place()?;
     let multipart = Multipart::from_request(request, &()).await;
     let (key, file, digest) = receive(&app, multipart.map_err(upload::no_form)?).await?;
     drop(place);

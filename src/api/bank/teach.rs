@@ -1,7 +1,5 @@
 //! `POST /bank/samples`: pictures become samples.
 
-use std::time::Duration;
-
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -70,12 +68,7 @@ pub(super) async fn add(
 ) -> Result<Response, Problem> {
     caller.may(Task::Decide)?;
     let name = idempotency::name_of(&headers)?;
-    let place = app.uploads.try_acquire().map_err(|_| {
-        Problem::too_many(
-            "The service receives as many uploads as it can.",
-            Duration::from_secs(2),
-        )
-    })?;
+    let place = app.upload_place()?;
     let mut form = Form::of(request).await?;
     let (fields, mut bytes) = form.first(&app, KNOWN).await?;
     let role = fields.role.ok_or_else(|| {
