@@ -15,6 +15,7 @@ use crate::hazard::Lang;
 use crate::source::camera::Transport;
 use crate::source::photo::PhotoLimits;
 use crate::tiling::Tiles;
+use crate::zone::{GroundPoints, Zone};
 
 /// Read from the current folder when no other file is named.
 pub const DEFAULT_FILE: &str = "sitewarden.toml";
@@ -53,6 +54,11 @@ pub struct CameraConfig {
     pub pushed: bool,
     /// A file of zones; relative to the configuration file.
     pub zones: Option<PathBuf>,
+    /// Or the zones themselves: `[[cameras.NAME.zone]]`.
+    #[serde(default)]
+    pub zone: Vec<Zone>,
+    /// With them, four known points on the ground: `[cameras.NAME.ground]`.
+    pub ground: Option<GroundPoints>,
     /// Pictures looked at for each second, at most.
     #[serde(default = "default_fps")]
     pub fps: f64,
@@ -150,7 +156,10 @@ impl Config {
         let mut config = Self::parse(&text)
             .with_context(|| format!("the configuration {} is not valid", path.display()))?;
         let cameras = config.cameras.values_mut();
-        let files = cameras.filter_map(|camera| camera.zones.as_mut());
+        let files = cameras.flat_map(|camera| {
+            let references = camera.zone.iter_mut().filter_map(|z| z.reference.as_mut());
+            camera.zones.iter_mut().chain(references)
+        });
         let certificates = config.mqtt.as_mut().and_then(|mqtt| mqtt.ca_file.as_mut());
         let files = files.chain(config.hazards.catalogue.as_mut());
         for file in files.chain(certificates) {
@@ -219,6 +228,23 @@ mod tests {
         assert_eq!(config.hazards.only, ["PPE-01"]);
         assert_eq!(config.serve.max_queue, 7);
         assert_eq!(config.evidence.min_free_bytes, 9);
+    }
+
+    #[test]
+    fn zones_of_a_camera_may_stand_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sitewarden.toml");
+        let text = "[cameras.gate]\naddress = 'rtsp://h/x'\n[[cameras.gate.zone]]\nname = 'door'\nkind = 'exit'\n\
+             polygon = [[0, 0], [1, 0], [1, 1]]\nreference = 'clean.jpg'\n[cameras.gate.ground]\n\
+             picture = [[0, 1], [1, 1], [0.6, 0.3], [0.4, 0.3]]\nmetres = [[0, 0], [9, 0], [9, 9], [0, 9]]\n";
+        std::fs::write(&file, text).unwrap();
+        let config = Config::load(Some(&file)).unwrap();
+        let gate = &config.cameras["gate"];
+        assert!(gate.ground.is_some());
+        let clean = folder.path().join("clean.jpg");
+        assert_eq!(gate.zone[0].reference.as_deref(), Some(clean.as_path()));
+        let error = error(&text.replace("kind = 'exit'", "kind = 'door'"));
+        assert!(error.contains("exit"), "{error}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::config::{CameraConfig, Config};
 use crate::pipeline::clip_file::WatchConfig;
 use crate::rules::RuleSet;
 use crate::source::camera::{Address, CameraOptions};
+use crate::zone::Zones;
 
 pub(super) fn setups(config: &Config, rules: &RuleSet) -> anyhow::Result<BTreeMap<String, Setup>> {
     let each = config.cameras.iter().map(|(name, camera)| {
@@ -38,7 +39,19 @@ fn setup(camera: &CameraConfig, config: &Config, rules: &RuleSet) -> anyhow::Res
         Some(address) => Some(Address::parse(&watch::expanded(address)?)?),
         None => None,
     };
-    let zones = watch::zones(camera.zones.as_deref())?;
+    let here = Zones {
+        zones: camera.zone.clone(),
+        ground: camera.ground.clone(),
+    };
+    ensure!(
+        camera.zones.is_none() || here.is_empty(),
+        "give `zones`, a file, or the zones themselves, not both"
+    );
+    let zones = match &camera.zones {
+        Some(file) => watch::zones(Some(file))?,
+        None => here,
+    };
+    zones.check()?;
     rules.check_zones(&zones, None)?;
     let defaults = CameraOptions::default();
     Ok(Setup {
