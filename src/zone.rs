@@ -50,6 +50,21 @@ impl ZoneKind {
     }
 }
 
+impl ZoneKind {
+    /// What it is called in Chinese.
+    pub const fn zh(self) -> &'static str {
+        match self {
+            Self::WorkArea => "作业区",
+            Self::Exit => "安全出口",
+            Self::Aisle => "通道",
+            Self::KeepClear => "禁止堆放区",
+            Self::FireLane => "消防车道",
+            Self::Height => "高处作业区",
+            Self::Storage => "堆放区",
+        }
+    }
+}
+
 /// When a zone is watched, in the local time of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

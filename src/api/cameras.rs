@@ -66,7 +66,9 @@ async fn watched(app: &App, caller: &Caller, id: Id) -> Result<(Camera, Arc<View
         None => Err(Problem::new(
             Kind::Conflict,
             "The camera is not watched.",
-            if app.cameras.knows(&camera) {
+            if camera.retired_at.is_some() {
+                "It is retired; what it has seen is in its findings."
+            } else if app.cameras.knows(&camera) {
                 "Wait until the service is ready: see /readyz."
             } else {
                 "Ask whoever runs the service to name its source in the configuration."

@@ -196,6 +196,7 @@ async fn note(
         look: None,
         photo_sha256: photo.as_ref().map(|p| p.sha256.clone()),
         seen_at,
+        of_watch: None,
         why: json!({
             "note": new.note, "name": kind.name, "references": kind.citations(Some(&day)),
         }),

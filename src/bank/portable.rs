@@ -34,7 +34,8 @@ const SHORTEST_KEY: usize = 32;
 pub enum PortableError {
     /// A key that somebody could guess.
     #[error(
-        "the key is {0} bytes long, must be at least {SHORTEST_KEY}: make one with `openssl rand -hex 32`"
+        "the key is {0} bytes long, must be at least {SHORTEST_KEY}: whoever lends makes one with `openssl rand -hex 32` and \
+         gives it to the borrower"
     )]
     Key(usize),
     /// Not what was signed.

@@ -139,8 +139,11 @@ pub fn doubts(bank: &Bank, k: usize) -> Vec<Doubt> {
             *votes.entry(key(other)).or_default() += 1;
         }
         let ((hazard, role), n) = votes.into_iter().max_by_key(|(_, n)| *n)?;
+        // a look-alike and a place as it should be say the same: no hazard
+        let agree = role != Role::Positive && sample.role != Role::Positive;
         let doubtful = 2 * n > near.len()
             && near.len() == k
+            && !agree
             && (&hazard, role) != (&sample.hazard, sample.role);
         doubtful.then(|| Doubt {
             id: sample.id,

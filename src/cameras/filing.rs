@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -45,7 +45,7 @@ pub(super) struct Filer<'a> {
     folder: PathBuf,
     scratch: Scratch,
     /// Findings whose evidence is still to come, with the size of the pictures they are told in.
-    opened: BTreeMap<u64, (FindingEvent, (u32, u32))>,
+    opened: BTreeMap<u64, (FindingEvent, (u32, u32), Timestamp)>,
 }
 
 impl<'a> Filer<'a> {
@@ -122,7 +122,8 @@ impl<'a> Filer<'a> {
             _ => None,
         };
         for event in events.iter().filter(|e| e.event == EventKind::Opened) {
-            self.opened.insert(event.finding, (event.clone(), size));
+            self.opened
+                .insert(event.finding, (event.clone(), size, *at));
         }
         let filing = Filing {
             turns,
@@ -193,12 +194,16 @@ impl<'a> Filer<'a> {
         kind.map(|kind| kind.citations(on)).unwrap_or_default()
     }
 
+    /// Begin of the keys of this watch, and of those of one finding.
+    fn keys(&self, finding: u64) -> (String, String) {
+        let watch = format!("camera:{}:{}:", self.camera.id, self.epoch);
+        let of = format!("{watch}{finding}:");
+        (watch, of)
+    }
+
     /// Told twice, it is filed once.
     fn key(&self, finding: u64, occurrence: u64) -> String {
-        format!(
-            "camera:{}:{}:{finding}:{occurrence}",
-            self.camera.id, self.epoch
-        )
+        format!("{}{occurrence}", self.keys(finding).1)
     }
 
     async fn file(&self, filing: &Filing<'_>) -> Result<()> {
@@ -229,7 +234,12 @@ impl<'a> Filer<'a> {
             let seen = Sighting {
                 source_key: self.key(event.finding, event.occurrences),
                 site_id: site.id,
-                zone: event.zone.clone().unwrap_or_else(|| self.zone.clone()),
+                // of a person the work area is told, and the place goes by the camera
+                zone: event
+                    .zone
+                    .clone()
+                    .filter(|_| event.track.is_none())
+                    .unwrap_or_else(|| self.zone.clone()),
                 camera_id: Some(self.camera.id),
                 inspection_id: None,
                 hazard_code: event.code.clone(),
@@ -239,6 +249,8 @@ impl<'a> Filer<'a> {
                 look: None,
                 photo_sha256: sha256.clone(),
                 seen_at: filing.turns.at,
+                // the watch has told it from all others of its own
+                of_watch: event.track.map(|_| self.keys(event.finding)),
                 why: json!({
                     "why": why(event),
                     "name": event.name,
@@ -273,10 +285,22 @@ impl<'a> Filer<'a> {
             bytes
         };
         let (picture, clip) = (read(&written.picture), read(&written.clip));
-        let now = Timestamp::now();
-        let picture = picture.zip(opened).and_then(|(jpeg, (event, size))| {
-            self.kept(&jpeg, now, std::iter::once((&event, size)))
-        });
+        let opened_at = opened.as_ref().map(|(.., at)| *at);
+        let taken_at = opened_at.unwrap_or_else(Timestamp::now);
+        let picture = picture
+            .zip(opened)
+            .and_then(|(jpeg, (mut event, size, at))| {
+                // the best frame, which may be another one than that of the opening
+                let later_s = written
+                    .best_time_s
+                    .map_or(0.0, |best_s| best_s - event.time_s);
+                let at = at
+                    .checked_add(SignedDuration::from_millis((1000.0 * later_s) as i64))
+                    .unwrap_or(at);
+                event.bbox = written.bbox.unwrap_or(event.bbox);
+                event.score = written.score.unwrap_or(event.score);
+                self.kept(&jpeg, at, std::iter::once((&event, size)))
+            });
         let clip = clip.and_then(|clip| match self.inner.store.put(&clip) {
             Ok(stored) => Some(stored.digest.to_string()),
             Err(error) => {
@@ -296,7 +320,7 @@ impl<'a> Filer<'a> {
                 findings::link(&mut tx, finding, &link).await?;
             }
             if let Some(sha256) = &clip {
-                let link = evidence(sha256.clone(), EvidenceRole::Attachment, now);
+                let link = evidence(sha256.clone(), EvidenceRole::Attachment, taken_at);
                 findings::link(&mut tx, finding, &link).await?;
             }
             tx.commit().await

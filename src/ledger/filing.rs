@@ -43,6 +43,7 @@ pub(super) async fn file(tx: &mut Tx, claim: &ClaimedPhoto, judged: &JudgedPhoto
             look: None,
             photo_sha256: Some(claim.sha256.clone()),
             seen_at: claim.seen_at,
+            of_watch: None,
             why: json!({
                 "why": candidate.why,
                 "name": candidate.name,

@@ -125,6 +125,7 @@ impl World {
             look: None,
             photo_sha256: Some(format!("{key:0>64}")),
             seen_at: self.ledger.now(),
+            of_watch: None,
             why: serde_json::json!({ "rule": "person_item" }),
             context: None,
         }

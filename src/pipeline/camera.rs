@@ -201,7 +201,8 @@ pub fn watch_camera<E>(
             tell(Told::Finding(event), watch).map_err(WatchError::Told)?;
         }
         if let Some(evidence) = &mut evidence {
-            for written in evidence.tick(&kept, time_s) {
+            let best = |finding| watch.best_of(finding);
+            for written in evidence.tick(&kept, time_s, &best) {
                 tell(Told::Evidence(written), watch).map_err(WatchError::Told)?;
             }
         }

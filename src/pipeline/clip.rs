@@ -89,6 +89,8 @@ pub struct ClipWatch<'a> {
     /// What was seen last in each part of the frame, best first.
     known: Vec<Detection>,
     answers: Answers,
+    /// Of the last frame, pixels.
+    size: (u32, u32),
     until: Option<jiff::Timestamp>,
 }
 
@@ -119,6 +121,7 @@ impl<'a> ClipWatch<'a> {
             last: None,
             known: Vec::new(),
             answers: Answers::default(),
+            size: (1, 1),
             until: None,
         }
     }
@@ -264,6 +267,7 @@ impl<'a> ClipWatch<'a> {
 
     fn take(&mut self, shot: &Shot<'_>, watched: &Watched) -> Vec<FindingEvent> {
         let (time_s, size) = (shot.time_s, shot.size);
+        self.size = size;
         let sightings = self
             .tracker
             .update_part(time_s, size, watched.part, &watched.detections);

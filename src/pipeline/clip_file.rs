@@ -179,7 +179,8 @@ pub fn watch_file<E>(
             tell(Told::Finding(event)).map_err(WatchError::Told)?;
         }
         if let Some((evidence, kept)) = &mut evidence {
-            for written in evidence.tick(kept, until_s) {
+            let best = |finding| watch.best_of(finding);
+            for written in evidence.tick(kept, until_s, &best) {
                 tell(Told::Evidence(written)).map_err(WatchError::Told)?;
             }
         }
@@ -272,7 +273,8 @@ pub fn findings_of(events: &[FindingEvent]) -> Vec<ClipFinding> {
                 code: event.code.clone(),
                 name: event.name.clone(),
                 severity: event.severity,
-                zone: event.zone.clone(),
+                // of a person the work area is told, which is no place of the hazard
+                zone: event.zone.clone().filter(|_| event.track.is_none()),
                 opened_s: event.time_s,
                 until_s: event.time_s,
                 cleared: false,

@@ -21,9 +21,9 @@ const BEFORE_S: f64 = 5.0;
 /// See [`BEFORE_S`].
 const AFTER_S: f64 = 5.0;
 /// Of a live source, so many seconds are kept: many findings may open at once, and wait for their turn.
-pub const KEPT_S: u32 = 40;
+pub const KEPT_S: u32 = 50;
 /// Key frames may be far apart: segments that are not done yet are waited for so long, seconds.
-const PATIENCE_S: f64 = 15.0;
+const PATIENCE_S: f64 = 30.0;
 
 /// At the end of a watch of a live source what is left is waited for so long: somebody wants it to end.
 const AT_THE_END: Duration = Duration::from_secs(30);
@@ -51,6 +51,15 @@ pub struct Written {
     pub clip: Option<String>,
     /// SHA-256 of the clip's file.
     pub clip_sha256: Option<String>,
+    /// What the picture shows: media time, seconds.
+    #[serde(default)]
+    pub best_time_s: Option<f64>,
+    /// Where in it, `[x, y, width, height]` in pixels of the source.
+    #[serde(default)]
+    pub bbox: Option<[f32; 4]>,
+    /// Confidence there.
+    #[serde(default)]
+    pub score: Option<f32>,
     /// What could not be written, and why; null when all was.
     pub error: Option<String>,
 }
@@ -73,9 +82,30 @@ struct Job {
     finding: u64,
     code: String,
     opened_s: f64,
-    best_s: f64,
+    /// What the picture of now shows, and what the best one would.
+    first: Best,
+    best: Best,
     stem: String,
     has_picture: bool,
+}
+
+/// A frame that shows a finding.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Best {
+    /// Media time, seconds.
+    pub time_s: f64,
+    /// Confidence, 0 to 1.
+    pub score: f32,
+    /// Where, `[x, y, width, height]` in pixels of the source.
+    pub bbox: [f32; 4],
+}
+
+impl Job {
+    fn better(&mut self, best: Best) {
+        if best.score > self.best.score {
+            self.best = best;
+        }
+    }
 }
 
 impl Evidence {
@@ -116,7 +146,16 @@ impl Evidence {
     /// Notes a finding that opens. The picture of now is written at once: a better one may follow,
     /// but this one is there whatever happens.
     pub fn take(&mut self, event: &FindingEvent, now: Option<&RgbImage>, _size: (u32, u32)) {
+        let best = Best {
+            time_s: event.best_time_s,
+            score: event.score,
+            bbox: event.bbox,
+        };
         if event.event != EventKind::Opened {
+            let of = |job: &&mut Job| job.finding == event.finding;
+            if let Some(job) = self.jobs.iter_mut().find(of) {
+                job.better(best);
+            }
             return;
         }
         let stem = format!("{}-{}-{}", self.stem, event.finding, event.code);
@@ -127,19 +166,29 @@ impl Evidence {
             finding: event.finding,
             code: event.code.clone(),
             opened_s: event.time_s,
-            best_s: event.best_time_s,
+            first: best,
+            best,
             stem,
             has_picture,
         });
     }
 
-    /// Begins what is due at this media time; gives what is done.
-    pub fn tick(&mut self, kept: &Kept<'_>, now_s: f64) -> Vec<Written> {
+    /// Begins what is due at this media time; gives what is done. `best` tells the best frame so far of a finding
+    /// that is open.
+    pub fn tick(
+        &mut self,
+        kept: &Kept<'_>,
+        now_s: f64,
+        best: &dyn Fn(u64) -> Option<Best>,
+    ) -> Vec<Written> {
         let (due, later) = std::mem::take(&mut self.jobs)
             .into_iter()
             .partition(|job| now_s >= job.opened_s + AFTER_S);
         self.jobs = later;
-        for job in due {
+        for mut job in due {
+            if let Some(best) = best(job.finding) {
+                job.better(best);
+            }
             self.begin(job, kept, Some(now_s));
         }
         self.told.try_iter().collect()
@@ -179,7 +228,8 @@ impl Evidence {
                     self.jobs.push(job);
                     return;
                 }
-                let best = camera.kept(job.best_s, job.best_s - 1.0, job.best_s + 1.0);
+                let best_s = job.best.time_s;
+                let best = camera.kept(best_s, best_s - 1.0, best_s + 1.0);
                 Source::Ring { part, best }
             }
             Kept::File(path) => Source::File(path.to_path_buf(), from_s, to_s),
@@ -213,7 +263,7 @@ fn write(folder: &Path, job: &Job, from: &Source) -> Written {
     let mut errors: Vec<String> = Vec::new();
     let better = match from {
         Source::Ring { best, .. } => best.as_ref().map(|b| b.write_picture(&whole)),
-        Source::File(file, ..) => Some(picture_of_file(file, job.best_s, &whole)),
+        Source::File(file, ..) => Some(picture_of_file(file, job.best.time_s, &whole)),
         Source::None => {
             errors.push("the watch ended before its clip was cut".to_owned());
             None
@@ -227,12 +277,19 @@ fn write(folder: &Path, job: &Job, from: &Source) -> Written {
         })
         .ok()
     });
-    let has_picture = match better {
+    let is_best = match better {
         Some(()) if whole.exists() => std::fs::rename(&whole, &picture).is_ok(),
-        _ => job.has_picture,
+        _ => false,
     };
+    let has_picture = is_best || job.has_picture;
+    let shown = has_picture.then_some(if is_best { job.best } else { job.first });
     let cut = match from {
-        Source::Ring { part, .. } => part.as_ref().map(|p| p.write_clip(&clip)),
+        Source::Ring { part, .. } => {
+            if part.is_none() {
+                errors.push("the video around it was not kept".to_owned());
+            }
+            part.as_ref().map(|p| p.write_clip(&clip))
+        }
         Source::File(file, from_s, to_s) => Some(cut_file(file, *from_s, *to_s, &clip)),
         Source::None => None,
     };
@@ -258,6 +315,9 @@ fn write(folder: &Path, job: &Job, from: &Source) -> Written {
         picture_sha256: picture_sha256.flatten(),
         clip,
         clip_sha256: clip_sha256.flatten(),
+        best_time_s: shown.map(|b| b.time_s),
+        bbox: shown.map(|b| b.bbox),
+        score: shown.map(|b| b.score),
         error: (!errors.is_empty()).then(|| errors.join("; ")),
     }
 }

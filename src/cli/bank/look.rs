@@ -62,11 +62,11 @@ pub(super) async fn run(desk: &Desk, args: Args) -> anyhow::Result<u8> {
             out,
             "doubtful  {}  labelled {} {}, {} of {} neighbours are {} {}",
             d.id,
-            d.hazard.as_deref().unwrap_or("all"),
+            d.hazard.as_deref().unwrap_or("no hazard:"),
             d.role.as_str(),
             d.votes,
             d.of,
-            d.looks_like.as_deref().unwrap_or("all"),
+            d.looks_like.as_deref().unwrap_or("no hazard:"),
             d.looks_like_role.as_str()
         )?;
     }

@@ -47,6 +47,9 @@ pub struct Sighting {
     pub photo_sha256: Option<String>,
     /// When it was seen.
     pub seen_at: Timestamp,
+    /// Of somebody or something that a watch follows: how its keys begin, and those of this very finding. What the
+    /// same watch has told as another finding is another one, wherever it stands.
+    pub of_watch: Option<(String, String)>,
     /// The rule, its inputs and what it says to a person.
     pub why: serde_json::Value,
     /// What the decision rests on.
@@ -276,7 +279,7 @@ async fn open_finding_of(
     same_look: &SameLook,
 ) -> Result<Option<Id>> {
     let rows = sqlx::query(
-        "SELECT o.finding_id, o.photo_sha256, o.seen_ms, o.camera_id, o.x1, o.y1, o.x2, o.y2, o.look, \
+        "SELECT o.finding_id, o.source_key, o.photo_sha256, o.seen_ms, o.camera_id, o.x1, o.y1, o.x2, o.y2, o.look, \
          p.fingerprint FROM findings f JOIN occurrences o ON o.finding_id = f.id \
          AND o.id >= COALESCE((SELECT id FROM occurrences WHERE finding_id = f.id ORDER BY id DESC \
          LIMIT 1 OFFSET 4), '') \
@@ -297,6 +300,15 @@ async fn open_finding_of(
         let same_time = row.time("seen_ms")? == to_millisecond(seen.seen_at);
         if photo.is_some() && photo == seen.photo_sha256 && same_time {
             told_apart.insert(row.id("finding_id")?);
+        }
+        if let Some((watch, this)) = &seen.of_watch {
+            let key = row.text("source_key")?;
+            if key.starts_with(this) {
+                return Ok(Some(row.id("finding_id")?));
+            }
+            if key.starts_with(watch) {
+                told_apart.insert(row.id("finding_id")?);
+            }
         }
     }
     let mut best: Option<(f64, Id)> = None;

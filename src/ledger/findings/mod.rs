@@ -175,7 +175,15 @@ pub async fn list(
     conditions.and_maybe("enterprise_id = {}", filter.enterprise_id);
     conditions.and_maybe("site_id = {}", filter.site_id);
     conditions.and_maybe("camera_id = {}", filter.camera_id);
-    conditions.and_maybe("inspection_id = {}", filter.inspection_id);
+    // also what a photo of the inspection shows once more
+    if let Some(inspection) = filter.inspection_id {
+        conditions.and(
+            "(inspection_id = {} OR EXISTS (SELECT 1 FROM occurrences o JOIN photos p \
+             ON p.sha256 = o.photo_sha256 AND p.site_id = findings.site_id \
+             WHERE o.finding_id = findings.id AND p.inspection_id = {}))",
+            [inspection.into(), inspection.into()],
+        );
+    }
     conditions.and_maybe("hazard_code = {}", filter.hazard_code.clone());
     conditions.and_maybe("severity = {}", filter.severity.map(severity_name));
     conditions.and_maybe("recurrence_of = {}", filter.recurrence_of);

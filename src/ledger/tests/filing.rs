@@ -305,3 +305,38 @@ async fn that_a_hazard_is_seen_to_be_gone_is_a_suggestion_which_the_next_sightin
     world.step(&ann(), id, reject).await.unwrap();
     assert!(!clear("a").await, "nothing is open any more");
 }
+
+#[tokio::test]
+async fn what_a_watch_tells_apart_is_apart_wherever_it_stands() {
+    let world = World::new().await;
+    let seen = |epoch: &str, finding: u64, occurrence: u64, x: f64| {
+        let watch = format!("w:{epoch}:");
+        let of = format!("{watch}{finding}:");
+        Sighting {
+            of_watch: Some((watch, of.clone())),
+            ..world.sighting(&format!("{of}{occurrence}"), x)
+        }
+    };
+    let file = async |seen: Sighting| world.file(&Actor::Machine, &seen).await.unwrap();
+    let Filed::New { finding_id: first } = file(seen("a", 1, 0, 0.0)).await else {
+        panic!("a first one is new");
+    };
+    // another person in the same place
+    let Filed::New { finding_id: second } = file(seen("a", 2, 0, 0.0)).await else {
+        panic!("another one is new");
+    };
+    // the first one again, elsewhere
+    let moved = file(seen("a", 1, 1, 0.7)).await;
+    assert_eq!(moved, Filed::Appended { finding_id: first });
+    // a watch that remembers nothing knows them by their place
+    let again = file(seen("b", 1, 0, 0.7)).await;
+    assert_eq!(again, Filed::Appended { finding_id: first });
+    // as does whoever pins a picture
+    let pinned = file(world.sighting("pin", 0.0)).await;
+    assert!(
+        [first, second]
+            .map(|finding_id| Filed::Appended { finding_id })
+            .contains(&pinned),
+        "{pinned:?}"
+    );
+}

@@ -191,6 +191,7 @@ async fn photos_by_hand_show_one_thing_only_where_they_look_the_same() {
         let claim = world.ledger.claim_photo().await.unwrap().unwrap();
         judge(&world, &claim, fingerprint).await;
         let seen = findings::Sighting {
+            of_watch: None,
             zone: String::new(),
             camera_id: None,
             photo_sha256: Some(claim.sha256.clone()),

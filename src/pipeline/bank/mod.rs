@@ -104,7 +104,7 @@ impl<'a> BankPass<'a> {
             .collect();
         // each region costs a run of the embedder: none where the bank has nothing to say
         if kinds.is_empty() && !asked.contains(&true) {
-            self.say_what_is_missing(&mut record.answers);
+            self.say_what_the_bank_did(&mut record.answers);
             return Ok(());
         }
         let cutter = Cutter::new(bytes, &self.settings.limits)?;
@@ -156,7 +156,7 @@ impl<'a> BankPass<'a> {
                 .collect();
             found.extend(self.confirmed(kind, &looked_at, &of_kind, size)?);
         }
-        self.say_what_is_missing(&mut record.answers);
+        self.say_what_the_bank_did(&mut record.answers);
         self.answer(&mut record.answers, &found, &kept, &suppressed);
         kept.extend(found);
         kept.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -165,20 +165,29 @@ impl<'a> BankPass<'a> {
         Ok(())
     }
 
-    /// A kind that has been taught and cannot be confirmed yet says so where nothing else settled it.
-    fn say_what_is_missing(&self, answers: &mut [AnswerRecord]) {
-        for answer in answers {
-            if answer.answer == Answer::CannotDetermine
-                && let Some(missing) = self.matcher.missing(&answer.code)
-            {
-                let bank = match self.settings.lang {
-                    Lang::En => "The sample bank cannot confirm it yet.",
-                    Lang::Zh => "样本库尚无法确认此类隐患。",
-                };
+    /// A kind that has been taught says what the bank has to say where nothing else settled it: what it lacks, or
+    /// that it has looked.
+    fn say_what_the_bank_did(&self, answers: &mut [AnswerRecord]) {
+        let lang = self.settings.lang;
+        let open = answers
+            .iter_mut()
+            .filter(|a| a.answer == Answer::CannotDetermine);
+        for answer in open {
+            let bank = if let Some(missing) = self.matcher.missing(&answer.code) {
                 let missing = missing.text();
-                let missing = missing.get(self.settings.lang);
-                answer.reason = format!("{} {bank} {missing}", answer.reason);
-            }
+                Text::new(
+                    format!("The sample bank cannot confirm it yet. {}", missing.en),
+                    format!("样本库尚无法确认此类隐患。{}", missing.zh),
+                )
+            } else if self.matcher.can_confirm(&answer.code) {
+                Text::new(
+                    "The sample bank was asked, too, and has found nothing like its confirmed samples.",
+                    "已查询样本库，未发现与已确认样本相似之处。",
+                )
+            } else {
+                continue;
+            };
+            answer.reason = format!("{} {}", answer.reason, bank.get(lang));
         }
     }
 

@@ -7,7 +7,6 @@ use super::view::View;
 use crate::confirm::Witness;
 use crate::hazard::{Answer, HazardAnswer, Lang, Text};
 use crate::rules::{HazardKind, PhotoRule, WatchRule, ZoneRule};
-use crate::zone::ZoneKind;
 
 /// What was seen of each kind so far.
 #[derive(Debug, Default)]
@@ -166,25 +165,46 @@ impl Tally {
             // the bank looks for it all over the view
             return by_bank_only();
         }
-        let (mut seen, mut hidden) = (Vec::new(), Vec::new());
+        let (mut seen, mut unwatched, mut hidden, mut learned) = (vec![], vec![], vec![], vec![]);
         for (i, name) in zones {
             let (clear, unclear) = self.zones.get(&i).copied().unwrap_or_default();
             // of a zone that was mostly hidden nothing is said
-            if clear == 0 || unclear > clear {
+            if clear + unclear == 0 {
+                unwatched.push(name);
+            } else if clear == 0 || unclear > clear {
                 hidden.push(name);
+            } else if rule.max_change.is_some() && !view.has_clean_view(i) {
+                learned.push(name);
             } else {
                 seen.push(format!("{name} ({clear})"));
             }
         }
-        if !hidden.is_empty() {
-            let names = hidden.join(", ");
-            let text = Text::new(
-                format!(
-                    "{names}: not watched, hidden, or not seen for long enough to know how it looks when clear."
-                ),
-                format!("{names}：未到监视时段、被遮挡，或观察时间不足，尚未学到其正常时的样子。"),
+        let told = |names: &[&str], en: &str, zh: &str| {
+            let names = names.join(", ");
+            let text = Text::new(format!("{names}: {en}"), format!("{names}：{zh}"));
+            (Answer::CannotDetermine, text)
+        };
+        if !unwatched.is_empty() {
+            return told(
+                &unwatched,
+                "not watched in this time (schedule), or the video was too short for a look.",
+                "未到监视时段，或视频过短，未能查看。",
             );
-            return (Answer::CannotDetermine, text);
+        }
+        if !hidden.is_empty() {
+            return told(
+                &hidden,
+                "people or goods stood before it, or it was not seen for the few seconds that it takes to know it.",
+                "被人员或物品遮挡，或未能看清数秒以记住其样子。",
+            );
+        }
+        if !learned.is_empty() {
+            return told(
+                &learned,
+                "nothing has come to stand there; what stood there from the first frames on is not known: give a \
+                 picture of it as it should be (`reference`).",
+                "期间未见新增物品；视频开头已有的物品无法判断，请提供该区域正常时的图片（reference）。",
+            );
         }
         let names = seen.join(", ");
         let text = Text::new(
@@ -248,16 +268,17 @@ fn no_zone(code: &str, rule: &ZoneRule) -> Text {
             format!("没有区域指定此项；请绘制区域并写明hazards = [\"{code}\"]。"),
         );
     }
-    let kinds: Vec<&str> = rule
-        .zones
-        .iter()
-        .map(|kind: &ZoneKind| kind.as_str())
-        .collect();
+    let kinds: Vec<&str> = rule.zones.iter().map(|kind| kind.as_str()).collect();
+    let names: Vec<&str> = rule.zones.iter().map(|kind| kind.zh()).collect();
     Text::new(
         format!(
             "No zone of the kind {} is drawn (--zones).",
             kinds.join(" or ")
         ),
-        format!("未绘制{}类型的区域（--zones）。", kinds.join("或")),
+        format!(
+            "未绘制{}类型的区域（--zones，kind = {}）。",
+            names.join("或"),
+            kinds.join("或")
+        ),
     )
 }

@@ -313,7 +313,10 @@ impl ClipWatch<'_> {
     ) -> FindingEvent {
         let (name, severity) = self.kind(code);
         let (track, zone) = match subject {
-            Some(Subject::Track(track)) => (Some(track), None),
+            Some(Subject::Track(track)) => {
+                let area = self.view.work_area(best.bbox, self.size);
+                (Some(track), area.map(str::to_owned))
+            }
             Some(Subject::Zone(i)) => (None, self.view.zones.get(i).map(|z| z.name.clone())),
             _ => (None, None),
         };

@@ -10,6 +10,7 @@ use super::{ClipWatch, Subject};
 use crate::confirm::Confirmation;
 use crate::geometry::BBox;
 use crate::hazard::{Severity, Text};
+use crate::pipeline::evidence::Best;
 use crate::reference::Patch;
 
 /// What is remembered of one source.
@@ -65,6 +66,8 @@ pub enum Place {
     Bank,
 }
 
+/// A hazard that was seen so long ago still shows, seconds: not every look can judge it.
+const JUST_NOW_S: f64 = 2.0;
 /// After a restart, so long: the program's own absence is not counted.
 const AFTER_RESTART_S: f64 = 600.0;
 
@@ -123,8 +126,21 @@ impl ClipWatch<'_> {
         }
     }
 
-    /// Findings that are open and in sight.
+    /// Findings that are open, as far as they show in the last frame: whoever has gone is not drawn where they were.
     pub fn in_sight(&self) -> impl Iterator<Item = Remembered> {
+        let tracks = self.tracker.tracks();
+        self.followed().filter_map(move |(subject, life, open)| {
+            let Subject::Track(id) = subject else {
+                return Some(open);
+            };
+            let track = tracks.iter().find(|t| t.id == id && !t.is_lost())?;
+            let last = life.last?;
+            (track.last_s - last.time_s <= JUST_NOW_S).then_some(open)
+        })
+    }
+
+    /// Findings that are open and whose subject is followed.
+    fn followed(&self) -> impl Iterator<Item = (Subject, &Life, Remembered)> {
         self.lives.iter().filter_map(|((subject, code), life)| {
             let place = match subject {
                 Subject::Track(_) => Place::Object,
@@ -133,7 +149,7 @@ impl ClipWatch<'_> {
                 Subject::Camera => Place::Camera,
                 Subject::Bank => Place::Bank,
             };
-            self.remembered(place, code, life)
+            Some((*subject, life, self.remembered(place, code, life)?))
         })
     }
 
@@ -152,6 +168,18 @@ impl ClipWatch<'_> {
         })
     }
 
+    /// The best frame so far of a finding that is open.
+    pub(in crate::pipeline) fn best_of(&self, finding: u64) -> Option<Best> {
+        let waiting = self.waiting.iter().map(|w| &w.life);
+        let mut lives = self.lives.values().chain(waiting);
+        let best = lives.find(|life| life.open == Some(finding))?.best?;
+        Some(Best {
+            time_s: best.time_s,
+            score: best.score,
+            bbox: best.bbox.to_xywh(),
+        })
+    }
+
     /// What to remember over a restart.
     pub fn memory(&self) -> Memory {
         let waiting = self.waiting.iter().filter_map(|w| {
@@ -161,7 +189,11 @@ impl ClipWatch<'_> {
         });
         Memory {
             findings: self.findings,
-            open: self.in_sight().chain(waiting).collect(),
+            open: self
+                .followed()
+                .map(|(.., open)| open)
+                .chain(waiting)
+                .collect(),
             references: self.view.learned(),
             until: self.until,
         }

@@ -101,6 +101,17 @@ impl View {
         self.zones.is_empty() || self.zones.iter().any(|z| z.kind == ZoneKind::WorkArea)
     }
 
+    /// Whether a person has shown how a zone looks when it is as it should be.
+    pub(super) fn has_clean_view(&self, zone: usize) -> bool {
+        self.sights.get(zone).is_some_and(|sight| sight.fixed)
+    }
+
+    /// The work area that somebody stands in.
+    pub(super) fn work_area(&self, b: BBox, size: (u32, u32)) -> Option<&str> {
+        let mut areas = self.zones.iter().filter(|z| z.kind == ZoneKind::WorkArea);
+        areas.find(|z| z.holds(b, size)).map(|z| z.name.as_str())
+    }
+
     /// Whether metres are known.
     pub(super) fn has_ground(&self) -> bool {
         self.ground.is_some()

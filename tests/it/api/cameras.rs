@@ -189,6 +189,10 @@ async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
         .await
         .is(201);
     let pin = json!({"inspection": plan.json()["id"]});
+    let inspected = format!(
+        "/api/v1/findings?inspection={}",
+        plan.json()["id"].as_str().unwrap()
+    );
     case.push_each(&photo(2), 20, 1).await;
     let pinned = loop {
         let pinned = case
@@ -214,6 +218,14 @@ async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
     let seen = case.service.get(&case.inspector, &occurrences).await;
     assert_eq!(seen.is(200).json()["items"].as_array().unwrap().len(), 2);
     assert_eq!(case.findings().await.len(), 1);
+    // and the inspection has it
+    let inspected = case
+        .service
+        .get(&case.inspector, &inspected)
+        .await
+        .is(200)
+        .json();
+    assert_eq!(inspected["items"][0]["id"], id.as_str());
 
     // the same person after a restart
     case.service = case.service.reopen(0).await;
