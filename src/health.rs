@@ -92,6 +92,9 @@ pub struct Health {
     reference: Option<(Glance, u32)>,
     same: Option<(u64, f64)>,
     confirmations: BTreeMap<Ailment, Confirmation>,
+    /// Looks, and those that were too dark, covered, or of another view.
+    looks: u64,
+    blind: u64,
 }
 
 impl Health {
@@ -126,7 +129,15 @@ impl Health {
         witness(self, Ailment::Covered, covered);
         witness(self, Ailment::Moved, moved);
         self.learn(glance, dark);
+        self.looks += 1;
+        let ill = |w| matches!(w, Witness::Hazard(_));
+        self.blind += u64::from(dark || ill(covered) || ill(moved));
         turns
+    }
+
+    /// Share of the looks in which it did not see what it should, 0 to 1.
+    pub fn blind_share(&self) -> f64 {
+        self.blind as f64 / self.looks.max(1) as f64
     }
 
     /// No picture has come for `age_s` seconds.

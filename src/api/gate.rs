@@ -32,7 +32,15 @@ pub(super) async fn outermost(State(app): State<App>, request: Request, next: Ne
     let id = request_id(&request);
     let method = request.method().clone();
     let route = route(&request);
-    let limit = if route.ends_with("/photos") && method == Method::POST {
+    let uploads = [
+        "/photos",
+        "/bank/samples",
+        "/bank/search",
+        "/bank/import",
+        "/frames",
+    ];
+    let is_upload = uploads.iter().any(|end| route.ends_with(end));
+    let limit = if is_upload && method == Method::POST {
         UPLOAD_WITHIN
     } else {
         ANSWER_WITHIN

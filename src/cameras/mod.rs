@@ -119,10 +119,14 @@ impl Cameras {
         if self.0.setups.is_empty() {
             return;
         }
+        let mut is_first = true;
         while !self.0.stopping() {
             let woken = self.0.wake.notified();
             match self.all().await {
                 Ok(cameras) => {
+                    if std::mem::take(&mut is_first) {
+                        self.0.remove_left(&cameras);
+                    }
                     for camera in cameras {
                         self.begin(camera, &judge);
                     }
@@ -259,6 +263,23 @@ impl Cameras {
 }
 
 impl Inner {
+    /// What cameras have left that were retired: nobody will look at it.
+    fn remove_left(&self, cameras: &[Camera]) {
+        let known = |name: &str| cameras.iter().any(|c| c.id.to_string() == name);
+        let entries = std::fs::read_dir(&self.spool)
+            .into_iter()
+            .flatten()
+            .flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_camera = name.parse::<Id>().is_ok() && !known(&name);
+            if is_camera && let Err(error) = std::fs::remove_dir_all(entry.path()) {
+                tracing::warn!(camera = %name, %error, "what a retired camera left is not removed");
+            }
+        }
+    }
+
     fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }

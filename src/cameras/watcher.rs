@@ -122,7 +122,7 @@ fn once(
     let mut after = None;
     let epoch = match remembered {
         Some(Remembered { epoch, memory }) => {
-            after = memory.until.map(std::time::SystemTime::from);
+            after = memory.looked();
             watch.recall(memory);
             epoch
         }

@@ -10,9 +10,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use sha2::{Digest, Sha256};
 
 pub(super) use self::line::Line;
@@ -32,7 +32,7 @@ use crate::pipeline::clip_file::{DEFAULT_FPS, WatchConfig, findings_of, sha256_o
 use crate::pipeline::evidence::{Evidence, KEPT_S};
 use crate::pipeline::photo::{PhotoPipeline, PhotoSettings, hex};
 use crate::source::camera::{
-    Address, Camera, CameraOptions, Mode, Place, RingOptions, Transport, remove_left_rings,
+    Address, Camera, CameraOptions, Mode, Place, RingOptions, State, Transport, remove_left_rings,
 };
 use crate::source::clip::ClipError;
 use crate::tiling::Tiles;
@@ -76,8 +76,8 @@ pub(super) struct Args {
     /// Decode all frames even when nothing moves
     #[arg(long)]
     no_idle: bool,
-    /// Stop after so many seconds
-    #[arg(long = "for", value_name = "SECONDS")]
+    /// Stop after so many seconds by the clock (of a file more or less of the video: as fast as it is judged)
+    #[arg(long = "for", value_name = "SECONDS", value_parser = parse_seconds)]
     for_s: Option<f64>,
     /// One score threshold for all classes, 0 to 1, instead of the model's own
     #[arg(long, value_name = "SCORE", value_parser = scan::parse_score)]
@@ -103,6 +103,13 @@ fn parse_fps(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|fps| (0.1..=60.0).contains(fps))
         .ok_or_else(|| "give a number from 0.1 to 60".to_owned())
+}
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|s: &f64| s.is_finite() && *s >= 0.0)
+        .ok_or_else(|| "give seconds, 0 or more".to_owned())
 }
 
 fn parse_hwaccel(text: &str) -> Result<String, String> {
@@ -378,7 +385,12 @@ impl Session<'_> {
             ));
             return Ok(());
         }
-        self.output.print(&Line::watched(name, whole))
+        let damaged = whole.damaged.clone();
+        self.output.print(&Line::watched(name, whole))?;
+        if let Some(problem) = damaged {
+            bail!("damaged or cut short, so that not all of it was seen: {problem}");
+        }
+        Ok(())
     }
 
     fn camera(&self, source: &Address) -> anyhow::Result<()> {
@@ -415,7 +427,7 @@ impl Session<'_> {
         if let Some(state) = &self.state
             && let Some(memory) = state::lock(state).of(&name)
         {
-            options.after = memory.until.map(SystemTime::from);
+            options.after = memory.looked();
             watch.recall(memory);
         }
         let evidence = self.evidence(source, true)?;
@@ -432,7 +444,8 @@ impl Session<'_> {
             state::lock(state).keep(&name, watch.memory())?;
         }
         let status = camera.status();
-        let seen = status.frames > 0 || !camera.is_stream();
+        let rests = !camera.is_stream() && status.state != State::Unreachable;
+        let seen = status.frames > 0 || rests;
         self.output.told(source, Told::Status(status))?;
         watched.map_err(plain)?;
         ensure!(seen, "no picture came of it: nothing was watched");

@@ -11,7 +11,9 @@ use crate::embedding::Embedding;
 use crate::evidence::{Digest, EvidenceError, Store};
 use crate::ledger::bank::{self as rows, Change, NewSample};
 use crate::ledger::{self, Tx};
-use crate::source::photo::{Photo, PhotoError, PhotoLimits};
+use crate::pipeline::bank::Cutter;
+use crate::pipeline::photo::JudgeError;
+use crate::source::photo::PhotoLimits;
 
 /// Why a bank is not lent or not taken. Every message says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +37,7 @@ pub enum LendError {
         /// Its digest.
         sha256: String,
         /// Why.
-        source: PhotoError,
+        source: JudgeError,
     },
     /// Nothing in it.
     #[error("it holds no samples: ask its office whether that was meant")]
@@ -76,7 +78,9 @@ const LONGEST_OFFICE: usize = 100;
 /// [`LendError::Office`].
 pub fn office(name: &str) -> Result<&str, LendError> {
     let name = name.trim();
-    let wrong = |c: char| c.is_control() || c == '/';
+    // nor what turns the direction of writing: it would look like another
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let wrong = |c: char| c.is_control() || c == '/' || turns(c);
     if name.is_empty() || name.chars().count() > LONGEST_OFFICE || name.contains(wrong) {
         return Err(LendError::Office);
     }
@@ -198,7 +202,7 @@ impl Offer {
                     if Digest::of(&data).to_string() != sha256 {
                         return Err(LendError::Photo(sha256));
                     }
-                    Photo::open(&data, limits).map_err(|source| LendError::NoPhoto {
+                    Cutter::new(&data, limits).map_err(|source| LendError::NoPhoto {
                         sha256: sha256.clone(),
                         source,
                     })?;

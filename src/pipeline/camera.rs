@@ -181,7 +181,7 @@ pub fn watch_camera<E>(
                 };
                 camera.set_mode(eyes.mode(frame.time_s));
                 if !camera.is_stream() {
-                    watch.looked_until(frame.wall);
+                    watch.looked_until(frame.wall, frame.name.as_deref());
                 }
                 (frame.time_s, frame.size, watch.shot(shot, Some(&glance))?)
             }

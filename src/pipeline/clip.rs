@@ -65,6 +65,8 @@ pub struct Shot<'p> {
     pub moving: Option<&'p [BBox]>,
 }
 
+/// A camera that did not see in so many of the looks says nothing of what is in order.
+const BLIND: f64 = 0.05;
 /// How fast what is known of a look follows what is seen, a frame.
 const FOLLOW: f32 = 0.2;
 
@@ -92,6 +94,7 @@ pub struct ClipWatch<'a> {
     /// Of the last frame, pixels.
     size: (u32, u32),
     until: Option<jiff::Timestamp>,
+    until_name: Option<String>,
 }
 
 impl<'a> ClipWatch<'a> {
@@ -123,6 +126,7 @@ impl<'a> ClipWatch<'a> {
             answers: Answers::default(),
             size: (1, 1),
             until: None,
+            until_name: None,
         }
     }
 
@@ -236,12 +240,24 @@ impl<'a> ClipWatch<'a> {
         known.map(|d| self.pipeline.detection_record(d)).collect()
     }
 
-    /// Of each kind of hazard, the answer for all that was watched.
-    pub fn answers(&self) -> Vec<KindAnswer> {
+    /// Of each kind of hazard, the answer for all that was watched. `missed`: why not all of it could be seen.
+    pub fn answers(&self, missed: Option<&Text>) -> Vec<KindAnswer> {
         let kinds = self.pipeline.rules().kinds().iter();
         let by_bank = |code: &str| self.bank.as_ref().is_some_and(|bank| bank.looks_for(code));
-        self.answers
-            .all(kinds, &self.view, by_bank, self.pipeline.settings().lang)
+        let blind = self.health.as_ref().map_or(0.0, |(h, _)| h.blind_share());
+        let blind = (blind >= BLIND).then(|| {
+            let percent = 100.0 * blind;
+            Text::new(
+                format!(
+                    "The camera was dark, covered or turned away in {percent:.0} % of the looks: what was there then is \
+                     not known."
+                ),
+                format!("有{percent:.0}%的画面过暗、被遮挡或镜头移位，期间情况未知。"),
+            )
+        });
+        let missed = missed.or(blind.as_ref());
+        let lang = self.pipeline.settings().lang;
+        self.answers.all(kinds, &self.view, by_bank, missed, lang)
     }
 
     /// The part of the frame that the model looks at; nothing: all of it.

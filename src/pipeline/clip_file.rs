@@ -15,6 +15,7 @@ use super::photo::{JudgeError, PhotoPipeline, hex};
 use super::picture::upright;
 use crate::confirm::ConfirmConfig;
 use crate::eval::clip_findings::{ClipFinding, SeenAt};
+use crate::hazard::Text;
 use crate::motion::Glance;
 use crate::source::camera::Mode;
 use crate::source::clip::{Clip, ClipError};
@@ -129,6 +130,8 @@ pub struct Whole {
     pub answers: Vec<KindAnswer>,
     /// Whether it was stopped before its end.
     pub stopped: bool,
+    /// What could not be decoded of it, as ffmpeg says; pictures may be damaged, or missing.
+    pub damaged: Option<String>,
 }
 
 /// Watches a clip to its end, or until `stop` says so, and tells each turn of a finding as it comes: every frame is taken,
@@ -148,7 +151,8 @@ pub fn watch_file<E>(
     let mut eyes = Eyes::new(Beat::default());
     let mut evidence = evidence.map(|e| (e, Kept::File(path)));
     let (mut until_s, mut broken, mut stopped) = (0.0, None, false);
-    for frame in Clip::open(path, fps, max_pixels).map_err(WatchError::Open)? {
+    let mut clip = Clip::open(path, fps, max_pixels).map_err(WatchError::Open)?;
+    for frame in clip.by_ref() {
         let frame = match frame {
             Ok(frame) => frame,
             Err(e) => {
@@ -190,7 +194,14 @@ pub fn watch_file<E>(
             tell(Told::Evidence(written)).map_err(WatchError::Told)?;
         }
     }
-    let answers = watch.answers();
+    let damaged = clip.complaint().map(str::to_owned);
+    let missed = damaged.as_ref().map(|_| {
+        Text::new(
+            "The video is damaged or cut short: what is missing of it is not known.",
+            "视频损坏或不完整，缺失部分情况未知。",
+        )
+    });
+    let answers = watch.answers(missed.as_ref());
     for event in watch.finish(until_s) {
         tell(Told::Finding(event)).map_err(WatchError::Told)?;
     }
@@ -200,6 +211,7 @@ pub fn watch_file<E>(
             until_s,
             answers,
             stopped,
+            damaged,
         }),
     }
 }

@@ -60,6 +60,8 @@ pub struct Clip {
     max_pixels: u64,
     index: u64,
     ended: bool,
+    /// What ffmpeg said was wrong, though it went on.
+    complaint: Option<String>,
 }
 
 /// What ffmpeg says is kept up to this length, bytes.
@@ -107,7 +109,13 @@ impl Clip {
             max_pixels,
             index: 0,
             ended: false,
+            complaint: None,
         })
+    }
+
+    /// At its end: what could not be decoded, if anything; pictures may be damaged, or missing.
+    pub fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
     }
 
     fn read(&mut self) -> Result<Option<Frame>, ClipError> {
@@ -134,10 +142,12 @@ impl Clip {
     fn end(&mut self) -> Result<Option<Frame>, ClipError> {
         let status = self.child.wait()?;
         let log = self.log.take().and_then(|log| log.join().ok());
+        let log = log.unwrap_or_default();
         if status.success() && self.index > 0 {
+            let first = log.lines().map(str::trim).find(|line| !line.is_empty());
+            self.complaint = first.map(|line| line.chars().take(200).collect());
             return Ok(None);
         }
-        let log = log.unwrap_or_default();
         let line = log.lines().last().unwrap_or("it has no frames");
         Err(ClipError::Undecodable(line.trim().to_owned()))
     }

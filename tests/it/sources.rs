@@ -81,6 +81,58 @@ fn what_a_view_cannot_be_judged_for_is_told_with_what_is_missing() {
 }
 
 #[test]
+fn what_was_not_seen_is_not_called_compliant() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = clip(folder.path(), "crop=400:512:10*t:0", 6);
+    let zones = folder.path().join("zones.toml");
+    fs::copy(astronaut(), folder.path().join("clean.png")).unwrap();
+    let zone = "[[zone]]\nname = \"door\"\nkind = \"exit\"\npolygon = [[0.0, 0.0], [0.1, 0.0], [0.1, 0.1], [0.0, 0.1]]\n\
+                hazards = [\"EGR-01\"]\n";
+    fs::write(&zones, zone).unwrap();
+    let zones = zones.to_str().unwrap();
+    let none_is_compliant = |path: &Path, code: i32| {
+        let output = watch(&[
+            path.to_str().unwrap(),
+            "--zones",
+            zones,
+            "--format",
+            "jsonl",
+        ]);
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+        let last = lines(&output).pop().unwrap();
+        let all = last["answers"].as_array().unwrap().clone();
+        let wrong = |a: &&Value| a["answer"] == "compliant" || a["answer"] == "not_applicable";
+        (all.iter().filter(wrong).count(), last)
+    };
+    // what stood there from the beginning is not known
+    let (_, last) = none_is_compliant(&path, 0);
+    let door = of(last["answers"].as_array().unwrap(), "EGR-01").clone();
+    assert_eq!(door["answer"], "cannot_determine", "{door}");
+    // too dark to see anything
+    let dark = folder.path().join("dark");
+    fs::create_dir(&dark).unwrap();
+    let dark = clip(&dark, "lutyuv=y=val*0.02", 6);
+    let (compliant, last) = none_is_compliant(&dark, 0);
+    assert_eq!(compliant, 0, "{last}");
+    // cut short
+    let whole = folder.path().join("whole.mkv");
+    let made = std::process::Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-i"])
+        .arg(&path)
+        .args(["-c", "copy"])
+        .arg(&whole)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let bytes = fs::read(&whole).unwrap();
+    let cut = folder.path().join("cut.mkv");
+    fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+    let (compliant, last) = none_is_compliant(&cut, 1);
+    assert_eq!(compliant, 0, "{last}");
+    assert!(last["damaged"].is_string(), "{last}");
+}
+
+#[test]
 fn a_file_is_stopped_by_for_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let path = clip(folder.path(), "crop=400:512:10*t:0", 120);

@@ -201,12 +201,16 @@ impl Pictures {
             return Ok(None);
         };
         let path = self.folder.join(format!("{}.jpg", sample.id));
-        let what = || format!("sample {}", sample.id);
-        let cutter = Cutter::new(&bytes, &desk.config.limits).with_context(what)?;
-        let shown = cutter
-            .shown(sample.area, sample.mask.as_ref(), SIDE)
-            .with_context(what)?;
-        write(&path, &shown)?;
+        let cut = Cutter::new(&bytes, &desk.config.limits)
+            .and_then(|cutter| cutter.shown(sample.area, sample.mask.as_ref(), SIDE));
+        match cut {
+            Ok(shown) => write(&path, &shown)?,
+            Err(e) => {
+                self.missing += 1;
+                eprintln_line(&format!("sitewarden: sample {}: {e}", sample.id));
+                return Ok(None);
+            }
+        }
         Ok(Some(path))
     }
 

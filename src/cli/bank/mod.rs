@@ -303,7 +303,10 @@ impl Desk {
         let known = rows::embedders(&mut db).await?;
         let named: Vec<_> = known
             .iter()
-            .filter(|(id, _)| id.version.starts_with(&format!("{} ", self.args.embedder)))
+            .filter(|(id, _)| {
+                let named = &self.args.embedder;
+                id.version == *named || id.version.starts_with(&format!("{named} "))
+            })
             .collect();
         match (&known[..], &named[..]) {
             ([], _) => bail!("the bank has no embeddings: run `sitewarden bank … embed`"),

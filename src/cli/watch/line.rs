@@ -54,8 +54,11 @@ pub(in crate::cli) struct Watched {
     pub(in crate::cli) path: String,
     /// Media time of the last frame, seconds.
     until_s: f64,
-    /// Of each kind of hazard that single frames can judge, for all that was watched.
+    /// Of each kind of hazard, for all that was watched.
     pub(super) answers: Vec<KindAnswer>,
+    /// What could not be decoded of it, as ffmpeg says; null where all could.
+    #[serde(default)]
+    damaged: Option<String>,
 }
 
 /// A live source is in another state.
@@ -141,6 +144,7 @@ impl Line {
             path,
             until_s: whole.until_s,
             answers: whole.answers,
+            damaged: whole.damaged,
         })
     }
 

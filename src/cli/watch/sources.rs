@@ -86,7 +86,10 @@ mod tests {
         assert_eq!(sources.len(), 2);
         std::fs::write(&list, "http://host/a?channel=1\nhttp://host/a?channel=2\n").unwrap();
         let channels = read_one(&format!("@{}", list.display())).unwrap();
-        assert_eq!(channels[1].to_string(), "http://host/a?… (2)");
+        assert_eq!(channels[1].to_string(), "http://host/a?channel=2&…");
+        std::fs::write(&list, "http://host/a?t=1\nhttp://host/a?t=2\n").unwrap();
+        let tokens = read_one(&format!("@{}", list.display())).unwrap();
+        assert_eq!(tokens[1].to_string(), "http://host/a?… (2)");
         assert!(sources[0].holds_secret() && !sources[0].to_string().contains("s3cret"));
         assert!(read_one("rtsp://${SITEWARDEN_NO_SUCH_VARIABLE}@host/").is_err());
     }

@@ -77,12 +77,14 @@ impl Answers {
         }
     }
 
-    /// For all that was watched, in the order of the kinds. `by_bank`: kinds that a bank looked for.
+    /// For all that was watched, in the order of the kinds. `by_bank`: kinds that a bank looked for; `missed`: why not
+    /// all could be seen, so that nothing is said to be in order.
     pub(super) fn all<'k>(
         &self,
         kinds: impl Iterator<Item = &'k HazardKind>,
         view: &View,
         by_bank: impl Fn(&str) -> bool,
+        missed: Option<&Text>,
         lang: Lang,
     ) -> Vec<KindAnswer> {
         let nothing = Tally::default();
@@ -95,6 +97,12 @@ impl Answers {
                     // the sample bank may have found what no rule is for
                     Some(missing) if tally.findings == 0 => (Answer::CannotDetermine, missing),
                     _ => tally.answer(kind, view),
+                };
+                let (answer, reason) = match (answer, missed) {
+                    (Answer::Compliant | Answer::NotApplicable, Some(missed)) => {
+                        (Answer::CannotDetermine, missed.clone())
+                    }
+                    _ => (answer, reason),
                 };
                 KindAnswer {
                     code: kind.code.clone(),

@@ -26,6 +26,17 @@ pub struct Memory {
     /// Of a folder: the time of the last picture that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<jiff::Timestamp>,
+    /// And its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_name: Option<String>,
+}
+
+impl Memory {
+    /// Up to which picture of a folder was looked at.
+    pub fn looked(&self) -> Option<(std::time::SystemTime, String)> {
+        let until = std::time::SystemTime::from(self.until?);
+        Some((until, self.until_name.clone().unwrap_or_default()))
+    }
 }
 
 /// An open finding.
@@ -76,6 +87,7 @@ impl ClipWatch<'_> {
     pub fn recall(&mut self, memory: Memory) {
         self.findings = self.findings.max(memory.findings);
         self.until = memory.until.map(|until| until.min(jiff::Timestamp::now()));
+        self.until_name = memory.until_name;
         self.view.recall(memory.references);
         for open in memory.open {
             self.kinds
@@ -120,9 +132,16 @@ impl ClipWatch<'_> {
     }
 
     /// The pictures of a folder were looked at up to this one's time.
-    pub(in crate::pipeline) fn looked_until(&mut self, wall: std::time::SystemTime) {
-        if let Ok(wall) = jiff::Timestamp::try_from(wall) {
-            self.until = self.until.max(Some(wall));
+    pub(in crate::pipeline) fn looked_until(
+        &mut self,
+        wall: std::time::SystemTime,
+        name: Option<&str>,
+    ) {
+        if let Ok(wall) = jiff::Timestamp::try_from(wall)
+            && self.until.is_none_or(|until| wall >= until)
+        {
+            self.until = Some(wall);
+            self.until_name = name.map(str::to_owned);
         }
     }
 
@@ -196,6 +215,7 @@ impl ClipWatch<'_> {
                 .collect(),
             references: self.view.learned(),
             until: self.until,
+            until_name: self.until_name.clone(),
         }
     }
 }

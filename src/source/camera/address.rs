@@ -170,28 +170,48 @@ fn parts(url: &str) -> Option<(&str, &str, &str, &str)> {
     Some((scheme, "", before, query))
 }
 
-/// Where a path names a password, as some recorders have it (`/user=admin_password=…_channel=1.sdp`): what
-/// comes before it, and from there to the end of that part of the path.
-fn password_in(path: &str) -> Option<(usize, &str)> {
-    let lower = path.to_ascii_lowercase();
-    let words = ["password=", "passwd=", "pwd=", "pass=", "token="];
-    let begins = words
-        .iter()
-        .filter_map(|word| Some(lower.find(word)? + word.len()));
-    let at = begins.min()?;
-    let rest = &path[at..];
-    Some((at, &rest[..rest.find('/').unwrap_or(rest.len())]))
+/// What may be a secret in a path: some recorders have it there (`/user=admin_password=…_channel=1.sdp`,
+/// `/admin:…/ch1`). What follows `=` or `:` in each part of it, but for the port of the host.
+fn secrets_in(path: &str) -> impl Iterator<Item = &str> {
+    let parts = path.split('/').enumerate();
+    parts.filter_map(|(i, part)| {
+        let (_, value) = part.split_once(if i == 0 {
+            '='
+        } else {
+            ['=', ':'].into_iter().find(|c| part.contains(*c))?
+        })?;
+        Some(value)
+    })
 }
 
 fn redacted(url: &str) -> String {
     let Some((scheme, _, rest, query)) = parts(url) else {
         return "…".to_owned();
     };
-    let query = if query.is_empty() { "" } else { "?…" };
-    let rest = match password_in(rest) {
-        Some((at, secret)) => format!("{}…{}", &rest[..at], &rest[at + secret.len()..]),
-        None => rest.to_owned(),
+    // which of a recorder's channels it is, is no secret
+    let told: Vec<&str> = query
+        .split('&')
+        .filter(|pair| {
+            pair.split_once('=').is_some_and(|(name, value)| {
+                let name = name.to_ascii_lowercase();
+                let plain = [
+                    "channel", "ch", "chn", "stream", "subtype", "profile", "camera", "cam",
+                ];
+                let short = value.len() <= 3 && value.chars().all(|c| c.is_ascii_digit());
+                plain.contains(&name.as_str()) && short
+            })
+        })
+        .collect();
+    let query = match (query.is_empty(), told.is_empty()) {
+        (true, _) => String::new(),
+        (_, true) => "?…".to_owned(),
+        (_, false) => format!("?{}&…", told.join("&")),
     };
+    let mut shown = rest.to_owned();
+    for secret in secrets_in(rest).filter(|secret| !secret.is_empty()) {
+        shown = shown.replace(secret, "…");
+    }
+    let rest = shown;
     format!("{scheme}://{rest}{query}")
 }
 
@@ -203,10 +223,10 @@ fn secrets(url: &str) -> Vec<String> {
     let mut secrets: Vec<String> = vec![user.to_owned(), query.to_owned()];
     // ffmpeg takes an address apart where a password has what belongs between parts
     secrets.extend(user.split([':', '/', '?', '#', '@']).map(str::to_owned));
-    if let Some((_, secret)) = password_in(rest) {
+    for secret in secrets_in(rest) {
         secrets.push(secret.to_owned());
-        // up to its end, as far as that can be told
-        secrets.extend(secret.split(['_', '&']).next().map(str::to_owned));
+        // as far as the parts of it can be told
+        secrets.extend(secret.split(['_', '&', '=', ':']).map(str::to_owned));
     }
     secrets.extend(
         user.split_once(':')
@@ -278,6 +298,12 @@ mod tests {
                 "ret",
                 "10.0.0.7/cam",
             ),
+            (
+                "rtsp://10.0.0.7/token=AAAAA/pwd=retPW1/x",
+                "ret",
+                "10.0.0.7/token",
+            ),
+            ("rtsp://10.0.0.7:554/admin:retPW1/ch1", "ret", "/ch1"),
             (
                 "rtsp://10.0.0.7:554/user=admin_password=retPW1_channel=1.sdp",
                 "ret",

@@ -54,6 +54,10 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
     let mut done: BTreeMap<PathBuf, Version> = BTreeMap::new();
     let mut tries: BTreeMap<PathBuf, (Version, u32)> = BTreeMap::new();
     let mut time = FileTime::default();
+    let before = |modified: SystemTime, path: &Path| {
+        let after = options.after.as_ref();
+        after.is_some_and(|(at, name)| (modified, name_of(path)) <= (*at, name.clone()))
+    };
     while !shared.stopped() {
         let found = match list(folder) {
             Ok(found) => found,
@@ -86,9 +90,7 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
             }
             let version = (*modified, *length);
             // one that is written over is another picture
-            if done.get(path) == Some(&version)
-                || options.after.is_some_and(|after| *modified <= after)
-            {
+            if done.get(path) == Some(&version) || before(*modified, path) {
                 continue;
             }
             let limits = PhotoLimits {
@@ -106,6 +108,7 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
                         wall: (*modified).min(now),
                         picture,
                         size,
+                        name: Some(name_of(path)),
                     });
                 }
                 Err(e) => {
@@ -127,6 +130,13 @@ pub(super) fn watch(folder: &Path, options: &CameraOptions, shared: &Shared) {
         }
         shared.sleep(TICK);
     }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// A picture: its time, name and length.

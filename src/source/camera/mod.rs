@@ -86,8 +86,8 @@ pub struct CameraOptions {
     pub ring: Option<RingOptions>,
     /// Pictures of a folder are removed once they were read: it is a queue of our own.
     pub consume: bool,
-    /// Pictures of a folder that are not newer were looked at before.
-    pub after: Option<SystemTime>,
+    /// Pictures of a folder up to this time and, of that time, this name were looked at before.
+    pub after: Option<(SystemTime, String)>,
 }
 
 impl Default for CameraOptions {
@@ -120,6 +120,8 @@ pub struct LiveFrame {
     pub picture: RgbImage,
     /// Size before that, pixels.
     pub size: (u32, u32),
+    /// Name of its file, in a folder.
+    pub name: Option<String>,
 }
 
 /// A live source.

@@ -189,6 +189,7 @@ impl Supervisor<'_> {
             wall: SystemTime::now(),
             picture: picture.pixels,
             size: picture.size,
+            name: None,
         });
     }
 }
