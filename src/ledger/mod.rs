@@ -100,6 +100,8 @@ struct Inner {
 const FILE: &str = "ledger.sqlite";
 /// Name of the file whose lock says that the folder is in use.
 const LOCK: &str = "lock";
+/// A child process holds what was open when it was made, until its own program begins.
+const FOLDER_LOCK_WAIT: Duration = Duration::from_millis(500);
 /// Key of PostgreSQL's advisory lock: "sitewrdn" in ASCII.
 const POSTGRES_LOCK: i64 = 0x7369_7465_7772_646e;
 /// A server may hold the lock of a process that has just ended for a moment.
@@ -257,10 +259,18 @@ fn lock_folder(folder: &Path) -> Result<File> {
         .write(true)
         .open(folder.join(LOCK))
         .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Locked(folder.display().to_string())),
-        Err(std::fs::TryLockError::Error(e)) => Err(failed(e)),
+    let until = Instant::now() + FOLDER_LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(Error::Locked(folder.display().to_string()));
+            }
+            Err(std::fs::TryLockError::Error(e)) => return Err(failed(e)),
+        }
     }
 }
 
