@@ -111,13 +111,11 @@ impl Calibrations {
     /// What a kind's decisions at a site are held against.
     pub(super) fn held_out(&self, code: &str, site: &str) -> HeldOut {
         let mut all = self.kinds.get(code).cloned().unwrap_or_default();
-        let local = (!self.local.is_empty())
-            .then(|| self.local.get(&(code.to_owned(), site.to_owned())))
-            .flatten();
-        if let Some(local) = local.filter(|local| !local.scores.is_empty()) {
-            all.regions_each = match all.scores.is_empty() {
-                true => local.regions_each,
-                false => all.regions_each.min(local.regions_each),
+        if let Some(local) = self.local.get(&(code.to_owned(), site.to_owned())) {
+            all.regions_each = if all.scores.is_empty() {
+                local.regions_each
+            } else {
+                all.regions_each.min(local.regions_each)
             };
             all.scores.extend(&local.scores);
             all.scores.sort_by(f32::total_cmp);
@@ -240,8 +238,8 @@ fn is_reference_of(kind: &Option<String>, role: Role, code: &str) -> bool {
     role == Role::Reference && kind.as_deref().is_none_or(|kind| kind == code)
 }
 
-/// Samples of wanted groups that count everywhere, by their photos, without the photos that show the hazard: they show it outside
-/// its box, too.
+/// Samples of wanted groups that count everywhere, by their photos, without the photos that show the hazard: they
+/// show it outside its box, too.
 fn photos_of<'b>(
     bank: &'b Bank,
     shown: &BTreeSet<&str>,

@@ -253,16 +253,10 @@ impl<'a> Kind<'a> {
         };
         // a finding that was decided on counts as one photo
         let one = |s: &'a Sample| {
-            (
-                s.case,
-                if s.case.is_some() {
-                    ""
-                } else {
-                    s.photo_sha256.as_str()
-                },
-            )
+            let photo = s.case.is_none().then_some(s.photo_sha256.as_str());
+            (s.case, photo)
         };
-        let mut photos: BTreeMap<(Option<Id>, &str), f32> = BTreeMap::new();
+        let mut photos: BTreeMap<(Option<Id>, Option<&str>), f32> = BTreeMap::new();
         let chosen: BTreeSet<_> = positives.samples.iter().map(one).collect();
         let chosen: BTreeSet<_> = chosen.into_iter().take(MOST_LEFT_OUT).collect();
         for (row, sample) in positives.samples.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! `sitewarden bank list`: the samples, and their pictures.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 
@@ -189,29 +189,27 @@ impl Pictures {
         Ok(Self { folder, missing: 0 })
     }
 
-    /// Cuts a sample out of its photo, if that is here; where the picture lies.
-    pub(super) fn write(
-        &mut self,
-        desk: &Desk,
-        sample: &Sample,
-    ) -> anyhow::Result<Option<PathBuf>> {
+    /// Cuts a sample out of its photo, if that is here.
+    pub(super) fn write(&mut self, desk: &Desk, sample: &Sample) -> anyhow::Result<()> {
         let digest = sample.photo_sha256.parse::<Digest>().ok();
         let Some(bytes) = digest.and_then(|digest| desk.store.read(&digest).ok()) else {
             self.missing += 1;
-            return Ok(None);
+            return Ok(());
         };
-        let path = self.folder.join(format!("{}.jpg", sample.id));
         let cut = Cutter::new(&bytes, &desk.config.limits)
             .and_then(|cutter| cutter.shown(sample.area, sample.mask.as_ref(), SIDE));
         match cut {
-            Ok(shown) => write(&path, &shown)?,
+            Ok(shown) => {
+                let path = self.folder.join(format!("{}.jpg", sample.id));
+                std::fs::write(&path, shown)
+                    .with_context(|| format!("cannot write {}", path.display()))
+            }
             Err(e) => {
                 self.missing += 1;
                 eprintln_line(&format!("sitewarden: sample {}: {e}", sample.id));
-                return Ok(None);
+                Ok(())
             }
         }
-        Ok(Some(path))
     }
 
     /// Says what is missing; the exit code.
@@ -225,8 +223,4 @@ impl Pictures {
         ));
         exit::INCOMPLETE
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -67,6 +67,16 @@ impl Case {
         format!("/api/v1/cameras/{}{rest}", self.camera)
     }
 
+    /// A planned inspection of the camera's site.
+    async fn inspection(&self) -> String {
+        let plan = json!({"site": self.site, "planned_for": "2026-06-02T09:00:00"});
+        let planned = self
+            .service
+            .post(&self.inspector, "/api/v1/inspections", plan)
+            .await;
+        planned.is(201).json()["id"].as_str().unwrap().to_owned()
+    }
+
     async fn push(&self, bytes: Vec<u8>, query: &str) -> Reply {
         let path = self.path(&format!("/frames{query}"));
         let headers = [("content-type", "image/jpeg")];
@@ -182,17 +192,9 @@ async fn a_hazard_on_many_pictures_is_one_finding_over_a_restart() {
     case.service.get(&case.company, &picture).await.is(200);
 
     // pinned into an inspection it is the same finding, seen once more
-    let plan = json!({"site": case.site, "planned_for": "2026-06-02T09:00:00"});
-    let plan = case
-        .service
-        .post(&case.inspector, "/api/v1/inspections", plan)
-        .await
-        .is(201);
-    let pin = json!({"inspection": plan.json()["id"]});
-    let inspected = format!(
-        "/api/v1/findings?inspection={}",
-        plan.json()["id"].as_str().unwrap()
-    );
+    let inspection = case.inspection().await;
+    let pin = json!({ "inspection": inspection });
+    let inspected = format!("/api/v1/findings?inspection={inspection}");
     case.push_each(&photo(2), 20, 1).await;
     let pinned = loop {
         let pinned = case
@@ -354,13 +356,7 @@ async fn people_see_what_the_camera_sees_now() {
         .problem(422);
 
     // what is pinned is what is kept
-    let plan = json!({"site": case.site, "planned_for": "2026-06-02T09:00:00"});
-    let plan = case
-        .service
-        .post(&case.inspector, "/api/v1/inspections", plan)
-        .await
-        .is(201);
-    let inspection = plan.json()["id"].clone();
+    let inspection = case.inspection().await;
     let pinned = case
         .service
         .post(
